@@ -1,0 +1,125 @@
+//! Channels: where events wait between a source and a sink.
+
+mod transaction;
+
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::batch::PutBatch;
+use crate::error::{PutError, StorageError, TakeError};
+use crate::event::Event;
+use crate::stats::ChannelStats;
+use crate::ticket::Receipt;
+use crate::wait::Wait;
+
+pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
+
+/// A channel holds events between sources and sinks and hands them over in transactions.
+///
+/// # Contract
+///
+/// * A put transaction becomes visible as a whole, at its commit, or not at all.
+/// * Events are taken in the order of the commits of their puts. Commits that overlap in time may go either way.
+/// * Events of an open take are invisible to other takes and count against the capacity until the take is committed.
+/// * A take that is rolled back or dropped returns its events to the head, in their old order.
+/// * What a position owner sets in a transaction is there if and only if the transaction is.
+///
+/// The suite in `aqueduct::testing::conformance` (feature `testing`) checks all of it on any implementation.
+pub trait Channel: Debug + Send + Sync {
+    /// The name, for messages.
+    fn name(&self) -> &str;
+
+    /// Begins a put transaction. Nothing is reserved until its commit.
+    fn begin_put(&self) -> PutTransaction;
+
+    /// Takes up to `max` events. Waits for the first one; an empty transaction means that none came in time.
+    ///
+    /// # Errors
+    /// [`TakeError::Closed`], or [`TakeError::Storage`] if the events cannot be read.
+    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError>;
+
+    /// Ready when a take would find an event, or fail.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The last committed position of an owner.
+    fn position(&self, owner: &str) -> Option<Bytes>;
+
+    /// The last committed positions of all owners whose name begins with `prefix`, by name.
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)>;
+
+    /// What the channel holds and did.
+    fn stats(&self) -> ChannelStats;
+
+    /// Refuses new transactions and waits for the commits in flight. Closing twice is fine.
+    ///
+    /// # Errors
+    /// If what was accepted under a weaker durability than `Sync` could not be made durable.
+    fn close(&self) -> Result<(), StorageError>;
+
+    /// Puts one event in a transaction of its own.
+    ///
+    /// # Errors
+    /// As the commit of the transaction.
+    fn put(&self, event: impl Into<Event>) -> Result<Receipt, PutError>
+    where
+        Self: Sized,
+    {
+        self.put_batch(PutBatch::new(vec![event.into()]))
+    }
+
+    /// Puts a batch in one transaction.
+    ///
+    /// # Errors
+    /// As the commit of the transaction.
+    fn put_batch(&self, batch: PutBatch) -> Result<Receipt, PutError> {
+        let mut tx = self.begin_put();
+        tx.set_batch(batch);
+        tx.commit()
+    }
+
+    /// Completes when a take would find an event, or fail.
+    fn ready(&self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        poll_fn(|cx| self.poll_ready(cx))
+    }
+}
+
+impl<C: Channel + ?Sized> Channel for Arc<C> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn begin_put(&self) -> PutTransaction {
+        (**self).begin_put()
+    }
+
+    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
+        (**self).take(max, wait)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_ready(cx)
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        (**self).position(owner)
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        (**self).positions(prefix)
+    }
+
+    fn stats(&self) -> ChannelStats {
+        (**self).stats()
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        (**self).close()
+    }
+}

@@ -1,0 +1,258 @@
+//! Put and take transactions: the only state machine of transactions, shared by all channels.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::batch::{Positions, PutBatch, set_position};
+use crate::durability::Durability;
+use crate::error::{PutError, TakeError};
+use crate::event::{Event, EventId};
+use crate::ticket::{PutTicket, Receipt, TakeTicket};
+use crate::wait::Wait;
+
+/// What an implementer of a channel gives for puts.
+pub trait PutTarget: Send + Sync {
+    /// Reserves room, waiting for it at most `wait` (`None`: as the channel is configured), and starts the commit.
+    ///
+    /// # Errors
+    /// With the batch, if nothing was started.
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError>;
+}
+
+/// A put transaction. Events are collected in memory; [`commit`](Self::commit) puts all of them, dropping puts none.
+#[must_use = "a transaction that is dropped puts nothing"]
+pub struct PutTransaction {
+    target: Arc<dyn PutTarget>,
+    batch: PutBatch,
+    wait: Option<Wait>,
+}
+
+impl PutTransaction {
+    /// An empty transaction; for implementers of channels.
+    pub fn new(target: Arc<dyn PutTarget>) -> Self {
+        Self { target, batch: PutBatch::default(), wait: None }
+    }
+
+    /// Adds an event.
+    pub fn push(&mut self, event: impl Into<Event>) {
+        self.batch.events.push(event.into());
+    }
+
+    /// Replaces everything collected so far.
+    pub fn set_batch(&mut self, batch: PutBatch) {
+        self.batch = batch;
+    }
+
+    /// Sets the position of an owner; it is committed if and only if the events are.
+    pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<Bytes>) {
+        set_position(&mut self.batch.positions, owner.into(), Some(position.into()));
+    }
+
+    /// Removes the position of an owner, with the commit.
+    pub fn clear_position(&mut self, owner: impl Into<String>) {
+        set_position(&mut self.batch.positions, owner.into(), None);
+    }
+
+    /// How long the commit may wait for room, instead of the channel's own setting.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = Some(wait);
+    }
+
+    /// The durability of this transaction, instead of the store's. Channels in memory ignore it.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.batch.durability = Some(durability);
+    }
+
+    /// The events collected so far.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.batch.events
+    }
+
+    /// Puts the events and returns once they are as durable as configured.
+    ///
+    /// # Blocking
+    /// For room in the channel, at most as long as the wait; then for the storage.
+    ///
+    /// # Errors
+    /// [`PutError`]; all variants but `Indeterminate` give the batch back.
+    pub fn commit(self) -> Result<Receipt, PutError> {
+        self.submit()?.wait()
+    }
+
+    /// Starts the commit and returns a ticket for its outcome, so that one thread can have many commits in flight.
+    /// Transactions submitted one after the other keep their order.
+    ///
+    /// # Blocking
+    /// For room in the channel, at most as long as the wait.
+    ///
+    /// # Errors
+    /// If there is no room, or the transaction can never be put.
+    pub fn submit(self) -> Result<PutTicket, PutError> {
+        self.target.submit(self.batch, self.wait)
+    }
+}
+
+impl fmt::Debug for PutTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutTransaction").field("events", &self.batch.events.len()).finish_non_exhaustive()
+    }
+}
+
+/// What an implementer of a channel gives for an open take.
+pub trait RawTake: Send {
+    /// Identity of the event at `index` of the take.
+    fn id(&self, index: usize) -> EventId;
+
+    /// Starts the commit of the first `commit.count` events; the others return to the head of the channel.
+    ///
+    /// # Errors
+    /// [`TakeError::NotCommitted`] if nothing was started; all events are back in the channel then.
+    fn submit(self: Box<Self>, commit: TakeCommit) -> Result<TakeTicket, TakeError>;
+
+    /// Returns all events to the head of the channel. Must not block, fail or do I/O.
+    fn rollback(self: Box<Self>, events: Vec<Event>);
+}
+
+/// What the commit of a take carries.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TakeCommit {
+    /// All events of the take.
+    pub events: Vec<Event>,
+    /// How many of them, from the first on, are done with.
+    pub count: usize,
+    /// Positions that become durable together with the take.
+    pub positions: Positions,
+    /// Durability, if not the channel's own.
+    pub durability: Option<Durability>,
+}
+
+/// A take transaction: a slice of events that are gone from the channel once it is committed, and back at its head if
+/// it is rolled back or dropped.
+#[must_use = "a take that is dropped returns its events to the channel"]
+pub struct TakeTransaction {
+    events: Vec<Event>,
+    positions: Positions,
+    durability: Option<Durability>,
+    // `None` once committed or rolled back, and for the empty take.
+    raw: Option<Box<dyn RawTake>>,
+}
+
+impl TakeTransaction {
+    /// An open take of `events`; for implementers of channels.
+    pub fn new(events: Vec<Event>, raw: Box<dyn RawTake>) -> Self {
+        Self { events, positions: Vec::new(), durability: None, raw: Some(raw) }
+    }
+
+    /// A take that found nothing. Committing it does nothing, unless positions are set, which then are lost.
+    pub fn empty() -> Self {
+        Self { events: Vec::new(), positions: Vec::new(), durability: None, raw: None }
+    }
+
+    /// Identity of the event at `index`.
+    #[must_use]
+    pub fn id(&self, index: usize) -> Option<EventId> {
+        self.raw.as_ref().filter(|_| index < self.events.len()).map(|raw| raw.id(index))
+    }
+
+    /// Sets the position of an owner (such as how far a sink has written); it is committed if and only if the take is.
+    pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<Bytes>) {
+        set_position(&mut self.positions, owner.into(), Some(position.into()));
+    }
+
+    /// Removes the position of an owner, with the commit.
+    pub fn clear_position(&mut self, owner: impl Into<String>) {
+        set_position(&mut self.positions, owner.into(), None);
+    }
+
+    /// The durability of this commit, instead of the store's. [`Durability::Os`] makes it lazy: the commit rides on the
+    /// next sync, and a power cut before that brings the events again. Channels in memory ignore it.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = Some(durability);
+    }
+
+    /// Removes the events from the channel.
+    ///
+    /// # Blocking
+    /// For the storage.
+    ///
+    /// # Errors
+    /// [`TakeError::NotCommitted`]: the events are back in the channel. [`TakeError::Indeterminate`]: they are gone until
+    /// the store is opened again, and may come again then.
+    pub fn commit(self) -> Result<(), TakeError> {
+        self.submit()?.wait()
+    }
+
+    /// Removes the first `count` events and returns the others to the head of the channel.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_first(self, count: usize) -> Result<(), TakeError> {
+        self.submit_first(count)?.wait()
+    }
+
+    /// Starts the commit and returns a ticket for its outcome.
+    ///
+    /// # Errors
+    /// [`TakeError::NotCommitted`] if nothing was started; the events are back in the channel.
+    pub fn submit(self) -> Result<TakeTicket, TakeError> {
+        let count = self.events.len();
+        self.submit_first(count)
+    }
+
+    /// Returns the events to the head of the channel, in their old order. The same as dropping.
+    pub fn rollback(self) {}
+
+    fn submit_first(mut self, count: usize) -> Result<TakeTicket, TakeError> {
+        let events = std::mem::take(&mut self.events);
+        let count = count.min(events.len());
+        match self.raw.take() {
+            None => Ok(TakeTicket::ready(Ok(()))),
+            Some(raw) if count == 0 => {
+                raw.rollback(events);
+                Ok(TakeTicket::ready(Ok(())))
+            }
+            Some(raw) => raw.submit(TakeCommit {
+                events,
+                count,
+                positions: std::mem::take(&mut self.positions),
+                durability: self.durability,
+            }),
+        }
+    }
+}
+
+impl Deref for TakeTransaction {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+impl<'a> IntoIterator for &'a TakeTransaction {
+    type Item = &'a Event;
+    type IntoIter = std::slice::Iter<'a, Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.iter()
+    }
+}
+
+impl Drop for TakeTransaction {
+    fn drop(&mut self) {
+        if let Some(raw) = self.raw.take() {
+            raw.rollback(std::mem::take(&mut self.events));
+        }
+    }
+}
+
+impl fmt::Debug for TakeTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TakeTransaction").field("events", &self.events.len()).finish_non_exhaustive()
+    }
+}

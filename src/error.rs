@@ -1,0 +1,200 @@
+//! Errors of storage, puts and takes.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::batch::PutBatch;
+
+/// What went wrong below a channel. Cheap to clone: one failure can reach many waiting commits.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// A system call failed.
+    #[error("{operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried, such as `write` or `sync`.
+        operation: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: Arc<io::Error>,
+    },
+    /// A write or sync on this data directory failed before. Nothing more is written there until the store is opened
+    /// again, which recovers what is durable.
+    #[error("{} takes no more writes since an earlier failure ({cause}); close the store and open it again", path.display())]
+    Poisoned {
+        /// The data directory.
+        path: PathBuf,
+        /// The failure.
+        cause: String,
+    },
+    /// Bytes on disk are not what was written.
+    #[error("{} is damaged at offset {offset}: {detail}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// What is wrong there.
+        detail: String,
+    },
+    /// There is no room on the disk.
+    #[error("no room left on the disk of {}", path.display())]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A limit of the store would be passed.
+    #[error("{what} of {actual} is over the limit of {max}")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// How much it would be.
+        actual: u64,
+        /// How much it may be.
+        max: u64,
+    },
+    /// The store or channel is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StorageError {
+    /// An [`StorageError::Io`].
+    #[must_use]
+    pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { operation, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+}
+
+/// Why a channel had no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FullReason {
+    /// The channel's capacity in events is used up.
+    Events,
+    /// The channel's capacity in bytes is used up.
+    Bytes,
+    /// The disk has no room for another segment.
+    Disk,
+}
+
+impl fmt::Display for FullReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Events => "its capacity in events is used up",
+            Self::Bytes => "its capacity in bytes is used up",
+            Self::Disk => "the disk is full",
+        })
+    }
+}
+
+/// Why a put was not, or perhaps not, committed. Every variant but `Indeterminate` gives the batch back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// There was no room within the wait. Try again later.
+    #[error("channel {channel} is full: {reason}")]
+    Full {
+        /// The channel.
+        channel: String,
+        /// What is used up.
+        reason: FullReason,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
+    /// The channel is closed.
+    #[error("channel {channel} is closed")]
+    Closed {
+        /// The channel.
+        channel: String,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
+    /// The transaction can never be put as it is. Waiting does not help.
+    #[error("{what} of {actual} is over the limit of {max} of channel {channel}")]
+    TooLarge {
+        /// The channel.
+        channel: String,
+        /// What is too large, such as `event body bytes`.
+        what: &'static str,
+        /// How much it is.
+        actual: u64,
+        /// How much it may be.
+        max: u64,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
+    /// The storage failed and nothing of the transaction happened.
+    #[error("not committed: {source}")]
+    NotCommitted {
+        /// The failure.
+        source: StorageError,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
+    /// The storage failed after the transaction was written and before it was known to be durable. It may turn out
+    /// either way, as a whole, when the store is opened again.
+    #[error("the outcome of the commit is unknown until the store is opened again: {source}")]
+    Indeterminate {
+        /// The failure.
+        source: StorageError,
+    },
+}
+
+impl PutError {
+    /// What was to be put, unless the outcome is unknown.
+    #[must_use]
+    pub fn into_batch(self) -> Option<PutBatch> {
+        match self {
+            Self::Full { batch, .. }
+            | Self::Closed { batch, .. }
+            | Self::TooLarge { batch, .. }
+            | Self::NotCommitted { batch, .. } => Some(*batch),
+            Self::Indeterminate { .. } => None,
+        }
+    }
+
+    /// Whether waiting and trying again can help.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
+
+/// Why a take, or the commit of a take, failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// The channel is closed.
+    #[error("channel {channel} is closed")]
+    Closed {
+        /// The channel.
+        channel: String,
+    },
+    /// Reading failed. The events stay in the channel.
+    #[error("cannot take from channel {channel}: {source}")]
+    Storage {
+        /// The channel.
+        channel: String,
+        /// The failure.
+        source: StorageError,
+    },
+    /// The take was not committed; its events are back at the head of the channel.
+    #[error("take not committed, its events are back in channel {channel}: {source}")]
+    NotCommitted {
+        /// The channel.
+        channel: String,
+        /// The failure.
+        source: StorageError,
+    },
+    /// The take was written but is not known to be durable. Its events do not come again before the store is opened
+    /// again, and may come then.
+    #[error("the outcome of the take is unknown until the store is opened again: {source}")]
+    Indeterminate {
+        /// The failure.
+        source: StorageError,
+    },
+}

@@ -1,0 +1,74 @@
+//! Every limit of the crate with its default, in one place. Builders override most of them.
+
+use std::time::Duration;
+
+/// Headers of one event, at most. Format limit of [`Headers`](crate::Headers).
+pub const HEADERS_COUNT_MAX: usize = 1024;
+/// Bytes of the headers of one event, keys and values and 6 bytes for each header, at most. Format limit.
+pub const HEADERS_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one header name, at most. Format limit.
+pub const HEADER_NAME_BYTES_MAX: usize = u16::MAX as usize;
+/// Default of the bytes of one event's body that a channel accepts: 8 MiB.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Default of the events in one transaction.
+pub const TRANSACTION_EVENTS_MAX: usize = 100_000;
+/// Default of the bytes in one transaction, headers and bodies: 64 MiB.
+pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the name of a position's owner, at most. Format limit.
+pub const POSITION_OWNER_BYTES_MAX: usize = 1024;
+/// Bytes of one position, at most. Format limit.
+pub const POSITION_BYTES_MAX: usize = 64 << 10;
+/// Positions in one transaction, at most. Format limit.
+pub const POSITIONS_PER_TRANSACTION_MAX: usize = 1024;
+/// Positions that a store keeps, at most.
+pub const POSITIONS_MAX: usize = 65_536;
+/// Bytes of a component's name (agent, channel, source, sink), at most. Format limit.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Default capacity of a file channel in events.
+pub const FILE_CHANNEL_EVENTS: u64 = 100_000_000;
+/// Default capacity of a file channel in bytes, headers and bodies: 16 GiB.
+pub const FILE_CHANNEL_BYTES: u64 = 16 << 30;
+/// Default capacity of a memory channel in events.
+pub const MEMORY_CHANNEL_EVENTS: u64 = 100_000;
+/// Default capacity of a memory channel in bytes, headers and bodies: 64 MiB.
+pub const MEMORY_CHANNEL_BYTES: u64 = 64 << 20;
+/// Channels of one store, at most. Format limit.
+pub const CHANNELS_MAX: usize = 1024;
+/// Data directories (lanes) of one store, at most. Format limit.
+pub const LANES_MAX: usize = 64;
+/// Default size of a full-grown segment: 64 MiB.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Default size of the first segment after an open; later ones grow fourfold up to [`SEGMENT_BYTES`].
+pub const SEGMENT_BYTES_FIRST: u64 = 1 << 20;
+/// Size of each of the two segments that every lane keeps for acknowledgements when the disk is full: 256 KiB.
+pub const SEGMENT_BYTES_RESERVE: u64 = 256 << 10;
+/// Default of the bytes that recovery replays at most after the newest checkpoint: 16 MiB.
+pub const REPLAY_BYTES_MAX: u64 = 16 << 20;
+/// Default of the bytes of recent events that a store keeps in memory: 32 MiB.
+pub const TAIL_CACHE_BYTES: u64 = 32 << 20;
+/// Bytes that one group commit writes at most before it syncs, unless a single transaction is larger: 8 MiB.
+pub const GROUP_BYTES_MAX: u64 = 8 << 20;
+/// Transactions in one group commit, at most.
+pub const GROUP_TRANSACTIONS_MAX: usize = 4096;
+/// Bytes that a lane may hold unsynced under `Durability::Os` before it syncs on its own: 256 MiB.
+pub const UNSYNCED_BYTES_MAX: u64 = 256 << 20;
+/// Bytes read ahead when a channel reads its backlog from disk: 256 KiB.
+pub const READ_AHEAD_BYTES: u64 = 256 << 10;
+/// Default of the time that a put waits for room.
+pub const PUT_WAIT: Duration = Duration::from_secs(3);
+/// Default of the events that a sink takes in one transaction.
+pub const SINK_BATCH_EVENTS: usize = 100;
+/// Default of the events that a pull source hands over in one transaction.
+pub const SOURCE_BATCH_EVENTS: usize = 100;
+/// Default of the longest line of line-based sources, in bytes: 64 KiB.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Default of the connections that a network source serves at once.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Default of the connections from one address that a network source serves at once.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
+/// Default of the bytes that a network source holds for all its connections: 64 MiB.
+pub const SOURCE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
+/// Default of the bytes that a network source holds for one connection: 1 MiB.
+pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
+/// Default time after which a silent connection is closed.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);

@@ -1,0 +1,43 @@
+//! A token that tells threads to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::wait::Wait;
+
+/// Tells many threads to stop, and lets them sleep until then. Clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    inner: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Shutdown {
+    /// A token that is not requested yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks all holders to stop.
+    pub fn request(&self) {
+        *self.inner.0.lock() = true;
+        self.inner.1.notify_all();
+    }
+
+    /// Whether stopping was asked for.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.inner.0.lock()
+    }
+
+    /// Sleeps for `limit`, or less if stopping is asked for. Returns whether it was.
+    #[allow(clippy::must_use_candidate)] // sleeping is an effect
+    pub fn sleep(&self, limit: Duration) -> bool {
+        let deadline = Wait::up_to(limit).deadline();
+        let mut requested = self.inner.0.lock();
+        while !*requested && deadline.wait(&self.inner.1, &mut requested) {}
+        *requested
+    }
+}

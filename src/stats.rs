@@ -1,0 +1,41 @@
+//! Snapshots of what channels and agents did.
+
+use std::time::Duration;
+
+/// What a channel holds and did since it was opened. Counter names follow Flume's (`EventPutAttemptCount`, ...).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelStats {
+    /// Events in the channel, those in open takes included.
+    pub depth_events: u64,
+    /// Bytes of the events in the channel.
+    pub depth_bytes: u64,
+    /// Events in open take transactions.
+    pub in_flight_events: u64,
+    /// Capacity in events.
+    pub capacity_events: u64,
+    /// Capacity in bytes.
+    pub capacity_bytes: u64,
+    /// Events that callers tried to put.
+    pub put_attempt_events: u64,
+    /// Events that were committed.
+    pub put_success_events: u64,
+    /// Events handed out to takers, redeliveries included.
+    pub take_attempt_events: u64,
+    /// Events whose take was committed.
+    pub take_success_events: u64,
+    /// Events handed back by a rollback.
+    pub rolled_back_events: u64,
+    /// New events that the overflow policy dropped.
+    pub dropped_newest_events: u64,
+    /// Old events that the overflow policy dropped.
+    pub dropped_oldest_events: u64,
+    /// Puts that found no room within their wait.
+    pub put_full_count: u64,
+    /// Puts that failed for another reason.
+    pub put_error_count: u64,
+    /// Takes that failed.
+    pub take_error_count: u64,
+    /// Age of the oldest event that was put since the channel was opened and is still there.
+    pub oldest_age: Option<Duration>,
+}

@@ -1,0 +1,155 @@
+//! The operating system's file system. Thin on purpose: each method is one system call.
+#![allow(clippy::disallowed_methods)] // this is the one file that may name `std::fs`
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::fs::{Mode, OFlags};
+
+use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
+
+/// [`Vfs`] on the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct OsVfs;
+
+impl OsVfs {
+    /// The operating system's file system.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Vfs for OsVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        // NONBLOCK: opening a FIFO must not hang; it has no effect on the regular files that pass the check below.
+        let common = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = common
+            | match mode {
+                OpenMode::Read => OFlags::RDONLY,
+                OpenMode::ReadWrite => OFlags::RDWR,
+                OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+            };
+        let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        convert(&fs::symlink_metadata(path)?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CREATE;
+        let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(OsLock { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl VfsFile for OsFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        retry(|| rustix::io::pread(&self.0, &mut *buf, offset))
+    }
+
+    fn write_at(&self, bufs: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        // The kernel refuses more slices than IOV_MAX in one call; a short write is the contract's way out.
+        let bufs = bufs.get(..IOV_MAX).unwrap_or(bufs);
+        retry(|| rustix::io::pwritev(&self.0, bufs, offset))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        // Only an interruption is repeated: it says that nothing was tried. Any other error is final.
+        retry(|| rustix::fs::fdatasync(&self.0))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        convert(&self.0.metadata()?)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Bytes> {
+        if self.0.metadata()?.len() < len {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "file is shorter than the range to map"));
+        }
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+        #[allow(unsafe_code)]
+        // SAFETY: the bytes of a mapping can change or vanish (SIGBUS) if another process writes to or truncates the
+        // file. The caller maps only segments that it owns under a lock, never truncates one, and rewrites one only
+        // after every mapping of it is gone; the remaining risk (a foreign process) is documented at `ReadMode::Mmap`.
+        let map = unsafe { memmap2::MmapOptions::new().len(len).map(&self.0) }?;
+        Ok(Bytes::from_owner(map))
+    }
+}
+
+#[derive(Debug)]
+struct OsLock {
+    // Closing the descriptor releases the lock.
+    _file: File,
+}
+
+impl VfsLock for OsLock {}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.map_err(io::Error::from),
+        }
+    }
+}
+
+fn convert(metadata: &fs::Metadata) -> io::Result<Metadata> {
+    let kind = if metadata.is_file() {
+        FileKind::File
+    } else if metadata.is_dir() {
+        FileKind::Directory
+    } else {
+        FileKind::Other
+    };
+    let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+    Ok(Metadata::new(kind, metadata.len(), metadata.modified()?, id))
+}
+
+const IOV_MAX: usize = 1024;

@@ -1,0 +1,68 @@
+//! How long a call may wait.
+
+use std::time::{Duration, Instant};
+
+/// How long a call may wait for room or for events.
+///
+/// ```
+/// # use aqueduct::Wait;
+/// # use std::time::Duration;
+/// let patient = Wait::up_to(Duration::from_secs(1));
+/// assert_ne!(patient, Wait::NONE);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(Option<Duration>);
+
+impl Wait {
+    /// Do not wait.
+    pub const NONE: Self = Self(Some(Duration::ZERO));
+    /// Wait as long as it takes.
+    pub const FOREVER: Self = Self(None);
+
+    /// Wait, but not longer than this.
+    #[must_use]
+    pub const fn up_to(limit: Duration) -> Self {
+        Self(Some(limit))
+    }
+
+    /// The limit; `None` means none.
+    #[must_use]
+    pub const fn limit(self) -> Option<Duration> {
+        self.0
+    }
+
+    /// The moment at which this wait, begun now, ends; `None` is never.
+    #[allow(clippy::disallowed_methods)] // a condition variable wants an instant of the real clock
+    pub(crate) fn deadline(self) -> Deadline {
+        match self.0 {
+            None => Deadline::Never,
+            Some(Duration::ZERO) => Deadline::Passed,
+            Some(limit) => Instant::now().checked_add(limit).map_or(Deadline::Never, Deadline::At),
+        }
+    }
+}
+
+/// The end of a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
+    /// Do not wait at all.
+    Passed,
+    /// Wait until then.
+    At(Instant),
+    /// Wait as long as it takes.
+    Never,
+}
+
+impl Deadline {
+    /// Waits on a condition variable. Returns `false` once the deadline has passed; spurious wake-ups return `true`.
+    pub(crate) fn wait<T>(self, condvar: &parking_lot::Condvar, guard: &mut parking_lot::MutexGuard<'_, T>) -> bool {
+        match self {
+            Self::Passed => false,
+            Self::At(instant) => !condvar.wait_until(guard, instant).timed_out(),
+            Self::Never => {
+                condvar.wait(guard);
+                true
+            }
+        }
+    }
+}
