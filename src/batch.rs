@@ -61,8 +61,36 @@ pub(crate) fn set_position(positions: &mut Positions, owner: String, value: Opti
 /// Without runs, all events go to the one channel that the transaction belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Routes {
-    /// The distinct sets, each sorted.
+    /// The distinct sets, each sorted and without repetition.
     pub(crate) sets: Vec<Vec<u16>>,
     /// Index into `sets`, number of events.
-    pub(crate) runs: Vec<(u16, u32)>,
+    pub(crate) runs: Vec<(u32, u32)>,
+}
+
+impl Routes {
+    /// Routes the next event to the channels `set`.
+    pub(crate) fn push(&mut self, set: &[u16]) {
+        if let Some((index, count)) = self.runs.last_mut()
+            && self.sets.get(*index as usize).is_some_and(|last| last == set)
+            && *count < u32::MAX
+        {
+            *count += 1;
+            return;
+        }
+        let sorted = {
+            let mut sorted = set.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            sorted
+        };
+        let index = self.sets.iter().position(|known| *known == sorted).unwrap_or_else(|| {
+            self.sets.push(sorted);
+            self.sets.len() - 1
+        });
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        match self.runs.last_mut() {
+            Some((last, count)) if *last == index && *count < u32::MAX => *count += 1,
+            _ => self.runs.push((index, 1)),
+        }
+    }
 }

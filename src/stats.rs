@@ -39,3 +39,47 @@ pub struct ChannelStats {
     /// Age of the oldest event that was put since the channel was opened and is still there.
     pub oldest_age: Option<Duration>,
 }
+
+/// What a source did since the agent started. Counter names follow Flume's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceStats {
+    /// Events handed over by the source (`EventReceivedCount`).
+    pub received_events: u64,
+    /// Events committed to all required channels, or dropped by an interceptor (`EventAcceptedCount`).
+    pub accepted_events: u64,
+    /// Events that interceptors dropped.
+    pub intercepted_events: u64,
+    /// Transactions handed over (`AppendBatchReceivedCount`).
+    pub received_batches: u64,
+    /// Transactions committed (`AppendBatchAcceptedCount`).
+    pub accepted_batches: u64,
+    /// Transactions that a channel refused (`ChannelWriteFail`).
+    pub channel_write_fail: u64,
+    /// Failed reads from the outside (`EventReadFail`).
+    pub event_read_fail: u64,
+    /// Connections open now (`OpenConnectionCount`).
+    pub open_connections: u64,
+    /// Events that the source itself gave up, with the reason in its documentation.
+    pub dropped_events: u64,
+}
+
+/// What a sink did since the agent started. Counter names follow Flume's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkStats {
+    /// Batches with no event (`BatchEmptyCount`).
+    pub batch_empty: u64,
+    /// Batches with fewer events than the batch size (`BatchUnderflowCount`).
+    pub batch_underflow: u64,
+    /// Full batches (`BatchCompleteCount`).
+    pub batch_complete: u64,
+    /// Events handed to the sink, redeliveries included (`EventDrainAttemptCount`).
+    pub drain_attempt_events: u64,
+    /// Events delivered and committed (`EventDrainSuccessCount`).
+    pub drain_success_events: u64,
+    /// Failed deliveries (`EventWriteFail`).
+    pub write_fail: u64,
+    /// Failed takes (`ChannelReadFail`).
+    pub channel_read_fail: u64,
+}

@@ -36,6 +36,19 @@ pub trait Channel: Debug + Send + Sync {
     /// Begins a put transaction. Nothing is reserved until its commit.
     fn begin_put(&self) -> PutTransaction;
 
+    /// Begins one transaction over this channel and `others`, if all of them are parts of one store: an event is then
+    /// written once and becomes visible in all of its channels or in none.
+    fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
+        let _ = others;
+        None
+    }
+
+    /// The store that this channel is part of, as a number that only its channels share, and its own number there.
+    /// For implementers that wrap a file channel: forward it.
+    fn store_part(&self) -> Option<(u64, u16)> {
+        None
+    }
+
     /// Takes up to `max` events. Waits for the first one; an empty transaction means that none came in time.
     ///
     /// # Errors
@@ -97,6 +110,14 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
 
     fn begin_put(&self) -> PutTransaction {
         (**self).begin_put()
+    }
+
+    fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
+        (**self).begin_put_with(others)
+    }
+
+    fn store_part(&self) -> Option<(u64, u16)> {
+        (**self).store_part()
     }
 
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {

@@ -28,20 +28,47 @@ pub struct PutTransaction {
     target: Arc<dyn PutTarget>,
     batch: PutBatch,
     wait: Option<Wait>,
+    // Numbers of the channels of a transaction over several; empty for one.
+    channels: Vec<u16>,
 }
 
 impl PutTransaction {
     /// An empty transaction; for implementers of channels.
     pub fn new(target: Arc<dyn PutTarget>) -> Self {
-        Self { target, batch: PutBatch::default(), wait: None }
+        Self { target, batch: PutBatch::default(), wait: None, channels: Vec::new() }
     }
 
-    /// Adds an event.
+    /// An empty transaction over several channels of a store, given by their numbers.
+    pub(crate) fn over(target: Arc<dyn PutTarget>, channels: Vec<u16>) -> Self {
+        Self { channels, ..Self::new(target) }
+    }
+
+    /// Adds an event, for all channels of the transaction.
     pub fn push(&mut self, event: impl Into<Event>) {
+        if !self.channels.is_empty() {
+            self.batch.routes.push(&self.channels);
+        }
         self.batch.events.push(event.into());
     }
 
-    /// Replaces everything collected so far.
+    /// Adds an event for some channels of a transaction over several, given by their places in the list that
+    /// [`Channel::begin_put_with`](super::Channel::begin_put_with) was called for: 0 is the channel itself, 1 the first
+    /// of the others. Places that do not exist are passed over; an event for no channel is dropped.
+    pub fn push_to(&mut self, places: &[usize], event: impl Into<Event>) {
+        if self.channels.is_empty() {
+            if places.contains(&0) {
+                self.push(event);
+            }
+            return;
+        }
+        let set: Vec<u16> = places.iter().filter_map(|place| self.channels.get(*place).copied()).collect();
+        if !set.is_empty() {
+            self.batch.routes.push(&set);
+            self.batch.events.push(event.into());
+        }
+    }
+
+    /// Replaces everything collected so far. A batch given back by an error keeps its routes to several channels.
     pub fn set_batch(&mut self, batch: PutBatch) {
         self.batch = batch;
     }

@@ -1,0 +1,44 @@
+//! What a sink is given.
+
+use bytes::Bytes;
+
+use crate::channel::TakeTransaction;
+use crate::event::{Event, EventId};
+
+/// The events of an open take, without the power to commit or roll it back.
+#[derive(Debug)]
+pub struct SinkBatch<'a> {
+    take: &'a mut TakeTransaction,
+    // `sink/<name>/`, see `SinkContext`.
+    prefix: &'a str,
+}
+
+impl<'a> SinkBatch<'a> {
+    /// The events of `take` for the sink `context` belongs to; what the agent does.
+    pub fn new(take: &'a mut TakeTransaction, context: &'a super::SinkContext) -> Self {
+        Self { take, prefix: context.prefix() }
+    }
+
+    /// The events, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        self.take
+    }
+
+    /// Identity of the event at `index`; the same at every redelivery.
+    #[must_use]
+    pub fn id(&self, index: usize) -> Option<EventId> {
+        self.take.id(index)
+    }
+
+    /// Sets the position `key` of this sink, such as the length of its output. It is committed if and only if the take
+    /// is, so that the next [`open`](super::Sink::open) can cut off what was written for takes that were not.
+    pub fn set_position(&mut self, key: &str, position: impl Into<Bytes>) {
+        self.take.set_position(format!("{}{key}", self.prefix), position);
+    }
+
+    /// Removes the position `key` of this sink, with the commit.
+    pub fn clear_position(&mut self, key: &str) {
+        self.take.clear_position(format!("{}{key}", self.prefix));
+    }
+}

@@ -1,0 +1,64 @@
+//! What the agent gives to a sink.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::channel::Channel;
+use crate::shutdown::Shutdown;
+
+/// What a sink works with: its name, its positions, and the request to stop.
+#[derive(Clone)]
+pub struct SinkContext {
+    name: Arc<str>,
+    prefix: Arc<str>,
+    channel: Arc<dyn Channel>,
+    shutdown: Shutdown,
+}
+
+impl SinkContext {
+    /// A context for the sink `name` that takes from `channel`; what the agent does, and what runs a sink without one.
+    #[must_use]
+    pub fn new(name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
+        Self { name: name.into(), prefix: format!("sink/{name}/").into(), channel, shutdown }
+    }
+
+    /// The name of the sink.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The last committed position `key` of this sink.
+    #[must_use]
+    pub fn position(&self, key: &str) -> Option<Bytes> {
+        self.channel.position(&format!("{}{key}", self.prefix))
+    }
+
+    /// All committed positions of this sink whose key begins with `prefix`, by key.
+    #[must_use]
+    pub fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let mut found = self.channel.positions(&format!("{}{prefix}", self.prefix));
+        for (owner, _) in &mut found {
+            owner.drain(..self.prefix.len().min(owner.len()));
+        }
+        found
+    }
+
+    /// The request to stop; a sink that waits for something outside should give up when it is made.
+    #[must_use]
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+}
+
+impl fmt::Debug for SinkContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkContext").field("name", &self.name).finish_non_exhaustive()
+    }
+}

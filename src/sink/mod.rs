@@ -1,0 +1,120 @@
+//! Sinks: where events go.
+//!
+//! A sink is one required method over a batch. The runner owns the transaction: it takes, calls [`Sink::write`], and
+//! commits or rolls back by the answer, so a sink cannot forget either.
+
+mod batch;
+mod context;
+
+use std::error::Error;
+
+pub use batch::SinkBatch;
+pub use context::SinkContext;
+
+/// Delivers events to the outside.
+///
+/// ```
+/// use aqueduct::sink::{Delivered, Sink, SinkBatch, SinkError};
+///
+/// struct Print;
+///
+/// impl Sink for Print {
+///     fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+///         for event in batch.events() {
+///             println!("{}", String::from_utf8_lossy(event.body()));
+///         }
+///         Ok(Delivered::All)
+///     }
+/// }
+/// ```
+///
+/// # Contract
+///
+/// Life: [`open`](Self::open), then [`write`](Self::write) (with events) and [`idle`](Self::idle) (without) in turn, and
+/// [`close`](Self::close) once at the end. After an error of `write` or of the take's commit the same events come again, in
+/// the same order, though perhaps in another batch.
+pub trait Sink: Send {
+    /// Delivers a batch, or its first events. When it returns, what is delivered must be as safe as the sink promises:
+    /// the events leave the channel next.
+    ///
+    /// # Errors
+    /// [`SinkError`] says what happens with the events.
+    fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError>;
+
+    /// Connects, opens files, goes back to the committed position. Called before the first write and again after every
+    /// error of `write` or of the commit.
+    ///
+    /// # Errors
+    /// [`SinkError::Retry`] is tried again with back-off; [`SinkError::Fatal`] ends the sink.
+    fn open(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// The take of the last write is committed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn committed(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Called about once a second while no events come, for what is due by time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn idle(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Called once when the agent stops, after the last commit: finish files, close connections.
+    ///
+    /// # Errors
+    /// They are reported by the agent.
+    fn close(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// How much of a batch was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivered {
+    /// All of it.
+    All,
+    /// The first so many events; the others come again.
+    First(usize),
+}
+
+/// Why a sink did not deliver.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// Something that can pass: the events go back to the channel and come again after a back-off.
+    #[error(transparent)]
+    Retry(Box<dyn Error + Send + Sync>),
+    /// The first event of the batch can never be delivered by this sink: the agent's policy for such events applies
+    /// (retry for ever, drop and count, or divert to another channel).
+    #[error(transparent)]
+    Permanent(Box<dyn Error + Send + Sync>),
+    /// Something that will not pass without a person: the events go back, the agent stops the sink and reports it.
+    #[error(transparent)]
+    Fatal(Box<dyn Error + Send + Sync>),
+}
+
+impl SinkError {
+    /// An error that can pass.
+    pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Retry(error.into())
+    }
+
+    /// An event that can never be delivered.
+    pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Permanent(error.into())
+    }
+
+    /// An error that will not pass.
+    pub fn fatal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Fatal(error.into())
+    }
+}

@@ -1,0 +1,200 @@
+//! What the agent gives to a source.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::batch::PutBatch;
+use crate::channel::Channel;
+use crate::error::PutError;
+use crate::event::Event;
+use crate::shutdown::Shutdown;
+use crate::stats::SourceStats;
+use crate::ticket::{PutTicket, Receipt};
+use crate::wait::Wait;
+
+/// Where a source's events go. The agent implements it with interceptors, selector and channels; every channel is one,
+/// too, so that a source can be run without an agent.
+pub trait SourcePort: Send + Sync {
+    /// Puts a batch into the channels.
+    ///
+    /// # Errors
+    /// As the commit of the first required channel that fails.
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError>;
+
+    /// The last committed position of an owner.
+    fn position(&self, owner: &str) -> Option<Bytes>;
+
+    /// The last committed positions of all owners whose name begins with `prefix`, by name.
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)>;
+}
+
+impl<C: Channel> SourcePort for C {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        let mut tx = self.begin_put();
+        tx.set_batch(batch);
+        if let Some(wait) = wait {
+            tx.set_wait(wait);
+        }
+        tx.submit()
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        Channel::position(self, owner)
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        Channel::positions(self, prefix)
+    }
+}
+
+/// What a source works with: the way to its channels, its positions, its counters, and the request to stop. Clones share
+/// everything, so each connection of a listener can own one.
+#[derive(Clone)]
+pub struct SourceContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    // `source/<name>/`: keeps the positions of sources and sinks of one store apart.
+    prefix: String,
+    port: Arc<dyn SourcePort>,
+    shutdown: Shutdown,
+    counters: Arc<SourceCounters>,
+}
+
+impl SourceContext {
+    /// A context for the source `name`; what the agent does, and what runs a source without an agent.
+    #[must_use]
+    pub fn new(name: &str, port: Arc<dyn SourcePort>, shutdown: Shutdown) -> Self {
+        let counters = Arc::default();
+        let inner = Inner { name: name.to_owned(), prefix: format!("source/{name}/"), port, shutdown, counters };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The name of the source.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Puts events in one transaction and returns once it is committed to every required channel.
+    ///
+    /// # Blocking
+    /// For room in the channels as long as they are configured to, then for the storage.
+    ///
+    /// # Errors
+    /// [`PutError`]: `Full` says that waiting may help, and gives the events back.
+    pub fn put(&self, events: Vec<Event>) -> Result<Receipt, PutError> {
+        self.put_batch(PutBatch::new(events), None)
+    }
+
+    /// As [`put`](Self::put), with positions and a wait of its own. Position owners are keys of this source.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_batch(&self, batch: PutBatch, wait: Option<Wait>) -> Result<Receipt, PutError> {
+        let events = batch.events.len() as u64;
+        let counters = &self.inner.counters;
+        let outcome = self.submit(batch, wait).and_then(PutTicket::wait);
+        match &outcome {
+            Ok(_) => {
+                counters.accepted_events.fetch_add(events, Ordering::Relaxed);
+                counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                counters.channel_write_fail.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        outcome
+    }
+
+    /// Starts the commit of a batch and returns a ticket for its outcome; several may be in flight. The caller counts
+    /// what was accepted.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn submit(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        let counters = &self.inner.counters;
+        counters.received_events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+        counters.received_batches.fetch_add(1, Ordering::Relaxed);
+        for (owner, _) in &mut batch.positions {
+            // A batch that comes back from a failed attempt has its owners in full already.
+            if !owner.starts_with(&self.inner.prefix) {
+                owner.insert_str(0, &self.inner.prefix);
+            }
+        }
+        self.inner.port.submit(batch, wait)
+    }
+
+    /// The last committed position `key` of this source.
+    #[must_use]
+    pub fn position(&self, key: &str) -> Option<Bytes> {
+        self.inner.port.position(&format!("{}{key}", self.inner.prefix))
+    }
+
+    /// All committed positions of this source whose key begins with `prefix`, by key.
+    #[must_use]
+    pub fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let mut found = self.inner.port.positions(&format!("{}{prefix}", self.inner.prefix));
+        for (owner, _) in &mut found {
+            owner.drain(..self.inner.prefix.len().min(owner.len()));
+        }
+        found
+    }
+
+    /// The request to stop.
+    #[must_use]
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.inner.shutdown
+    }
+
+    /// The counters of this source.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<SourceCounters> {
+        &self.inner.counters
+    }
+}
+
+impl fmt::Debug for SourceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceContext").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+/// The counters of a running source; see [`SourceStats`] for their meaning.
+#[derive(Debug, Default)]
+#[allow(clippy::exhaustive_structs, missing_docs)] // the fields are those of `SourceStats`
+#[non_exhaustive]
+pub struct SourceCounters {
+    pub received_events: AtomicU64,
+    pub accepted_events: AtomicU64,
+    pub intercepted_events: AtomicU64,
+    pub received_batches: AtomicU64,
+    pub accepted_batches: AtomicU64,
+    pub channel_write_fail: AtomicU64,
+    pub event_read_fail: AtomicU64,
+    pub open_connections: AtomicU64,
+    pub dropped_events: AtomicU64,
+}
+
+impl SourceCounters {
+    /// The numbers as they stand.
+    #[must_use]
+    pub fn snapshot(&self) -> SourceStats {
+        SourceStats {
+            received_events: self.received_events.load(Ordering::Relaxed),
+            accepted_events: self.accepted_events.load(Ordering::Relaxed),
+            intercepted_events: self.intercepted_events.load(Ordering::Relaxed),
+            received_batches: self.received_batches.load(Ordering::Relaxed),
+            accepted_batches: self.accepted_batches.load(Ordering::Relaxed),
+            channel_write_fail: self.channel_write_fail.load(Ordering::Relaxed),
+            event_read_fail: self.event_read_fail.load(Ordering::Relaxed),
+            open_connections: self.open_connections.load(Ordering::Relaxed),
+            dropped_events: self.dropped_events.load(Ordering::Relaxed),
+        }
+    }
+}

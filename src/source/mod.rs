@@ -1,0 +1,60 @@
+//! Sources: where events come from.
+//!
+//! There are two forms. [`PullSource`] is for anything that is asked for data (files, databases, brokers): one required
+//! method that fills a batch; a runner owns the transaction, the back-off and the retries. [`Source`] is the general form
+//! for anything that is told (listeners): it runs until it is asked to stop and puts batches whenever they arrive, from as
+//! many threads as it likes.
+
+mod context;
+mod pull;
+
+use std::error::Error;
+
+pub use context::{SourceContext, SourceCounters, SourcePort};
+pub use pull::{PullBatch, PullSource, Pulled};
+
+/// A source that decides by itself when events come.
+///
+/// Life: [`open`](Self::open) once (after it every listener accepts connections), then [`run`](Self::run) until
+/// [`SourceContext::shutdown`] is requested or there is nothing more to come. When `run` returns an error that can pass,
+/// the agent calls `open` and `run` again after a back-off.
+pub trait Source: Send {
+    /// Prepares to run: binds listeners, reads positions.
+    ///
+    /// # Errors
+    /// [`SourceError::Retry`] is tried again with back-off, [`SourceError::Fatal`] ends the source.
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// Puts events until shutdown is requested. `Ok` means that the source has nothing more to come, ever.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn run(&mut self, context: &SourceContext) -> Result<(), SourceError>;
+}
+
+/// Why a source stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Something that can pass: the agent tries again after a back-off.
+    #[error(transparent)]
+    Retry(Box<dyn Error + Send + Sync>),
+    /// Something that will not pass without a person: the agent stops the source and reports it.
+    #[error(transparent)]
+    Fatal(Box<dyn Error + Send + Sync>),
+}
+
+impl SourceError {
+    /// An error that can pass.
+    pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Retry(error.into())
+    }
+
+    /// An error that will not pass.
+    pub fn fatal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Fatal(error.into())
+    }
+}

@@ -1,0 +1,130 @@
+//! Sources that are asked for data.
+
+use bytes::Bytes;
+
+use super::{SourceContext, SourceError};
+use crate::batch::{Positions, PutBatch, set_position};
+use crate::event::Event;
+
+/// A source that is asked for data. The caller decides how much it swallows; the runner owns the transaction.
+///
+/// ```
+/// use aqueduct::source::{PullBatch, PullSource, Pulled, SourceError};
+///
+/// struct Ticks(u64);
+///
+/// impl PullSource for Ticks {
+///     fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+///         self.0 += 1;
+///         out.push(format!("tick {}", self.0));
+///         out.set_position("count", self.0.to_string());
+///         Ok(if self.0 == 3 { Pulled::Done } else { Pulled::More })
+///     }
+/// }
+/// ```
+///
+/// # Contract
+///
+/// After a `poll` that added events or positions, exactly one of three things happens: the batch is committed to every
+/// required channel and [`committed`](Self::committed) is called; or the batch cannot be committed yet and is tried again
+/// (the source is not asked again before it is); or the agent stops, and the next [`open`](Self::open) finds the position
+/// of the last committed batch. So a source that derives where it reads from its committed position loses nothing and
+/// repeats nothing.
+pub trait PullSource: Send {
+    /// Adds up to [`PullBatch::room`] events to `out`.
+    ///
+    /// # Blocking
+    /// Should return within a second or so; a longer wait delays the shutdown.
+    ///
+    /// # Errors
+    /// [`SourceError::Retry`]: what `out` holds is discarded, and the source is opened and polled again after a
+    /// back-off. [`SourceError::Fatal`] ends the source.
+    fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError>;
+
+    /// Called before the first poll and after every error: continue behind the committed position.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// The batch of the last poll is committed: what it was read from may be acknowledged, renamed or deleted now.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    fn committed(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// Called once when the agent stops.
+    fn close(&mut self) {}
+}
+
+/// What a poll found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pulled {
+    /// There may be more: poll again at once.
+    More,
+    /// Nothing more for now: poll again after a back-off.
+    Idle,
+    /// Nothing more, ever: the source is done once this batch is committed.
+    Done,
+}
+
+/// What one poll reads: events, and positions that are committed with them.
+#[derive(Debug, Default)]
+pub struct PullBatch {
+    events: Vec<Event>,
+    positions: Positions,
+    events_max: usize,
+}
+
+impl PullBatch {
+    /// An empty batch for at most `events_max` events.
+    #[must_use]
+    pub fn new(events_max: usize) -> Self {
+        Self { events: Vec::new(), positions: Vec::new(), events_max }
+    }
+
+    /// Adds an event.
+    pub fn push(&mut self, event: impl Into<Event>) {
+        self.events.push(event.into());
+    }
+
+    /// Sets the position `key` of this source. It is committed with the events, or alone if there are none.
+    pub fn set_position(&mut self, key: impl Into<String>, position: impl Into<Bytes>) {
+        set_position(&mut self.positions, key.into(), Some(position.into()));
+    }
+
+    /// Removes the position `key` of this source, with the commit.
+    pub fn clear_position(&mut self, key: impl Into<String>) {
+        set_position(&mut self.positions, key.into(), None);
+    }
+
+    /// How many more events are wanted. More are accepted, if a unit of the source holds them.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.events_max.saturating_sub(self.events.len())
+    }
+
+    /// The events so far.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Whether there is neither event nor position.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.positions.is_empty()
+    }
+
+    /// The batch as a transaction's content; position keys stay relative to the source.
+    #[must_use]
+    pub fn into_put_batch(self) -> PutBatch {
+        PutBatch { events: self.events, positions: self.positions, ..PutBatch::default() }
+    }
+}
