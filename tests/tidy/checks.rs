@@ -1,0 +1,227 @@
+//! The rules, each a function from a text to its violations.
+
+use std::collections::BTreeMap;
+
+use crate::source::{Source, closing, ident_at, line_of, names_after, words};
+
+/// The layers of the crate, lowest first. A module may use the modules of lower layers; those of its own layer only
+/// where the layer is one unit. Modules that are listed with a layer of their own are siblings that ignore each other.
+const LAYERS: &[(&[&str], Siblings)] = &[
+    (
+        &["limits", "clock", "event", "error", "batch", "durability", "wait", "ticket", "shutdown", "stats"],
+        Siblings::OneUnit,
+    ),
+    (&["codec", "vfs"], Siblings::Strangers),
+    (&["store"], Siblings::Strangers),
+    (&["channel"], Siblings::Strangers),
+    (&["interceptor", "selector", "source", "sink"], Siblings::Strangers),
+    (&["agent"], Siblings::Strangers),
+    (&["config"], Siblings::Strangers),
+    (&["testing"], Siblings::Strangers),
+];
+
+pub(crate) const FILE_LINES_MAX: usize = 600;
+pub(crate) const FUNCTION_LINES_MAX: usize = 70;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Siblings {
+    OneUnit,
+    Strangers,
+}
+
+/// Which module of the crate a name at the crate's root comes from, read from the `pub use` lines of `lib.rs`.
+pub(crate) fn root_names(lib: &str) -> BTreeMap<String, String> {
+    let code = Source::parse(lib).code;
+    let mut names = BTreeMap::new();
+    for at in words(&code, "use") {
+        let statement = code[at + 3..].split(';').next().unwrap_or_default();
+        let module = ident_at(statement, 0);
+        let parts = statement.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        names.extend(parts.filter(|part| !part.is_empty()).map(|part| (part.to_owned(), module.to_owned())));
+    }
+    names
+}
+
+/// Uses of a module that stands higher, or beside, in the layers.
+pub(crate) fn direction(path: &str, source: &Source, roots: &BTreeMap<String, String>) -> Vec<String> {
+    let Some((own, depth)) = module_of(path) else { return Vec::new() };
+    let Some(own_layer) = layer(&own) else {
+        return vec![format!("{path}: module {own} is in no layer; add it to LAYERS in tests/tidy/checks.rs")];
+    };
+    let up = vec!["super"; depth].join("::");
+    let mut used = names_after(&source.code, "crate");
+    used.extend(names_after(&source.code, &up).into_iter().filter(|(at, _)| !source.code[..*at].ends_with("super::")));
+    let mut found = Vec::new();
+    for (at, name) in used {
+        let module = if layer(name).is_some() { name } else { roots.get(name).map_or(name, String::as_str) };
+        // `super::super::x` of a deeper inline module, `crate` alone, and macros' own helpers name no module.
+        if module.is_empty() || matches!(module, "super" | "self") {
+            continue;
+        }
+        let line = line_of(&source.code, at);
+        match layer(module) {
+            None => found.push(format!("{path}:{line}: crate::{name} is in no layer of tests/tidy/checks.rs")),
+            Some(layer) if module == own || layer < own_layer => {}
+            Some(layer) if layer == own_layer && LAYERS[layer].1 == Siblings::OneUnit => {}
+            Some(_) => found.push(format!("{path}:{line}: {own} must not use {module}")),
+        }
+    }
+    found
+}
+
+pub(crate) fn file_length(path: &str, raw: &str) -> Vec<String> {
+    let lines = raw.lines().count();
+    if lines <= FILE_LINES_MAX {
+        return Vec::new();
+    }
+    vec![format!("{path}: {lines} lines, more than {FILE_LINES_MAX}; split it by concept")]
+}
+
+pub(crate) fn function_length(path: &str, source: &Source) -> Vec<String> {
+    let code = &source.code;
+    let mut found = Vec::new();
+    for at in words(code, "fn") {
+        let name = ident_at(code, at + 2);
+        let Some(end) = body_end(code.as_bytes(), at).filter(|_| !name.is_empty()) else { continue };
+        let lines = line_of(code, end) - line_of(code, at) + 1;
+        if lines > FUNCTION_LINES_MAX {
+            let line = line_of(code, at);
+            found.push(format!("{path}:{line}: fn {name} has {lines} lines, more than {FUNCTION_LINES_MAX}"));
+        }
+    }
+    found
+}
+
+/// The closing brace of the function that begins at `from`; `None` for a declaration without a body.
+fn body_end(code: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        match code.get(at)? {
+            b'(' | b'[' => at = closing(code, at)? + 1,
+            b'{' => return closing(code, at),
+            b';' | b'}' => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+pub(crate) fn ascii(path: &str, source: &Source) -> Vec<String> {
+    let strange = source.text.char_indices().filter(|(_, c)| !c.is_ascii());
+    strange.map(|(at, c)| format!("{path}:{}: {c:?} is not ASCII", line_of(&source.text, at))).collect()
+}
+
+/// Marks of unfinished work, in code and in comments.
+pub(crate) fn unfinished(path: &str, source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for word in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")] {
+        let hits = words(&source.text, word);
+        found.extend(hits.map(|at| format!("{path}:{}: {word}", line_of(&source.text, at))));
+    }
+    for name in ["todo", "unimplemented", "dbg"] {
+        let hits = words(&source.code, name).filter(|at| source.code[at + name.len()..].starts_with('!'));
+        found.extend(hits.map(|at| format!("{path}:{}: {name}!", line_of(&source.code, at))));
+    }
+    found
+}
+
+/// `std::fs` outside the one file that talks to the operating system.
+pub(crate) fn file_access(path: &str, source: &Source) -> Vec<String> {
+    if path == "src/vfs/os.rs" {
+        return Vec::new();
+    }
+    let hits = names_after(&source.code, "std").into_iter().filter(|(_, name)| *name == "fs");
+    hits.map(|(at, _)| format!("{path}:{}: std::fs outside src/vfs/os.rs", line_of(&source.code, at))).collect()
+}
+
+/// Reading a clock of the operating system outside the clock.
+pub(crate) fn time(path: &str, source: &Source) -> Vec<String> {
+    if matches!(path, "src/clock.rs" | "src/wait.rs") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for clock in ["Instant", "SystemTime"] {
+        let hits = names_after(&source.code, clock).into_iter().filter(|(_, name)| *name == "now");
+        found.extend(
+            hits.map(|(at, _)| format!("{path}:{}: {clock}::now outside src/clock.rs", line_of(&source.code, at))),
+        );
+    }
+    found
+}
+
+pub(crate) fn unsafe_code(path: &str, source: &Source) -> Vec<String> {
+    if path == "src/vfs/os.rs" {
+        return Vec::new();
+    }
+    let hits = words(&source.code, "unsafe");
+    hits.map(|at| format!("{path}:{}: unsafe outside src/vfs/os.rs", line_of(&source.code, at))).collect()
+}
+
+/// Paths that exist on one machine only.
+pub(crate) fn machine_paths(path: &str, raw: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in raw.lines().enumerate() {
+        for home in [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")] {
+            let begins = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-*/}".contains(c));
+            if line.match_indices(home).any(|(at, _)| begins(at)) {
+                found.push(format!("{path}:{}: absolute path below {home}", number + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Files of `docs/` that no other page links to, and links of pages that lead nowhere. `pages` are paths with contents,
+/// `exists` tells of any path of the repository.
+pub(crate) fn links(pages: &BTreeMap<String, String>, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut linked = Vec::new();
+    for (page, text) in pages {
+        let folder = page.rfind('/').map_or("", |slash| &page[..=slash]);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let target = join(folder, target);
+            if !exists(&target) {
+                found.push(format!("{page}: link to {target}, which does not exist"));
+            }
+            if target != *page {
+                linked.push(target);
+            }
+        }
+    }
+    let lonely = pages.keys().filter(|page| page.starts_with("docs/") && !linked.contains(page));
+    found.extend(lonely.map(|page| format!("{page}: no other page links to it")));
+    found
+}
+
+/// `folder` and a relative link, with `..` resolved.
+fn join(folder: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." | "" => {}
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The top module that a file under `src/` belongs to and how deep its own module is; `None` for the crate's root.
+fn module_of(path: &str) -> Option<(String, usize)> {
+    let inner = path.strip_prefix("src/")?.strip_suffix(".rs")?;
+    if inner == "lib" {
+        return None;
+    }
+    let mut parts: Vec<&str> = inner.split('/').collect();
+    if parts.last() == Some(&"mod") {
+        parts.pop();
+    }
+    Some(((*parts.first()?).to_owned(), parts.len()))
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|(modules, _)| modules.contains(&module))
+}
