@@ -1,4 +1,33 @@
 //! Embeddable event collection: Apache Flume's model as a Rust library.
+//!
+//! An [`Event`] is a few headers and a body. A [`Source`] (or a [`PullSource`], which is asked for data) puts events into a
+//! [`Channel`], where they wait; a [`Sink`] delivers them. Between source and channel an [`Interceptor`] may change or drop
+//! events. Source and channel, and channel and sink, meet in transactions: a [`PutTransaction`] becomes visible as a whole
+//! or not at all, and the events of a [`TakeTransaction`] are back at the head of the channel unless it is committed. An
+//! owner's position - how far a file is read, how much output is written - is committed in the same transaction, which is
+//! what makes a replayable source and a sink that can cut back its output exactly-once together. How long committed events
+//! last is the channel's matter; for durable channels [`Durability`] says what survives what.
+//!
+//! Every channel can be used without sources and sinks: put into it, take from it, in any thread. Commits block, or return
+//! a [`Ticket`] that can be waited for or awaited under any runtime.
+//!
+//! # What it is not
+//!
+//! Not a broker: nothing here listens or replicates unless a source or sink does it. Not a database: events are taken in
+//! order, not looked up. Not a framework: no global state, no signal handlers, no logger, no threads before something is
+//! opened or started, and the process ends when its owner says so.
+//!
+//! # Features
+//!
+//! Features add API and change nothing.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite for channels, for tests of own components |
+//!
+//! # Limits and platform
+//!
+//! Every limit is a constant of [`limits`] with its unit and default. The crate runs on Linux.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;
@@ -29,3 +58,12 @@ pub use source::{PullSource, Source};
 pub use stats::{ChannelStats, SinkStats, SourceStats};
 pub use ticket::{PutTicket, RawTicket, Receipt, TakeTicket, Ticket};
 pub use wait::Wait;
+
+/// The programs in `docs/`, compiled and run by `cargo test`.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/extending.md")]
+    mod extending {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+}
