@@ -12,6 +12,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 
+#[cfg(test)]
+mod tests;
+
 /// [`Vfs`] on the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -63,7 +66,8 @@ impl Vfs for OsVfs {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let flags = OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY;
+        File::from(rustix::fs::open(path, flags, Mode::empty())?).sync_all()
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {

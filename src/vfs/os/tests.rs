@@ -1,0 +1,156 @@
+//! What the traits promise beyond a plain system call.
+use std::io::IoSlice;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn create(path: &Path, bytes: &[u8]) -> Arc<dyn VfsFile> {
+    let file = OsVfs::new().open(path, OpenMode::CreateNew).unwrap();
+    file.write_all_at(&mut [IoSlice::new(bytes)], 0).unwrap();
+    file
+}
+
+fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
+    result.err().expect("an error").kind()
+}
+
+const MODES: [OpenMode; 3] = [OpenMode::Read, OpenMode::ReadWrite, OpenMode::CreateNew];
+
+#[test]
+fn a_symbolic_link_is_not_followed() {
+    let dir = dir();
+    let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+    create(&target, b"x");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    for mode in [OpenMode::Read, OpenMode::ReadWrite] {
+        let error = OsVfs::new().open(&link, mode).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()), "{error}");
+    }
+    assert_eq!(kind(OsVfs::new().open(&link, OpenMode::CreateNew)), io::ErrorKind::AlreadyExists);
+    assert!(OsVfs::new().lock(&link).is_err());
+    let metadata = OsVfs::new().metadata(&link).unwrap();
+    assert_eq!(metadata.kind, FileKind::Other);
+    // A link to nowhere must not be created through either.
+    let dangling = dir.path().join("dangling");
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), &dangling).unwrap();
+    for mode in MODES {
+        assert!(OsVfs::new().open(&dangling, mode).is_err(), "{mode:?}");
+    }
+    assert!(OsVfs::new().lock(&dangling).is_err());
+    assert!(!dir.path().join("nowhere").exists());
+}
+
+#[test]
+fn a_fifo_is_refused_without_waiting_for_its_other_end() {
+    let dir = dir();
+    let path = dir.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    assert_eq!(kind(OsVfs::new().open(&path, OpenMode::Read)), io::ErrorKind::InvalidInput);
+    assert_eq!(kind(OsVfs::new().open(&path, OpenMode::ReadWrite)), io::ErrorKind::InvalidInput);
+    assert_eq!(OsVfs::new().metadata(&path).unwrap().kind, FileKind::Other);
+    assert_eq!(kind(OsVfs::new().sync_dir(&path)), io::ErrorKind::NotADirectory);
+}
+
+#[test]
+fn a_directory_is_not_a_file_and_a_file_is_not_a_directory() {
+    let dir = dir();
+    assert_eq!(kind(OsVfs::new().open(dir.path(), OpenMode::Read)), io::ErrorKind::InvalidInput);
+    assert_eq!(kind(OsVfs::new().open(dir.path(), OpenMode::ReadWrite)), io::ErrorKind::IsADirectory);
+    assert_eq!(kind(OsVfs::new().remove_file(dir.path())), io::ErrorKind::IsADirectory);
+    let file = dir.path().join("f");
+    create(&file, b"");
+    assert_eq!(kind(OsVfs::new().sync_dir(&file)), io::ErrorKind::NotADirectory);
+    assert_eq!(kind(OsVfs::new().read_dir(&file)), io::ErrorKind::NotADirectory);
+    assert_eq!(kind(OsVfs::new().create_dir(&file)), io::ErrorKind::AlreadyExists);
+}
+
+#[test]
+fn a_file_is_created_only_once_and_for_its_owner_only() {
+    let dir = dir();
+    let (file, sub, lock) = (dir.path().join("f"), dir.path().join("d"), dir.path().join("lock"));
+    create(&file, b"first");
+    assert_eq!(kind(OsVfs::new().open(&file, OpenMode::CreateNew)), io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(&file).unwrap(), b"first");
+    OsVfs::new().create_dir(&sub).unwrap();
+    let _guard = OsVfs::new().lock(&lock).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!([mode(&file), mode(&sub), mode(&lock)], [0; 3]);
+    assert_eq!(kind(OsVfs::new().open(&dir.path().join("none"), OpenMode::ReadWrite)), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_lock_excludes_others_in_the_same_process_until_its_guard_drops() {
+    let dir = dir();
+    let path = dir.path().join("lock");
+    let guard = OsVfs::new().lock(&path).unwrap();
+    assert_eq!(kind(OsVfs::new().lock(&path)), io::ErrorKind::WouldBlock);
+    assert_eq!(kind(OsVfs::new().lock(&path)), io::ErrorKind::WouldBlock);
+    drop(guard);
+    drop(OsVfs::new().lock(&path).unwrap());
+}
+
+#[test]
+fn only_bytes_that_a_file_has_can_be_mapped() {
+    let dir = dir();
+    let file = create(&dir.path().join("f"), b"0123456789");
+    assert_eq!(kind(file.map(11)), io::ErrorKind::InvalidInput);
+    assert_eq!(kind(file.map(u64::MAX)), io::ErrorKind::InvalidInput);
+    assert_eq!(file.map(0).unwrap(), &b""[..]);
+    let map = file.map(10).unwrap();
+    drop(file);
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    assert_eq!(map.slice(3..6), &b"345"[..], "a mapping outlives the file's name and handle");
+}
+
+#[test]
+fn a_removed_file_stays_usable_through_its_handle() {
+    let dir = dir();
+    let path = dir.path().join("f");
+    let file = create(&path, b"abc");
+    OsVfs::new().remove_file(&path).unwrap();
+    let mut buf = [0; 8];
+    assert_eq!((file.read_at(&mut buf, 1).unwrap(), &buf[..2]), (2, &b"bc"[..]));
+    assert_eq!(file.read_at(&mut buf, 3).unwrap(), 0);
+    file.set_len(5).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(file.metadata().unwrap().len, 5);
+}
+
+#[test]
+fn a_handle_for_reading_does_not_write() {
+    let dir = dir();
+    let path = dir.path().join("f");
+    create(&path, b"abc");
+    let file = OsVfs::new().open(&path, OpenMode::Read).unwrap();
+    assert!(file.write_at(&[IoSlice::new(b"x")], 0).is_err());
+    assert!(file.set_len(0).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+}
+
+#[test]
+fn more_slices_than_the_kernel_takes_are_written_in_turns() {
+    let dir = dir();
+    let file = OsVfs::new().open(&dir.path().join("f"), OpenMode::CreateNew).unwrap();
+    let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    let mut bufs: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
+    file.write_all_at(&mut bufs, 3).unwrap();
+    assert_eq!(std::fs::read(dir.path().join("f")).unwrap()[3..], bytes);
+}
+
+#[test]
+fn renames_keep_the_identity_and_replace_what_is_there() {
+    let dir = dir();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let id = create(&a, b"a").metadata().unwrap().id;
+    create(&b, b"b");
+    OsVfs::new().rename(&a, &b).unwrap();
+    OsVfs::new().sync_dir(dir.path()).unwrap();
+    assert_eq!(OsVfs::new().metadata(&b).unwrap().id, id);
+    assert_eq!(OsVfs::new().read_dir(dir.path()).unwrap(), ["b"]);
+    assert_eq!(kind(OsVfs::new().metadata(&a)), io::ErrorKind::NotFound);
+    assert!(OsVfs::new().available_bytes(dir.path()).unwrap() > 0);
+}
