@@ -183,7 +183,7 @@ pub trait VfsFile: Debug + Send + Sync {
 pub trait VfsLock: Debug + Send + Sync {}
 
 /// Helpers on top of [`VfsFile`] that loop over short reads and writes.
-impl dyn VfsFile {
+impl dyn VfsFile + '_ {
     /// Reads exactly `buf.len()` bytes.
     ///
     /// # Errors
