@@ -42,12 +42,14 @@ mod shutdown;
 pub mod sink;
 pub mod source;
 mod stats;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod ticket;
 pub mod vfs;
 mod wait;
 
 pub use batch::{Positions, PutBatch};
-pub use channel::{Channel, PutTransaction, TakeTransaction};
+pub use channel::{Channel, MemoryChannel, Overflow, PutTransaction, TakeTransaction};
 pub use durability::Durability;
 pub use error::{FullReason, PutError, StorageError, TakeError};
 pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};

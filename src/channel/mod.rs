@@ -1,5 +1,7 @@
 //! Channels: where events wait between a source and a sink.
 
+pub mod memory;
+mod overflow;
 mod transaction;
 
 use std::fmt::Debug;
@@ -16,6 +18,8 @@ use crate::stats::ChannelStats;
 use crate::ticket::Receipt;
 use crate::wait::Wait;
 
+pub use memory::MemoryChannel;
+pub use overflow::Overflow;
 pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 
 /// A channel holds events between sources and sinks and hands them over in transactions.

@@ -1,0 +1,23 @@
+//! What a channel does with a put that finds no room.
+
+/// What a channel does with a put that finds no room within its wait.
+///
+/// A put that sets a wait of its own ([`PutTransaction::set_wait`](crate::PutTransaction::set_wait)) waits that long under
+/// every policy before the policy decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Wait for room as long as the channel is configured to, then refuse the put with
+    /// [`PutError::Full`](crate::PutError::Full). Nothing is lost.
+    #[default]
+    Block,
+    /// Refuse the put with [`PutError::Full`](crate::PutError::Full) without waiting. Nothing is lost.
+    Fail,
+    /// Drop the events that were to be put, all of the transaction, and count them. The put succeeds and its positions are
+    /// set, as the source is done with the events.
+    DropNewest,
+    /// Drop as many of the oldest events as it takes to make room, and count them. Events of open takes are never dropped:
+    /// if they leave too little room even then, nothing is dropped and the put is refused with
+    /// [`PutError::Full`](crate::PutError::Full).
+    DropOldest,
+}
