@@ -7,11 +7,13 @@
 
 mod context;
 mod pull;
+mod sequence;
 
 use std::error::Error;
 
 pub use context::{SourceContext, SourceCounters, SourcePort};
 pub use pull::{PullBatch, PullSource, Pulled};
+pub use sequence::Sequence;
 
 /// A source that decides by itself when events come.
 ///
