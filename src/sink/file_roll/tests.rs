@@ -40,7 +40,9 @@ impl Bench {
     }
 
     fn push(&self, bodies: &[&'static str]) {
-        bodies.iter().for_each(|body| self.channel.push(*body));
+        for body in bodies {
+            self.channel.push(*body);
+        }
     }
 
     /// Puts the bodies and delivers them in one batch.
