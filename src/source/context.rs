@@ -97,9 +97,19 @@ impl SourceContext {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_batch(&self, batch: PutBatch, wait: Option<Wait>) -> Result<Receipt, PutError> {
+        self.count_received(&batch);
+        self.put_again(batch, wait)
+    }
+
+    /// Puts a batch once more that an earlier attempt gave back: as [`put_batch`](Self::put_batch), but its events are
+    /// counted as received already.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_again(&self, batch: PutBatch, wait: Option<Wait>) -> Result<Receipt, PutError> {
         let events = batch.events.len() as u64;
         let counters = &self.inner.counters;
-        let outcome = self.submit(batch, wait).and_then(PutTicket::wait);
+        let outcome = self.submit_counted(batch, wait).and_then(PutTicket::wait);
         match &outcome {
             Ok(_) => {
                 counters.accepted_events.fetch_add(events, Ordering::Relaxed);
@@ -117,10 +127,18 @@ impl SourceContext {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub fn submit(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+    pub fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        self.count_received(&batch);
+        self.submit_counted(batch, wait)
+    }
+
+    fn count_received(&self, batch: &PutBatch) {
         let counters = &self.inner.counters;
         counters.received_events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
         counters.received_batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn submit_counted(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         for (owner, _) in &mut batch.positions {
             // A batch that comes back from a failed attempt has its owners in full already.
             if !owner.starts_with(&self.inner.prefix) {
