@@ -72,15 +72,26 @@ pub const SOURCE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 /// Default time after which a silent connection is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
-/// Bytes of a file name that sinks make, at most: what file systems allow.
-pub const FILE_NAME_BYTES_MAX: usize = 255;
-/// Default of the time after which `FileRoll` finishes a file, as in Flume.
-pub const FILE_ROLL_INTERVAL: Duration = Duration::from_secs(30);
-/// Bytes that `FileRoll` collects before it writes them to its file: 256 KiB.
-pub const FILE_ROLL_WRITE_BYTES: usize = 256 << 10;
-/// Bytes of the beginning of a file that a serializer is shown when it is gone on with, at most: 64 KiB.
-pub const SERIALIZER_HEAD_BYTES: usize = 64 << 10;
-/// Default of the bytes of headers, and of the body, that `Logger` shows of one event.
-pub const LOG_BYTES: usize = 256;
-/// Default of the bytes of the body that `Logger` shows in Flume's format, as in Flume.
-pub const LOG_BYTES_FLUME: usize = 16;
+/// Default time within which the first byte of a new connection must come.
+pub const CONNECTION_FIRST_BYTE: Duration = Duration::from_secs(10);
+/// Default time within which a line, frame or request that has begun must be complete.
+pub const CONNECTION_FRAME: Duration = Duration::from_secs(30);
+/// Default time that a peer may take to accept an answer.
+pub const CONNECTION_ANSWER: Duration = Duration::from_secs(30);
+/// How long a connection that is closed because of an error is still read from (and the input thrown away), so that
+/// the error message reaches a peer that is still sending.
+pub const CONNECTION_LINGER: Duration = Duration::from_secs(1);
+/// Bytes that are thrown away at most in that time: 1 MiB.
+pub const CONNECTION_LINGER_BYTES: usize = 1 << 20;
+/// Time that answers and lingering may take once the source is asked to stop.
+pub const CONNECTION_STOP: Duration = Duration::from_millis(500);
+/// Stack of the thread of one connection: 256 KiB of address space, of which only what is used becomes memory.
+pub const CONNECTION_STACK_BYTES: usize = 256 << 10;
+/// Bytes that one connection reads at once: 16 KiB.
+pub const CONNECTION_READ_BYTES: usize = 16 << 10;
+/// Connections that wait in the kernel to be accepted.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Longest pause after a failed `accept`, such as one for lack of file descriptors.
+pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// How long a source waits for room in a full channel before it looks whether it should stop.
+pub const SOURCE_FULL_WAIT: Duration = Duration::from_millis(200);

@@ -1,0 +1,145 @@
+//! One connection, as the source on top sees it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown as Direction, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use super::budget::Share;
+use super::handle::{ListenerHandle, count};
+use super::peers::Slot;
+pub(crate) use super::signal::Readiness;
+use super::signal::{Signal, wait};
+use crate::clock::{Clock, SystemClock};
+use crate::limits::{CONNECTION_LINGER, CONNECTION_LINGER_BYTES, CONNECTION_STOP};
+
+/// A connection within its limits. Every wait ends when the source is asked to stop.
+#[derive(Debug)]
+pub(crate) struct Connection<'a> {
+    // Before the socket, because fields are dropped in this order: a peer that sees the end of its connection and
+    // connects again finds its place free.
+    _slot: Slot,
+    share: Share,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: &'a Signal,
+    handle: &'a ListenerHandle,
+    clock: SystemClock,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(
+        (stream, peer): (TcpStream, SocketAddr),
+        (slot, share): (Slot, Share),
+        stop: &'a Signal,
+        handle: &'a ListenerHandle,
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // Answers are small, and the peer waits for them.
+        stream.set_nodelay(true)?;
+        Ok(Self { _slot: slot, share, stream, peer, stop, handle, clock: SystemClock::new() })
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The bytes that this connection may hold.
+    pub(crate) fn share(&mut self) -> &mut Share {
+        &mut self.share
+    }
+
+    /// Time since the connection was accepted.
+    pub(crate) fn age(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_raised()
+    }
+
+    /// Reads what is there, without waiting. `None`: nothing yet; zero bytes: the peer sends no more.
+    pub(crate) fn read_available(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(read) => return Ok(Some(read)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until there is something to read, up to the time `until`, measured as [`age`](Self::age).
+    pub(crate) fn wait_readable(&self, until: Duration) -> io::Result<Readiness> {
+        let left = until.saturating_sub(self.age());
+        let readiness = wait(Some((self.stream.as_fd(), PollFlags::IN)), Some(self.stop), &self.clock, Some(left))?;
+        if readiness == Readiness::TimedOut {
+            count(&self.handle.counts().timed_out);
+        }
+        Ok(readiness)
+    }
+
+    /// Writes all of `bytes` within `limit`, or within a short time once the source is asked to stop.
+    pub(crate) fn write_all(&mut self, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
+        let mut until = self.age().saturating_add(limit);
+        let mut stop = Some(self.stop);
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let left = until.saturating_sub(self.age());
+                    match wait(Some((self.stream.as_fd(), PollFlags::OUT)), stop, &self.clock, Some(left))? {
+                        Readiness::Ready => {}
+                        Readiness::Stopped => {
+                            stop = None;
+                            until = until.min(self.age().saturating_add(CONNECTION_STOP));
+                        }
+                        Readiness::TimedOut => {
+                            count(&self.handle.counts().timed_out);
+                            return Err(ErrorKind::TimedOut.into());
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection so that what was written last reaches the peer.
+    ///
+    /// A socket that is closed with unread input makes the kernel send a reset, which may overtake or discard the last
+    /// answers. So the input is read and thrown away for a while, until the peer closes, too.
+    pub(crate) fn close_gently(&mut self) {
+        if self.stream.shutdown(Direction::Write).is_err() {
+            return;
+        }
+        let limit = if self.is_stopping() { CONNECTION_STOP } else { CONNECTION_LINGER };
+        let mut until = self.age().saturating_add(limit);
+        let mut stop = Some(self.stop).filter(|stop| !stop.is_raised());
+        let mut rest = CONNECTION_LINGER_BYTES;
+        let mut buffer = [0; 4096];
+        while rest > 0 {
+            match self.read_available(&mut buffer) {
+                Ok(Some(0)) | Err(_) => return,
+                Ok(Some(read)) => rest = rest.saturating_sub(read),
+                Ok(None) => {
+                    let left = until.saturating_sub(self.age());
+                    match wait(Some((self.stream.as_fd(), PollFlags::IN)), stop, &self.clock, Some(left)) {
+                        Ok(Readiness::Ready) => {}
+                        Ok(Readiness::Stopped) => {
+                            stop = None;
+                            until = until.min(self.age().saturating_add(CONNECTION_STOP));
+                        }
+                        Ok(Readiness::TimedOut) | Err(_) => return,
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Binding, accepting, and the threads of connections.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown as Direction, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, Builder, Scope};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::budget::Budget;
+use super::connection::Connection;
+use super::handle::{ListenerHandle, count};
+use super::peers::Peers;
+use super::signal::{Readiness, Signal, wait};
+use crate::clock::SystemClock;
+use crate::limits;
+use crate::source::{SourceContext, SourceError};
+
+/// What a listener is limited to, and how it says so.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerOptions {
+    pub(crate) connections_max: usize,
+    pub(crate) connections_per_peer_max: usize,
+    /// For all connections together.
+    pub(crate) bytes_in_flight_max: usize,
+    /// The largest unit (line, frame) in bytes: what every connection may hold at any time.
+    pub(crate) unit_bytes_max: usize,
+    /// What a connection over the limits is told before it is closed.
+    pub(crate) refusal: &'static [u8],
+}
+
+impl ListenerOptions {
+    /// Options with the defaults of [`limits`].
+    pub(crate) fn new(unit_bytes_max: usize, refusal: &'static [u8]) -> Self {
+        Self {
+            connections_max: limits::CONNECTIONS_MAX,
+            connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
+            bytes_in_flight_max: limits::SOURCE_BYTES_IN_FLIGHT_MAX,
+            unit_bytes_max,
+            refusal,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (name, value) in [
+            ("connections_max", self.connections_max),
+            ("connections_per_peer_max", self.connections_per_peer_max),
+            ("bytes_in_flight_max", self.bytes_in_flight_max),
+        ] {
+            if value == 0 {
+                return Err(format!("{name} is 0, so that nothing could ever be received; it must be at least 1"));
+            }
+        }
+        let needed = self.connections_max.saturating_mul(self.unit_bytes_max);
+        if needed > self.bytes_in_flight_max {
+            return Err(format!(
+                "{} connections that hold up to {} bytes each need {needed} bytes, but bytes_in_flight_max is {}; \
+                 raise it to that, or lower connections_max or the length limit",
+                self.connections_max, self.unit_bytes_max, self.bytes_in_flight_max
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A bound socket that is not accepted from yet; the kernel already lets clients connect.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    options: ListenerOptions,
+    handle: ListenerHandle,
+    budget: Arc<Budget>,
+}
+
+/// What all threads of a running listener share.
+struct Running<'a, F> {
+    options: &'a ListenerOptions,
+    handle: &'a ListenerHandle,
+    budget: &'a Arc<Budget>,
+    peers: Arc<Peers>,
+    stop: Signal,
+    clock: SystemClock,
+    thread_name: String,
+    serve: F,
+}
+
+/// How often the thread that waits for the request to stop looks whether the accepting thread still lives.
+const WATCH: Duration = Duration::from_secs(1);
+/// First pause after a failed `accept`; it doubles up to [`limits::ACCEPT_BACKOFF_MAX`].
+const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// How long one attempt to get memory for a new connection lasts before the request to stop is looked at.
+const ADMIT_WAIT: Duration = Duration::from_millis(100);
+
+impl Listener {
+    /// Binds `address`, which is `host:port`.
+    ///
+    /// # Errors
+    /// `Fatal` for options and addresses that can never work, `Retry` for those that are just not free.
+    pub(crate) fn bind(address: &str, options: ListenerOptions, handle: ListenerHandle) -> Result<Self, SourceError> {
+        options.check().map_err(SourceError::fatal)?;
+        let budget = Budget::new(options.bytes_in_flight_max);
+        let (socket, bound) = bind_socket(address).map_err(|error| {
+            let text = format!("cannot listen on {address}: {error}");
+            match error.kind() {
+                ErrorKind::InvalidInput | ErrorKind::PermissionDenied => SourceError::fatal(text),
+                _ => SourceError::retry(text),
+            }
+        })?;
+        handle.opened(bound, Arc::clone(&budget));
+        Ok(Self { socket, options, handle, budget })
+    }
+
+    /// Accepts connections and calls `serve` for each in a thread of its own, until shutdown is requested. Then the
+    /// socket is closed, the connections are told to stop, and all threads are waited for.
+    pub(crate) fn run<F>(self, context: &SourceContext, serve: F) -> Result<(), SourceError>
+    where
+        F: Fn(&mut Connection<'_>) + Sync,
+    {
+        self.run_with(context, TcpListener::accept, serve)
+    }
+
+    /// As [`run`](Self::run), with the system call given, so that tests can let it fail.
+    fn run_with<A, F>(self, context: &SourceContext, accept: A, serve: F) -> Result<(), SourceError>
+    where
+        A: Fn(&TcpListener) -> io::Result<(TcpStream, SocketAddr)> + Send,
+        F: Fn(&mut Connection<'_>) + Sync,
+    {
+        let Self { socket, options, handle, budget } = self;
+        let counters = Arc::clone(context.counters());
+        let running = Running {
+            options: &options,
+            handle: &handle,
+            budget: &budget,
+            peers: Peers::new(options.connections_max, options.connections_per_peer_max, counters),
+            stop: Signal::new().map_err(SourceError::retry)?,
+            clock: SystemClock::new(),
+            thread_name: context.name().replace('\0', ""),
+            serve,
+        };
+        let outcome = thread::scope(|scope| {
+            let running = &running;
+            let accepting = Builder::new().name(running.thread_name.clone()).spawn_scoped(scope, move || {
+                let outcome = running.accept_all(scope, &socket, accept);
+                // Closed before the connections end: clients that come now are refused instead of left waiting.
+                drop(socket);
+                running.handle.closed();
+                outcome
+            })?;
+            while !accepting.is_finished() && !context.shutdown().sleep(WATCH) {}
+            running.stop.raise();
+            accepting.join().unwrap_or_else(|_| Err(io::Error::other("the accepting thread panicked")))
+        });
+        handle.closed();
+        outcome.map_err(SourceError::retry)
+    }
+}
+
+impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
+    fn accept_all<'scope, A>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        socket: &TcpListener,
+        accept: A,
+    ) -> io::Result<()>
+    where
+        A: Fn(&TcpListener) -> io::Result<(TcpStream, SocketAddr)>,
+    {
+        let mut backoff = ACCEPT_BACKOFF_MIN;
+        let mut number = 0_u64;
+        loop {
+            if wait(Some((socket.as_fd(), PollFlags::IN)), Some(&self.stop), &self.clock, None)? == Readiness::Stopped {
+                return Ok(());
+            }
+            match accept(socket) {
+                Ok(accepted) => {
+                    backoff = ACCEPT_BACKOFF_MIN;
+                    number += 1;
+                    self.admit(scope, accepted, number);
+                }
+                Err(error) => match Failure::of(&error) {
+                    Failure::None => {}
+                    Failure::Connection => count(&self.handle.counts().accept_errors),
+                    Failure::System => {
+                        count(&self.handle.counts().accept_errors);
+                        self.stop.sleep(&self.clock, backoff)?;
+                        backoff = (backoff * 2).min(limits::ACCEPT_BACKOFF_MAX);
+                    }
+                    Failure::Listener => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Starts the thread of a connection, or refuses it.
+    fn admit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, accepted: (TcpStream, SocketAddr), number: u64) {
+        let counts = self.handle.counts();
+        let Some(slot) = self.peers.admit(accepted.1.ip()) else {
+            count(&counts.refused);
+            refuse(&accepted.0, self.options.refusal);
+            return;
+        };
+        // The shares of all connections fit into the budget, so what is missing comes free with the next commits.
+        // Meanwhile further clients wait in the kernel.
+        let share = loop {
+            if let Some(share) = self.budget.admit(self.options.unit_bytes_max, ADMIT_WAIT) {
+                break share;
+            }
+            if self.stop.is_raised() {
+                return;
+            }
+        };
+        let serve = move || {
+            let Ok(mut connection) = Connection::new(accepted, (slot, share), &self.stop, self.handle) else { return };
+            if catch_unwind(AssertUnwindSafe(|| (self.serve)(&mut connection))).is_err() {
+                count(&self.handle.counts().panicked);
+            }
+        };
+        let builder =
+            Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(limits::CONNECTION_STACK_BYTES);
+        match builder.spawn_scoped(scope, serve) {
+            Ok(_) => count(&counts.accepted),
+            Err(_) => count(&counts.refused),
+        }
+    }
+}
+
+fn bind_socket(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
+    let mut last = io::Error::new(ErrorKind::InvalidInput, "the name has no address");
+    for address in address.to_socket_addrs()? {
+        match TcpListener::bind(address) {
+            Ok(socket) => {
+                // Again, with a longer queue than the standard library's 128: a burst of clients beyond it would wait
+                // a second for its connections to be tried again.
+                rustix::net::listen(&socket, limits::LISTEN_BACKLOG)?;
+                socket.set_nonblocking(true)?;
+                let bound = socket.local_addr()?;
+                return Ok((socket, bound));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Tells a client that it is not served, as far as that goes without waiting for it.
+fn refuse(mut stream: &TcpStream, message: &[u8]) {
+    if stream.set_nonblocking(true).is_err() {
+        return;
+    }
+    let _ = stream.write(message);
+    let _ = stream.shutdown(Direction::Write);
+    // Unread input would turn the close into a reset, which may discard the message.
+    let _ = stream.read(&mut [0; 4096]);
+}
+
+/// What a failed `accept` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// Nothing: there was just nobody.
+    None,
+    /// The one connection, which is gone.
+    Connection,
+    /// The system, which is short of something.
+    System,
+    /// The listening socket, which will not get better.
+    Listener,
+}
+
+impl Failure {
+    fn of(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::AGAIN | Errno::INTR) => Self::None,
+            // accept(2): Linux passes on errors that the network had for the new connection.
+            Some(
+                Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTUNREACH
+                | Errno::HOSTDOWN
+                | Errno::NOPROTOOPT
+                | Errno::TIMEDOUT,
+            ) => Self::Connection,
+            Some(Errno::BADF | Errno::NOTSOCK | Errno::INVAL | Errno::OPNOTSUPP | Errno::FAULT) => Self::Listener,
+            // Most of all EMFILE, ENFILE, ENOBUFS and ENOMEM.
+            _ => Self::System,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,16 @@
+//! What all listening sources on TCP share: the listener, its limits, its threads, and their end.
+//!
+//! One thread accepts, each connection has a thread with a small stack, and nothing is accepted or read beyond the
+//! limits. A source on top gives one function that talks to one connection; whatever goes wrong in it, a panic included,
+//! ends that connection and no other.
+
+mod budget;
+mod connection;
+mod handle;
+mod listener;
+mod peers;
+mod signal;
+
+pub(crate) use connection::{Connection, Readiness};
+pub use handle::{ListenerHandle, ListenerStats};
+pub(crate) use listener::{Listener, ListenerOptions};

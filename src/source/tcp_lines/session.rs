@@ -1,0 +1,363 @@
+//! The conversation with one client.
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Ack, OnFull, Settings};
+use crate::batch::PutBatch;
+use crate::error::PutError;
+use crate::event::{Event, Headers};
+use crate::limits::{CONNECTION_READ_BYTES, SOURCE_FULL_WAIT};
+use crate::source::SourceContext;
+use crate::source::net::{Connection, Readiness};
+use crate::ticket::Receipt;
+use crate::wait::Wait;
+
+/// Reads lines, commits them in batches, answers.
+pub(super) struct Session<'a, 'c> {
+    settings: &'a Settings,
+    context: &'a SourceContext,
+    connection: &'a mut Connection<'c>,
+    headers: Headers,
+    batch: Vec<Event>,
+    batch_bytes: usize,
+    // The beginning of a line whose newline is still to come; always shorter than the limit.
+    partial: Vec<u8>,
+    // The line in hand was given up, because it is too long or because the lines before it were refused.
+    line_lost: bool,
+    // When the client's turn began: what the timeouts count from. The time of a commit is not the client's.
+    since: Duration,
+    // The client is gone or closed its reading side. What it had sent is still taken.
+    mute: bool,
+}
+
+/// Why a conversation ends.
+#[derive(Debug)]
+enum End {
+    /// The client sends no more, or is gone.
+    Closed,
+    /// Reading from the client failed.
+    Broken,
+    /// The client was silent for too long.
+    Silent,
+    /// The line in hand is over the limit.
+    LineTooLong,
+    /// The source is asked to stop while the client is sending.
+    Stopped,
+    /// The source is asked to stop while the client is silent.
+    StoppedIdle,
+    /// Lines could not be committed; the client has been told, as far as it is told anything.
+    Refused,
+    /// The client does not read its answers.
+    Deaf,
+}
+
+/// The answers to the lines of one batch.
+#[derive(Default)]
+struct Answers {
+    text: Vec<u8>,
+    dropped: usize,
+    end: Option<End>,
+}
+
+/// What an event costs besides its bytes. The first one of a batch is free: it belongs to what a connection costs anyway.
+const EVENT_COST: usize = size_of::<Event>();
+
+impl<'a, 'c> Session<'a, 'c> {
+    pub(super) fn new(settings: &'a Settings, context: &'a SourceContext, connection: &'a mut Connection<'c>) -> Self {
+        // The name of the header was checked when the source was opened.
+        let headers = settings.headers(&connection.peer().to_string()).unwrap_or_default();
+        let since = connection.age();
+        let (batch, partial) = (Vec::new(), Vec::new());
+        Self {
+            settings,
+            context,
+            connection,
+            headers,
+            batch,
+            batch_bytes: 0,
+            partial,
+            line_lost: false,
+            since,
+            mute: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let end = self.converse();
+        let unfinished = self.line_lost || !self.partial.is_empty();
+        if unfinished {
+            let counters = self.context.counters();
+            count(&counters.dropped_events, 1);
+            if matches!(end, End::LineTooLong | End::Silent | End::Broken) {
+                count(&counters.event_read_fail, 1);
+            }
+        }
+        let told = match &end {
+            End::LineTooLong => {
+                let max = self.settings.line_bytes_max;
+                self.answer(
+                    format!("FAILED: Event exceeds the maximum length ({max} chars, including newline)\n").as_bytes(),
+                )
+            }
+            End::Silent if unfinished => {
+                let limit = self.settings.line_timeout;
+                self.answer(format!("FAILED: line not finished within {limit:?}\n").as_bytes())
+            }
+            _ => Ok(()),
+        };
+        // Others have nothing under way that a plain close could harm.
+        let sending = match end {
+            End::LineTooLong | End::Stopped | End::Refused => true,
+            End::Silent | End::StoppedIdle => unfinished,
+            End::Closed | End::Broken | End::Deaf => false,
+        };
+        if told.is_ok() && sending && !self.mute {
+            self.connection.close_gently();
+        }
+    }
+
+    /// Reads and commits until there is a reason to end.
+    fn converse(&mut self) -> End {
+        let mut chunk = vec![0; CONNECTION_READ_BYTES];
+        let mut limit = self.settings.first_byte_timeout;
+        loop {
+            if self.connection.is_stopping() {
+                return self.flush().err().unwrap_or(End::Stopped);
+            }
+            let step = match self.connection.read_available(&mut chunk) {
+                Ok(Some(0)) => self.flush().and(Err(End::Closed)),
+                Ok(Some(read)) => {
+                    let outcome = self.take_in(chunk.get(..read).unwrap_or_default());
+                    let between_lines = self.partial.is_empty();
+                    limit = if between_lines { self.settings.idle_timeout } else { self.settings.line_timeout };
+                    outcome
+                }
+                // Whoever waits for answers gets them before it is waited for.
+                Ok(None) if !self.batch.is_empty() => self.flush(),
+                Ok(None) => self.wait(limit),
+                Err(_) => self.flush().and(Err(End::Broken)),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<(), End> {
+        match self.connection.wait_readable(self.since.saturating_add(limit)) {
+            Ok(Readiness::Ready) => Ok(()),
+            Ok(Readiness::Stopped) => Err(End::StoppedIdle),
+            Ok(Readiness::TimedOut) => Err(End::Silent),
+            Err(_) => Err(End::Broken),
+        }
+    }
+
+    /// Cuts what was read into lines; commits whenever a batch is full.
+    fn take_in(&mut self, mut received: &[u8]) -> Result<(), End> {
+        // The time for a line runs from its first byte, whatever comes in between.
+        if self.partial.is_empty() || received.contains(&b'\n') {
+            self.since = self.connection.age();
+        }
+        while let Some(length) = received.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = received.split_at(length);
+            received = rest.get(1..).unwrap_or_default();
+            if let Err(end) = self.finish_line(line) {
+                if !matches!(end, End::LineTooLong) {
+                    // These were received, too, and nobody will see them.
+                    let lines = received.split(|byte| *byte == b'\n').skip(1).count();
+                    count(&self.context.counters().dropped_events, lines);
+                }
+                return Err(end);
+            }
+        }
+        if !received.is_empty() {
+            self.make_room(received.len())?;
+            self.extend_partial(received);
+        }
+        Ok(())
+    }
+
+    fn finish_line(&mut self, end_of_line: &[u8]) -> Result<(), End> {
+        self.make_room(end_of_line.len())?;
+        let body = if self.partial.is_empty() {
+            // A copy of its own size, so that an event that stays in a channel keeps no other bytes in memory.
+            Bytes::copy_from_slice(end_of_line)
+        } else {
+            self.extend_partial(end_of_line);
+            Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
+        };
+        if !self.batch.is_empty() {
+            self.batch_bytes += EVENT_COST;
+        }
+        self.batch_bytes += body.len();
+        self.batch.push(Event::from_parts(self.headers.clone(), body));
+        if self.batch.len() >= self.settings.batch_max { self.flush() } else { Ok(()) }
+    }
+
+    fn extend_partial(&mut self, more: &[u8]) {
+        let needed = self.partial.len() + more.len();
+        if needed > self.partial.capacity() {
+            // Doubles, but never beyond the longest line, which is what the base share covers.
+            let capacity = (self.partial.capacity() * 2).clamp(needed, self.settings.line_bytes_max.max(needed));
+            self.partial.reserve_exact(capacity - self.partial.len());
+        }
+        self.partial.extend_from_slice(more);
+    }
+
+    /// Makes sure that `more` bytes of the line in hand may be held, if need be by committing the lines before it.
+    fn make_room(&mut self, more: usize) -> Result<(), End> {
+        let line = self.partial.len() + more;
+        let max = self.settings.connection_bytes_max;
+        let too_long = line >= self.settings.line_bytes_max;
+        let all = self.batch_bytes.saturating_add(line).saturating_add(EVENT_COST);
+        if too_long || (!self.batch.is_empty() && !self.connection.share().grow_to(all, max)) {
+            self.line_lost = true;
+            self.flush()?;
+            if too_long {
+                return Err(End::LineTooLong);
+            }
+            self.line_lost = false;
+        }
+        // A line without others before it is within the base share.
+        assert!(
+            self.connection.share().grow_to(self.batch_bytes + line, max),
+            "a line does not fit into the base share"
+        );
+        Ok(())
+    }
+
+    /// Commits the lines received so far and answers them.
+    fn flush(&mut self) -> Result<(), End> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let early = match self.settings.ack {
+            Ack::OnReceipt => self.answer(&b"OK\n".repeat(batch.len())),
+            Ack::AfterCommit | Ack::None => Ok(()),
+        };
+        let answers = self.commit(batch);
+        self.batch_bytes = 0;
+        self.connection.share().shrink();
+        count(&self.context.counters().dropped_events, answers.dropped);
+        early?;
+        if self.settings.ack == Ack::AfterCommit {
+            self.answer(&answers.text)?;
+        }
+        self.since = self.connection.age();
+        answers.end.map_or(Ok(()), Err)
+    }
+
+    /// Answers the client, unless it is gone: then what it had sent before is still worth taking.
+    fn answer(&mut self, text: &[u8]) -> Result<(), End> {
+        if self.mute {
+            return Ok(());
+        }
+        match self.connection.write_all(text, self.settings.answer_timeout) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Err(End::Deaf),
+            Err(_) => {
+                self.mute = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Commits lines in as few transactions as the channel takes them.
+    fn commit(&self, mut lines: Vec<Event>) -> Answers {
+        let mut answers = Answers::default();
+        let mut size = lines.len();
+        let mut attempt = Attempt::First;
+        while !lines.is_empty() {
+            let rest = lines.split_off(size.min(lines.len()));
+            let tried = lines.len();
+            let Err(error) = self.put(PutBatch::new(lines), attempt) else {
+                answers.accept(tried);
+                lines = rest;
+                continue;
+            };
+            let reason = error.to_string();
+            let smaller = match &error {
+                // Perhaps a part of them fits: Flume puts each line on its own.
+                PutError::Full { .. } if self.settings.on_full == OnFull::Fail => Some((1, Attempt::Rest)),
+                PutError::TooLarge { .. } => Some((tried / 2, Attempt::Again)),
+                _ => None,
+            };
+            let returned = error.into_batch().map(|batch| batch.into_parts().0).unwrap_or_default();
+            match smaller {
+                Some(_) if tried == 1 => {
+                    answers.fail(1, &reason);
+                    lines = rest;
+                }
+                Some(next) if returned.len() == tried => {
+                    (size, attempt) = next;
+                    lines = returned;
+                    lines.extend(rest);
+                }
+                _ => {
+                    answers.fail(tried + rest.len(), &reason);
+                    answers.end = Some(End::Refused);
+                    break;
+                }
+            }
+        }
+        answers
+    }
+
+    /// Puts one transaction. If it is to wait for room, it does so until the source is asked to stop.
+    fn put(&self, batch: PutBatch, attempt: Attempt) -> Result<Receipt, PutError> {
+        let wait = match (self.settings.on_full, attempt) {
+            (OnFull::Wait, _) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
+            (OnFull::Fail, Attempt::Rest) => Some(Wait::NONE),
+            (OnFull::Fail, _) => None,
+        };
+        let mut begun = self.connection.age();
+        let mut outcome = match attempt {
+            Attempt::First => self.context.put_batch(batch, wait),
+            Attempt::Again | Attempt::Rest => self.context.put_again(batch, wait),
+        };
+        while self.settings.on_full == OnFull::Wait && !self.connection.is_stopping() {
+            let Err(PutError::Full { batch, .. }) = outcome else { break };
+            // A channel need not wait: one on a full disk has no room to wait for.
+            let waited = self.connection.age().saturating_sub(begun);
+            self.context.shutdown().sleep(SOURCE_FULL_WAIT.saturating_sub(waited));
+            begun = self.connection.age();
+            outcome = self.context.put_again(*batch, wait);
+        }
+        outcome
+    }
+}
+
+/// How often lines have been put before.
+#[derive(Clone, Copy)]
+enum Attempt {
+    /// Never.
+    First,
+    /// As part of a batch that was too large.
+    Again,
+    /// As part of a batch that waited in vain for room.
+    Rest,
+}
+
+impl Answers {
+    fn accept(&mut self, lines: usize) {
+        self.text.extend(b"OK\n".repeat(lines));
+    }
+
+    /// One answer for `lines` lines: where it is for more than one, it is the last of the connection.
+    fn fail(&mut self, lines: usize, reason: &str) {
+        self.dropped += lines;
+        self.text.extend(b"FAILED: ");
+        // One line, whatever the reason quotes.
+        self.text.extend(reason.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+        self.text.push(b'\n');
+    }
+}
+
+fn count(counter: &AtomicU64, events: usize) {
+    counter.fetch_add(events as u64, Ordering::Relaxed);
+}

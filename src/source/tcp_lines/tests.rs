@@ -1,0 +1,672 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown as Direction, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::*;
+use crate::error::{FullReason, PutError};
+use crate::source::SourcePort;
+use crate::source::net::ListenerStats;
+use crate::{Event, PutBatch, PutTicket, Receipt, Shutdown, SourceStats, StorageError, Wait};
+
+/// A place for events that can be full, slow, closed and picky, on demand.
+#[derive(Default)]
+struct TestPort {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
+struct State {
+    events: Vec<Event>,
+    batches: Vec<usize>,
+    capacity: usize,
+    transaction_max: usize,
+    body_max: usize,
+    closed: bool,
+    broken: bool,
+    panics: bool,
+    held: bool,
+    waiting: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let max = usize::MAX;
+        let (events, batches) = (Vec::new(), Vec::new());
+        let (capacity, transaction_max, body_max) = (max, max, max);
+        let (closed, broken, panics, held, waiting) = (false, false, false, false, 0);
+        Self { events, batches, capacity, transaction_max, body_max, closed, broken, panics, held, waiting }
+    }
+}
+
+impl TestPort {
+    fn with(change: impl FnOnce(&mut State)) -> Arc<Self> {
+        let port = Self::default();
+        change(&mut port.state.lock());
+        Arc::new(port)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock());
+        self.changed.notify_all();
+    }
+
+    fn until(&self, condition: impl Fn(&State) -> bool) {
+        let mut state = self.state.lock();
+        while !condition(&state) {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn bodies(&self) -> Vec<Bytes> {
+        self.state.lock().events.iter().map(|event| event.body().clone()).collect()
+    }
+}
+
+impl SourcePort for TestPort {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        let channel = "test\nport".to_owned();
+        let deadline = wait.unwrap_or(Wait::NONE).deadline();
+        let mut state = self.state.lock();
+        state.waiting += 1;
+        self.changed.notify_all();
+        while state.held {
+            self.changed.wait(&mut state);
+        }
+        let events = batch.events.len();
+        let too_large = |what, actual, max| PutError::TooLarge {
+            channel: channel.clone(),
+            what,
+            actual: actual as u64,
+            max: max as u64,
+            batch: Box::new(batch.clone()),
+        };
+        let longest = batch.events.iter().map(|event| event.body().len()).max().unwrap_or(0);
+        let outcome = loop {
+            if state.closed {
+                break Err(PutError::Closed { channel, batch: Box::new(batch) });
+            } else if state.broken {
+                break Err(PutError::Indeterminate { source: StorageError::Closed });
+            } else if events > state.transaction_max {
+                break Err(too_large("events", events, state.transaction_max));
+            } else if longest > state.body_max {
+                break Err(too_large("event body bytes", longest, state.body_max));
+            } else if state.events.len() + events <= state.capacity {
+                assert!(!state.panics, "told to panic");
+                state.events.extend(batch.events);
+                state.batches.push(events);
+                break Ok(PutTicket::ready(Ok(Receipt::new(None, events as u64, 0))));
+            } else if !deadline.wait(&self.changed, &mut state) {
+                break Err(PutError::Full { channel, reason: FullReason::Events, batch: Box::new(batch) });
+            }
+        };
+        state.waiting -= 1;
+        self.changed.notify_all();
+        outcome
+    }
+
+    fn position(&self, _owner: &str) -> Option<Bytes> {
+        None
+    }
+
+    fn positions(&self, _prefix: &str) -> Vec<(String, Bytes)> {
+        Vec::new()
+    }
+}
+
+/// A source that runs in a thread.
+struct Running {
+    context: SourceContext,
+    shutdown: Shutdown,
+    handle: ListenerHandle,
+    thread: JoinHandle<TcpLines>,
+}
+
+fn start(mut source: TcpLines, port: &Arc<TestPort>) -> Running {
+    let shutdown = Shutdown::new();
+    let context = SourceContext::new("lines", Arc::clone(port) as Arc<dyn SourcePort>, shutdown.clone());
+    source.open(&context).unwrap();
+    let (handle, inner) = (source.handle(), context.clone());
+    let thread = thread::spawn(move || {
+        source.run(&inner).unwrap();
+        source
+    });
+    Running { context, shutdown, handle, thread }
+}
+
+/// So many lines, each its number.
+fn numbers(count: usize) -> String {
+    (0..count).flat_map(|number| [number.to_string(), "\n".to_owned()]).collect()
+}
+
+fn source() -> TcpLines {
+    TcpLines::local(0)
+}
+
+impl Running {
+    fn connect(&self) -> Client {
+        Client::new(TcpStream::connect(self.handle.local_addr().unwrap()).unwrap())
+    }
+
+    fn stats(&self) -> SourceStats {
+        self.context.counters().snapshot()
+    }
+
+    /// Stops the source and checks that nothing is left behind.
+    fn stop(self) -> (TcpLines, SourceStats, ListenerStats) {
+        self.shutdown.request();
+        let source = self.thread.join().unwrap();
+        let (stats, listener) = (self.context.counters().snapshot(), self.handle.stats());
+        assert_eq!(stats.open_connections, 0);
+        assert_eq!(listener.bytes_in_flight, 0);
+        assert!(listener.bytes_in_flight_peak <= listener.bytes_in_flight_max);
+        assert_eq!(self.handle.local_addr(), None);
+        (source, stats, listener)
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn new(stream: TcpStream) -> Self {
+        // Only so that a test that fails does not hang.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Self { stream, reader }
+    }
+
+    fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.reader.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
+    /// What comes after the client said that it sends no more.
+    fn finish(self) -> String {
+        self.stream.shutdown(Direction::Write).unwrap();
+        self.rest()
+    }
+}
+
+#[test]
+fn a_line_is_acknowledged_after_its_commit() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source(), &port);
+    let mut client = running.connect();
+    client.send("a\n");
+    port.until(|state| state.waiting == 1);
+    client.stream.set_nonblocking(true).unwrap();
+    assert_eq!(client.stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    client.stream.set_nonblocking(false).unwrap();
+    port.change(|state| state.held = false);
+    assert_eq!(client.answer(), "OK\n");
+    assert_eq!(port.bodies(), ["a"]);
+    assert_eq!(client.finish(), "");
+    let (_, stats, listener) = running.stop();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.dropped_events), (1, 1, 0));
+    assert_eq!((listener.accepted_connections, listener.refused_connections), (1, 0));
+}
+
+#[test]
+fn a_line_is_acknowledged_on_receipt_or_never_if_so_chosen() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source().ack(Ack::OnReceipt), &port);
+    let mut client = running.connect();
+    assert_eq!(client.send("a\n").answer(), "OK\n");
+    assert!(port.bodies().is_empty());
+    port.change(|state| state.held = false);
+    port.until(|state| state.events.len() == 1);
+    running.stop();
+
+    let running = start(source().ack(Ack::None), &port);
+    let mut client = running.connect();
+    client.send("b\nc\n");
+    assert_eq!(client.finish(), "");
+    assert_eq!(port.bodies(), ["a", "b", "c"]);
+    running.stop();
+}
+
+#[test]
+fn what_is_lost_without_acknowledgement_is_counted() {
+    for ack in [Ack::OnReceipt, Ack::None] {
+        let port = TestPort::with(|state| state.closed = true);
+        let running = start(source().ack(ack), &port);
+        let mut client = running.connect();
+        client.send("a\nb\nc\n");
+        let answers = client.rest();
+        assert!(["", "OK\n", "OK\nOK\n", "OK\nOK\nOK\n"].contains(&answers.as_str()), "{answers}");
+        let (_, stats, _) = running.stop();
+        assert_eq!((stats.accepted_events, stats.dropped_events), (0, 3), "{ack:?}");
+    }
+}
+
+#[test]
+fn lines_that_are_there_share_a_transaction() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source().batch_max(100), &port);
+    let mut client = running.connect();
+    client.send(numbers(1000));
+    port.until(|state| state.waiting == 1);
+    port.change(|state| state.held = false);
+    assert_eq!(client.finish(), "OK\n".repeat(1000));
+    assert_eq!(port.bodies(), (0..1000).map(|number| number.to_string()).collect::<Vec<_>>());
+    let batches = port.state.lock().batches.clone();
+    assert!(batches.iter().all(|size| *size <= 100));
+    assert!(batches.contains(&100), "{batches:?}");
+    running.stop();
+}
+
+#[test]
+fn bodies_are_the_bytes_of_the_lines() {
+    let port = TestPort::with(|_| ());
+    let running = start(source().client_address_header("client"), &port);
+    let mut client = running.connect();
+    let address = client.stream.local_addr().unwrap().to_string();
+    client.send(b"a\r\n\n\xff\x00\n");
+    // In pieces as small as they get.
+    for byte in b"slow\n" {
+        client.send([*byte]);
+    }
+    assert_eq!(client.finish(), "OK\n".repeat(4));
+    assert_eq!(port.bodies(), [&b"a\r"[..], b"", b"\xff\x00", b"slow"]);
+    assert!(port.state.lock().events.iter().all(|event| event.headers().get("client") == Some(&address)));
+    running.stop();
+}
+
+#[test]
+fn a_line_over_the_limit_ends_the_connection_and_keeps_the_lines_before_it() {
+    let failure = "FAILED: Event exceeds the maximum length (64 chars, including newline)\n";
+    let just_right = "x".repeat(63);
+    for too_long in ["y".repeat(64), "y".repeat(64) + "\n", "y".repeat(3 << 20), "y".repeat(64) + "\nlater\n"] {
+        let port = TestPort::with(|_| ());
+        let running = start(source().line_bytes_max(64), &port);
+        let mut client = running.connect();
+        client.send(format!("{just_right}\n"));
+        // The source reads no further than it must, so the end of a long text may find a closed connection.
+        let _ = client.stream.write_all(too_long.as_bytes());
+        assert_eq!(client.rest(), format!("OK\n{failure}"));
+        assert_eq!(port.bodies(), [just_right.as_str()]);
+        assert_eq!(running.connect().send("other\n").answer(), "OK\n");
+        let (_, stats, _) = running.stop();
+        assert_eq!((stats.event_read_fail, stats.dropped_events, stats.accepted_events), (1, 1, 2));
+    }
+}
+
+#[test]
+fn the_longest_lines_pass_within_the_smallest_memory() {
+    let port = TestPort::with(|_| ());
+    let tight =
+        source().line_bytes_max(1000).connections_max(2).connection_bytes_in_flight_max(1000).bytes_in_flight_max(2000);
+    let running = start(tight, &port);
+    let line = "z".repeat(999) + "\n";
+    let mut clients = [running.connect(), running.connect()];
+    for client in &mut clients {
+        client.send(line.repeat(50));
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer(), "OK\n");
+    }
+    for client in clients {
+        assert_eq!(client.finish(), "OK\n".repeat(49));
+    }
+    assert!(port.bodies().iter().all(|body| body.len() == 999));
+    let (_, _, listener) = running.stop();
+    assert_eq!(listener.bytes_in_flight_peak, 2000);
+}
+
+#[test]
+fn clients_that_die_or_stall_in_a_line_harm_nobody() {
+    let port = TestPort::with(|_| ());
+    let running = start(source(), &port);
+    let mut stalled = running.connect();
+    assert_eq!(stalled.send("kept\nnever fini").answer(), "OK\n");
+    let mut dying = running.connect();
+    assert_eq!(dying.send("kept\nlo").answer(), "OK\n");
+    drop(dying);
+    let mut reset = running.connect();
+    assert_eq!(reset.send("kept\nlo").answer(), "OK\n");
+    rustix::net::sockopt::set_socket_linger(&reset.stream, Some(Duration::ZERO)).unwrap();
+    drop(reset);
+    assert_eq!(running.connect().send("fine\n").answer(), "OK\n");
+    while running.stats().dropped_events < 2 {
+        thread::yield_now();
+    }
+    assert_eq!(port.bodies(), ["kept", "kept", "kept", "fine"]);
+    let (_, stats, _) = running.stop();
+    assert_eq!(stats.dropped_events, 3, "and the stalled one at the end");
+    assert_eq!(stalled.rest(), "");
+}
+
+#[test]
+fn a_client_that_closes_without_reading_its_answers_loses_nothing_it_sent() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source().batch_max(10), &port);
+    let mut client = running.connect();
+    client.send("a\n".repeat(5000));
+    port.until(|state| state.waiting == 1);
+    drop(client);
+    port.change(|state| state.held = false);
+    port.until(|state| state.events.len() == 5000);
+    running.stop();
+}
+
+#[test]
+fn a_client_that_never_reads_its_answers_is_closed() {
+    let port = TestPort::with(|_| ());
+    let running = start(source().answer_timeout(Duration::from_millis(50)), &port);
+    let mut client = running.connect();
+    while client.stream.write_all(&[b'\n'; 4096]).is_ok() {}
+    assert_eq!(running.connect().send("fine\n").answer(), "OK\n");
+    let (_, _, listener) = running.stop();
+    assert_eq!(listener.timed_out_connections, 1);
+}
+
+#[test]
+fn a_full_channel_slows_its_senders_and_loses_nothing() {
+    let port = TestPort::with(|state| state.capacity = 10);
+    let running = start(source().batch_max(7), &port);
+    let mut client = running.connect();
+    client.send(numbers(100));
+    let mut taken = Vec::new();
+    while taken.len() < 100 {
+        port.until(|state| !state.events.is_empty());
+        port.change(|state| taken.extend(state.events.drain(..).map(|event| event.body().clone())));
+    }
+    assert_eq!(client.finish(), "OK\n".repeat(100));
+    assert_eq!(taken, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+    let (_, stats, _) = running.stop();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.dropped_events), (100, 100, 0));
+}
+
+#[test]
+fn a_full_channel_fails_the_lines_that_do_not_fit_if_so_chosen() {
+    let port = TestPort::with(|state| state.capacity = 10);
+    let running = start(source().on_full(OnFull::Fail).batch_max(30), &port);
+    let mut client = running.connect();
+    client.send(numbers(30));
+    let failure = "FAILED: channel test port is full: its capacity in events is used up\n";
+    for _ in 0..10 {
+        assert_eq!(client.answer(), "OK\n");
+    }
+    for _ in 0..20 {
+        assert_eq!(client.answer(), failure);
+    }
+    port.change(|state| state.events.clear());
+    assert_eq!(client.send("later\n").answer(), "OK\n");
+    assert_eq!(client.finish(), "");
+    let (_, stats, _) = running.stop();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.dropped_events), (31, 11, 20));
+}
+
+#[test]
+fn lines_that_no_channel_can_take_are_told_apart_from_those_around_them() {
+    let port = TestPort::with(|state| (state.body_max, state.transaction_max) = (5, 3));
+    let running = start(source(), &port);
+    let mut client = running.connect();
+    client.send("1\n2\n3\n4\ntoo long\n5\n6\n");
+    let failure = "FAILED: event body bytes of 8 is over the limit of 5 of channel test port\n";
+    assert_eq!(client.finish(), "OK\n".repeat(4) + failure + "OK\nOK\n");
+    assert_eq!(port.bodies(), ["1", "2", "3", "4", "5", "6"]);
+    let (_, stats, _) = running.stop();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.dropped_events), (7, 6, 1));
+}
+
+#[test]
+fn a_channel_that_is_closed_or_broken_ends_the_connection() {
+    type Change = fn(&mut State);
+    let cases: [(Change, &str); 2] = [
+        (|state| state.closed = true, "FAILED: channel test port is closed\n"),
+        (
+            |state| state.broken = true,
+            "FAILED: the outcome of the commit is unknown until the store is opened again: the store is closed\n",
+        ),
+    ];
+    for (change, failure) in cases {
+        let port = TestPort::with(change);
+        let running = start(source().batch_max(1), &port);
+        let mut client = running.connect();
+        client.send("a\nb\nc\npart");
+        assert_eq!(client.rest(), failure);
+        let (_, stats, _) = running.stop();
+        assert_eq!(stats.accepted_events, 0);
+        assert!(port.bodies().is_empty());
+    }
+}
+
+#[test]
+fn a_panic_ends_its_connection_only() {
+    let port = TestPort::with(|state| state.panics = true);
+    let running = start(source(), &port);
+    assert_eq!(running.connect().send("a\n").answer(), "");
+    port.change(|state| state.panics = false);
+    assert_eq!(running.connect().send("b\n").answer(), "OK\n");
+    let (_, _, listener) = running.stop();
+    assert_eq!(listener.panicked_connections, 1);
+}
+
+#[test]
+fn connections_over_the_limits_are_refused_and_places_come_back() {
+    for limited in [source().connections_max(2), source().connections_per_peer_max(2)] {
+        let port = TestPort::with(|_| ());
+        let running = start(limited, &port);
+        let mut kept = [running.connect(), running.connect()];
+        for client in &mut kept {
+            assert_eq!(client.send("a\n").answer(), "OK\n");
+        }
+        for _ in 0..5 {
+            assert_eq!(running.connect().rest(), "FAILED: too many connections\n");
+        }
+        let [first, mut second] = kept;
+        assert_eq!(first.finish(), "");
+        assert_eq!(running.connect().send("b\n").answer(), "OK\n");
+        assert_eq!(second.send("c\n").answer(), "OK\n");
+        let (_, _, listener) = running.stop();
+        assert_eq!((listener.accepted_connections, listener.refused_connections), (3, 5));
+    }
+}
+
+#[test]
+fn silent_clients_are_closed() {
+    let short = Duration::from_millis(20);
+    let port = TestPort::with(|_| ());
+
+    let running = start(source().first_byte_timeout(short), &port);
+    assert_eq!(running.connect().rest(), "");
+    assert_eq!(running.stop().2.timed_out_connections, 1);
+
+    let running = start(source().idle_timeout(short), &port);
+    let mut client = running.connect();
+    client.send("a\n");
+    assert_eq!(client.rest(), "OK\n");
+    assert_eq!(running.stop().2.timed_out_connections, 1);
+
+    let running = start(source().line_timeout(short), &port);
+    let mut client = running.connect();
+    client.send("b\npart");
+    assert_eq!(client.rest(), "OK\nFAILED: line not finished within 20ms\n");
+    let (_, stats, listener) = running.stop();
+    assert_eq!((stats.event_read_fail, stats.dropped_events, listener.timed_out_connections), (1, 1, 1));
+}
+
+#[test]
+fn a_trickle_of_bytes_does_not_stretch_the_time_for_a_line() {
+    let port = TestPort::with(|_| ());
+    let running = start(source().line_timeout(Duration::from_millis(50)), &port);
+    let mut client = running.connect();
+    client.stream.set_nonblocking(true).unwrap();
+    while client.stream.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+        let _ = client.stream.write(b"x");
+        thread::yield_now();
+    }
+    let (_, stats, _) = running.stop();
+    assert_eq!((stats.event_read_fail, stats.accepted_events), (1, 0));
+}
+
+#[test]
+fn a_stop_ends_idle_connections_and_a_source_can_start_again() {
+    let port = TestPort::with(|_| ());
+    let mut source = source();
+    for round in 0..3 {
+        let running = start(source, &port);
+        let mut clients: Vec<Client> = (0..50).map(|_| running.connect()).collect();
+        for client in clients.iter_mut().take(25) {
+            assert_eq!(client.send(format!("{round}\n")).answer(), "OK\n");
+        }
+        let address = running.handle.local_addr().unwrap();
+        source = running.stop().0;
+        for client in clients.into_iter().take(25) {
+            assert_eq!(client.rest(), "");
+        }
+        assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    }
+    assert_eq!(port.bodies().len(), 75);
+}
+
+#[test]
+fn a_stop_lets_the_commit_in_flight_finish_and_answers_it() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source(), &port);
+    let mut client = running.connect();
+    client.send("a\n");
+    port.until(|state| state.waiting == 1);
+    running.shutdown.request();
+    // The listener goes first; then only the commit is missing.
+    while running.handle.local_addr().is_some() {
+        thread::yield_now();
+    }
+    port.change(|state| state.held = false);
+    assert_eq!(client.rest(), "OK\n");
+    let (_, stats, _) = running.stop();
+    assert_eq!((stats.accepted_events, stats.dropped_events), (1, 0));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_room_in_a_full_channel() {
+    let port = TestPort::with(|state| state.capacity = 0);
+    let running = start(source(), &port);
+    let mut client = running.connect();
+    client.send("a\n");
+    port.until(|state| state.waiting == 1);
+    let (_, stats, _) = running.stop();
+    assert_eq!(client.rest(), "FAILED: channel test port is full: its capacity in events is used up\n");
+    assert_eq!((stats.accepted_events, stats.dropped_events), (0, 1));
+}
+
+#[test]
+fn two_hundred_clients_and_a_slow_consumer_keep_order_and_bounds() {
+    const CLIENTS: usize = 200;
+    const LINES: usize = 100;
+    let port = TestPort::with(|state| state.capacity = 64);
+    let bound = 512 * 1024;
+    let running = start(
+        source()
+            .connections_max(CLIENTS)
+            .connections_per_peer_max(CLIENTS)
+            .line_bytes_max(1024)
+            .bytes_in_flight_max(bound)
+            .batch_max(20),
+        &port,
+    );
+    let mut taken: Vec<Vec<usize>> = vec![Vec::new(); CLIENTS];
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let mut client = running.connect();
+            scope.spawn(move || {
+                // Half of the clients wait for each answer, half for none.
+                let filler = "-".repeat(number * 4);
+                if number % 2 == 0 {
+                    client.send(
+                        (0..LINES)
+                            .flat_map(|line| [number.to_string(), format!(" {line} {filler}\n")])
+                            .collect::<String>(),
+                    );
+                } else {
+                    for line in 0..LINES {
+                        assert_eq!(client.send(format!("{number} {line} {filler}\n")).answer(), "OK\n");
+                    }
+                }
+                let answered = if number % 2 == 0 { LINES } else { 0 };
+                assert_eq!(client.finish(), "OK\n".repeat(answered));
+            });
+        }
+        let mut count = 0;
+        while count < CLIENTS * LINES {
+            port.until(|state| !state.events.is_empty());
+            port.change(|state| {
+                count += state.events.len();
+                for event in state.events.drain(..) {
+                    let text = String::from_utf8(event.body().to_vec()).unwrap();
+                    let mut words = text.split(' ');
+                    let [client, line] = [(); 2].map(|()| words.next().unwrap().parse::<usize>().unwrap());
+                    taken[client].push(line);
+                }
+            });
+        }
+    });
+    let whole: Vec<usize> = (0..LINES).collect();
+    assert!(taken.iter().all(|lines| *lines == whole), "each line once, in its client's order");
+    let (_, stats, listener) = running.stop();
+    assert_eq!(stats.accepted_events, (CLIENTS * LINES) as u64);
+    assert!(listener.bytes_in_flight_peak <= bound as u64);
+    println!("{CLIENTS} clients, {} lines, peak of {} bytes in flight", CLIENTS * LINES, listener.bytes_in_flight_peak);
+}
+
+#[test]
+fn options_that_cannot_work_are_refused_with_what_to_do() {
+    let port: Arc<dyn SourcePort> = TestPort::with(|_| ());
+    let context = SourceContext::new("lines", port, Shutdown::new());
+    let hour = Duration::from_secs(3600);
+    for (source, part) in [
+        (source().batch_max(0), "batch_max is 0"),
+        (source().line_bytes_max(1), "at least 2, one byte and the newline"),
+        (source().line_bytes_max(2 << 20), "connection_bytes_in_flight_max is 1048576; it must be at least 2097152"),
+        (source().line_bytes_max(1 << 20), "need 1073741824 bytes, but bytes_in_flight_max is 67108864"),
+        (source().connections_max(0), "connections_max is 0"),
+        (source().connections_per_peer_max(0), "connections_per_peer_max is 0"),
+        (source().bytes_in_flight_max(0), "bytes_in_flight_max is 0"),
+        (source().idle_timeout(Duration::ZERO), "idle_timeout is zero"),
+        (source().line_timeout(Duration::ZERO).idle_timeout(hour), "line_timeout is zero"),
+        (source().client_address_header("n".repeat(70_000)), "client_address_header: header name of 70000 bytes"),
+        (TcpLines::bind("no port"), "cannot listen on no port"),
+    ] {
+        let mut source = source;
+        match source.open(&context) {
+            Err(SourceError::Fatal(error)) => assert!(error.to_string().contains(part), "{error}"),
+            other => panic!("{part}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_address_in_use_is_worth_another_try() {
+    let port: Arc<dyn SourcePort> = TestPort::with(|_| ());
+    let context = SourceContext::new("lines", port, Shutdown::new());
+    let mut first = source();
+    first.open(&context).unwrap();
+    let address = first.handle().local_addr().unwrap().to_string();
+    let mut second = TcpLines::bind(address.as_str());
+    match second.open(&context) {
+        Err(SourceError::Retry(error)) => assert!(error.to_string().contains(&address), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    second.open(&context).unwrap();
+}
