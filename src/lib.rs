@@ -55,7 +55,7 @@ pub use error::{FullReason, PutError, StorageError, TakeError};
 pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};
 pub use interceptor::Interceptor;
 pub use shutdown::Shutdown;
-pub use sink::Sink;
+pub use sink::{FileRoll, Sink};
 pub use source::tcp_lines::TcpLines;
 pub use source::{PullSource, Source};
 pub use stats::{ChannelStats, SinkStats, SourceStats};

@@ -72,6 +72,18 @@ pub const SOURCE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 /// Default time after which a silent connection is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
+/// Bytes of a file name that sinks make, at most: what file systems allow.
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// Default of the time after which `FileRoll` finishes a file, as in Flume.
+pub const FILE_ROLL_INTERVAL: Duration = Duration::from_secs(30);
+/// Bytes that `FileRoll` collects before it writes them to its file: 256 KiB.
+pub const FILE_ROLL_WRITE_BYTES: usize = 256 << 10;
+/// Bytes of the beginning of a file that a serializer is shown when it is gone on with, at most: 64 KiB.
+pub const SERIALIZER_HEAD_BYTES: usize = 64 << 10;
+/// Default of the bytes of headers, and of the body, that `Logger` shows of one event.
+pub const LOG_BYTES: usize = 256;
+/// Default of the bytes of the body that `Logger` shows in Flume's format, as in Flume.
+pub const LOG_BYTES_FLUME: usize = 16;
 /// Default time within which the first byte of a new connection must come.
 pub const CONNECTION_FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Default time within which a line, frame or request that has begun must be complete.

@@ -5,11 +5,21 @@
 
 mod batch;
 mod context;
+mod file_roll;
+mod logger;
+mod null;
+mod serializer;
+#[cfg(test)]
+mod testing;
 
 use std::error::Error;
 
 pub use batch::SinkBatch;
 pub use context::SinkContext;
+pub use file_roll::{FileRoll, FileRollError, Fsync};
+pub use logger::{LogFormat, Logger};
+pub use null::{Null, NullCount};
+pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
 
 /// Delivers events to the outside.
 ///

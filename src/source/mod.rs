@@ -8,12 +8,14 @@
 mod context;
 pub mod net;
 mod pull;
+mod sequence;
 pub mod tcp_lines;
 
 use std::error::Error;
 
 pub use context::{SourceContext, SourceCounters, SourcePort};
 pub use pull::{PullBatch, PullSource, Pulled};
+pub use sequence::Sequence;
 
 /// A source that decides by itself when events come.
 ///

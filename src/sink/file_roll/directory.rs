@@ -1,0 +1,156 @@
+//! The directory of the sink: which files there are, and whose.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::names::Names;
+use super::position::Place;
+use super::{FileRollError, Fsync};
+use crate::sink::SinkError;
+use crate::vfs::{FileKind, OpenMode, Vfs, VfsFile};
+
+/// The directory that holds the output.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) path: PathBuf,
+    pub(super) names: Names,
+    pub(super) fsync: Fsync,
+}
+
+impl Directory {
+    /// Creates the directory if it is missing, and makes it and what a process that was killed did in it durable: a
+    /// commit to come relies on it.
+    pub(super) fn prepare(&self) -> Result<(), SinkError> {
+        let new = match self.vfs.metadata(&self.path) {
+            Ok(found) if found.kind == FileKind::File => {
+                let error = io::ErrorKind::NotADirectory.into();
+                return Err(FileRollError::io("write files to", &self.path, error).into());
+            }
+            // A symbolic link may lead to a directory; if not, the next call says so.
+            Ok(_) => false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.vfs
+                    .create_dir(&self.path)
+                    .map_err(|error| FileRollError::io("create the directory", &self.path, error))?;
+                true
+            }
+            Err(error) => return Err(FileRollError::io("look at the directory", &self.path, error).into()),
+        };
+        if self.fsync == Fsync::Never {
+            return Ok(());
+        }
+        let parent = match self.path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return self.sync(),
+        };
+        match self.vfs.sync_dir(parent) {
+            // A directory that an administrator made may lie in one that this process may not read.
+            Err(error) if !new && error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(sync_error(parent, error)),
+            Ok(()) => {}
+        }
+        self.sync()
+    }
+
+    /// Creates the file that follows `last`, or the first one of a series that begins `now`.
+    ///
+    /// A series belongs to the sink that created its first file, so that all files of the series are known to be this
+    /// sink's, whoever else writes to the directory.
+    pub(super) fn create(&self, last: Option<Place>, now: u64) -> Result<(Place, Arc<dyn VfsFile>), FileRollError> {
+        let mut place = match last {
+            Some(last) => last.next(),
+            None => self.unused_series(now)?,
+        };
+        loop {
+            let path = self.path.join(self.names.in_progress(place));
+            if !self.exists(&self.names.finished(place))? {
+                match self.vfs.open(&path, OpenMode::CreateNew) {
+                    Ok(file) => return Ok((place, file)),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(FileRollError::io("create", &path, error)),
+                }
+            }
+            place = if last.is_some() { place.next() } else { Place { series: place.series + 1, ..place } };
+        }
+    }
+
+    /// Removes the files in progress that follow `last`, the file of the newest committed take: whatever is in them is
+    /// in no committed take. `highest` is the newest file that this process is known to have created.
+    pub(super) fn remove_strays(&self, last: Place, highest: Option<Place>) -> Result<(), FileRollError> {
+        let known = highest.filter(|place| place.series == last.series).map_or(0, |place| place.number);
+        let mut place = last.next();
+        loop {
+            let name = self.names.in_progress(place);
+            let stray = self.exists(&name)?;
+            if stray {
+                let path = self.path.join(name);
+                self.vfs.remove_file(&path).map_err(|error| FileRollError::io("remove", &path, error))?;
+            }
+            if !stray && place.number >= known && !self.exists(&self.names.finished(place))? {
+                return Ok(());
+            }
+            place = place.next();
+        }
+    }
+
+    /// Gives a file its final name, or, if someone has put a file there, the next free one. Returns its place.
+    pub(super) fn rename(&self, from: &str, name: &str, place: Place) -> Result<Place, SinkError> {
+        let (mut to, mut reached) = (name.to_owned(), place);
+        while self.exists(&to)? {
+            reached = reached.next();
+            to = self.names.finished(reached);
+        }
+        let from = self.path.join(from);
+        self.vfs
+            .rename(&from, &self.path.join(to))
+            .map_err(|error| FileRollError::io("give its final name to", &from, error))?;
+        if self.fsync != Fsync::Never {
+            self.sync()?;
+        }
+        Ok(reached)
+    }
+
+    /// Makes the entries durable.
+    pub(super) fn sync(&self) -> Result<(), SinkError> {
+        self.vfs.sync_dir(&self.path).map_err(|error| sync_error(&self.path, error))
+    }
+
+    fn exists(&self, name: &str) -> Result<bool, FileRollError> {
+        let path = self.path.join(name);
+        match self.vfs.metadata(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(FileRollError::io("look at", &path, error)),
+        }
+    }
+
+    /// The first place of the first series from `now` on of which no file is there.
+    fn unused_series(&self, now: u64) -> Result<Place, FileRollError> {
+        let entries = self.vfs.read_dir(&self.path).map_err(|error| FileRollError::io("list", &self.path, error))?;
+        let mut series = now;
+        while entries.iter().filter_map(|name| name.to_str()).any(|name| self.names.is_of_series(name, series)) {
+            series += 1;
+        }
+        Ok(Place { series, number: 1 })
+    }
+}
+
+impl Place {
+    fn next(self) -> Self {
+        Self { number: self.number.saturating_add(1), ..self }
+    }
+}
+
+/// A directory that cannot be synced must not be tried again: the next call may say `Ok` although the entries are lost.
+/// What says that nothing was tried for want of room or of a permission can pass.
+fn sync_error(path: &Path, error: io::Error) -> SinkError {
+    let passes = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::PermissionDenied
+    );
+    let error = FileRollError::io("sync the directory", path, error);
+    if passes { SinkError::retry(error) } else { SinkError::fatal(error) }
+}

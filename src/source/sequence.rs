@@ -1,0 +1,241 @@
+//! The source that counts.
+
+use bytes::Bytes;
+
+use super::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
+
+/// Events with the bodies `0`, `1`, `2` and so on: Flume's `seq` source, for tests of a pipeline.
+///
+/// ```
+/// use aqueduct::source::{PullBatch, PullSource, Pulled, Sequence};
+///
+/// let mut source = Sequence::new().total(3);
+/// let mut batch = PullBatch::new(100);
+/// assert_eq!(source.poll(&mut batch)?, Pulled::Done);
+/// let bodies: Vec<_> = batch.events().iter().map(|event| event.body().clone()).collect();
+/// assert_eq!(bodies, ["0", "1", "2"]);
+/// # Ok::<(), aqueduct::source::SourceError>(())
+/// ```
+///
+/// The next number is committed with the events, as decimal text, so after a restart the source goes on where it was, and
+/// each number comes exactly once, if the channel keeps positions. Flume's begins with 0 again; so does this one with
+/// [`from_zero`](Self::from_zero).
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    total: u64,
+    from_zero: bool,
+    next: u64,
+    committed: u64,
+}
+
+impl Sequence {
+    /// A source without an end.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { total: u64::MAX, from_zero: false, next: 0, committed: 0 }
+    }
+
+    /// Ends the sequence before this number: as many events come in all, restarts included.
+    #[must_use]
+    pub fn total(mut self, events: u64) -> Self {
+        self.total = events;
+        self
+    }
+
+    /// Begins with 0 after each restart and commits no position, as Flume does.
+    #[must_use]
+    pub fn from_zero(mut self) -> Self {
+        self.from_zero = true;
+        self
+    }
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PullSource for Sequence {
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        if !self.from_zero {
+            self.committed = match context.position(POSITION) {
+                None => 0,
+                Some(position) => decode(&position).ok_or_else(|| SourceError::fatal(PositionError(position)))?,
+            };
+        }
+        self.next = self.committed;
+        Ok(())
+    }
+
+    fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+        let room = u64::try_from(out.room()).unwrap_or(u64::MAX).min(BATCH_EVENTS_MAX);
+        let end = self.next.saturating_add(room).min(self.total);
+        if self.next < end {
+            push_numbers(self.next, end, out);
+            self.next = end;
+            if !self.from_zero {
+                out.set_position(POSITION, end.to_string());
+            }
+        }
+        Ok(if self.next >= self.total { Pulled::Done } else { Pulled::More })
+    }
+
+    fn committed(&mut self) -> Result<(), SourceError> {
+        self.committed = self.next;
+        Ok(())
+    }
+}
+
+/// Adds an event for each number. All bodies of a batch share one buffer.
+fn push_numbers(from: u64, end: u64, out: &mut PullBatch) {
+    use std::fmt::Write;
+
+    let mut text = String::new();
+    let mut ends = Vec::new();
+    for number in from..end {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{number}");
+        ends.push(text.len());
+    }
+    let mut rest = Bytes::from(text);
+    let mut start = 0;
+    for end in ends {
+        out.push(rest.split_to(end - start));
+        start = end;
+    }
+}
+
+fn decode(position: &[u8]) -> Option<u64> {
+    std::str::from_utf8(position).ok()?.parse().ok()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the committed position {0:?} of this source is not a number; give the source a name that no other kind of source had"
+)]
+struct PositionError(Bytes);
+
+const POSITION: &str = "";
+/// Events of one poll, whatever the batch has room for, so that one poll stays short.
+const BATCH_EVENTS_MAX: u64 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::batch::PutBatch;
+    use crate::error::PutError;
+    use crate::shutdown::Shutdown;
+    use crate::source::SourcePort;
+    use crate::ticket::{PutTicket, Receipt};
+    use crate::wait::Wait;
+
+    /// Keeps what is put, or refuses it.
+    #[derive(Default)]
+    struct Kept {
+        bodies: Mutex<Vec<String>>,
+        position: Mutex<Option<Bytes>>,
+    }
+
+    impl SourcePort for Kept {
+        fn submit(&self, batch: PutBatch, _: Option<Wait>) -> Result<PutTicket, PutError> {
+            let (events, positions) = batch.into_parts();
+            let bodies = events.iter().map(|event| String::from_utf8(event.body().to_vec()).unwrap());
+            self.bodies.lock().extend(bodies);
+            for (owner, position) in positions {
+                assert_eq!(owner, "source/seq/");
+                *self.position.lock() = position;
+            }
+            Ok(PutTicket::ready(Ok(Receipt::default())))
+        }
+
+        fn position(&self, _: &str) -> Option<Bytes> {
+            self.position.lock().clone()
+        }
+
+        fn positions(&self, _: &str) -> Vec<(String, Bytes)> {
+            Vec::new()
+        }
+    }
+
+    fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
+        range.map(|number| number.to_string()).collect()
+    }
+
+    #[test]
+    fn a_restart_at_any_point_neither_loses_nor_repeats_a_number() {
+        let mut cases = 0;
+        for total in [0, 1, 9, 100, 1000] {
+            for room in [1, 3, 7, 100] {
+                let kept = Arc::new(Kept::default());
+                let context = SourceContext::new("seq", Arc::clone(&kept) as _, Shutdown::new());
+                // Every second poll is not committed, every third life ends after a commit.
+                'lives: for life in 0.. {
+                    let mut source = Sequence::new().total(total);
+                    source.open(&context).unwrap();
+                    for step in 0..=life % 3 {
+                        let mut batch = PullBatch::new(room);
+                        let pulled = source.poll(&mut batch).unwrap();
+                        assert!(batch.events().len() <= room);
+                        if (life + step) % 2 == 1 {
+                            source.open(&context).unwrap();
+                            continue;
+                        }
+                        context.put_batch(batch.into_put_batch(), None).unwrap();
+                        source.committed().unwrap();
+                        if pulled == Pulled::Done {
+                            break 'lives;
+                        }
+                    }
+                }
+                assert_eq!(*kept.bodies.lock(), numbers(0..total), "total {total}, room {room}");
+                cases += 1;
+            }
+        }
+        println!("{cases} combinations of total and batch size");
+    }
+
+    #[test]
+    fn from_zero_begins_again_with_each_instance_but_not_after_an_error() {
+        let kept = Arc::new(Kept::default());
+        let context = SourceContext::new("seq", Arc::clone(&kept) as _, Shutdown::new());
+        let mut source = Sequence::new().from_zero();
+        source.open(&context).unwrap();
+        for commit in [true, false, true] {
+            let mut batch = PullBatch::new(2);
+            assert_eq!(source.poll(&mut batch).unwrap(), Pulled::More);
+            if commit {
+                context.put_batch(batch.into_put_batch(), None).unwrap();
+                source.committed().unwrap();
+            } else {
+                source.open(&context).unwrap();
+            }
+        }
+        assert_eq!(*kept.bodies.lock(), numbers(0..4));
+        assert_eq!(*kept.position.lock(), None);
+        let mut batch = PullBatch::new(1);
+        let mut again = Sequence::new().from_zero();
+        again.open(&context).unwrap();
+        again.poll(&mut batch).unwrap();
+        assert_eq!(batch.events()[0].body(), "0");
+    }
+
+    #[test]
+    fn the_end_of_the_numbers_and_a_foreign_position_are_no_surprise() {
+        let kept = Arc::new(Kept { position: Mutex::new(Some((u64::MAX - 2).to_string().into())), ..Kept::default() });
+        let context = SourceContext::new("seq", Arc::clone(&kept) as _, Shutdown::new());
+        let mut source = Sequence::new();
+        source.open(&context).unwrap();
+        let mut batch = PullBatch::new(100);
+        assert_eq!(source.poll(&mut batch).unwrap(), Pulled::Done);
+        assert_eq!(batch.events().len(), 2);
+        for foreign in ["", "x", "-1", "18446744073709551616", "\u{7f}"] {
+            *kept.position.lock() = Some(foreign.into());
+            assert!(matches!(source.open(&context), Err(SourceError::Fatal(_))), "{foreign:?}");
+        }
+    }
+}
