@@ -1,5 +1,6 @@
 //! A channel in memory: fast, and gone with the process.
 
+mod backoff;
 mod builder;
 mod positions;
 mod queue;
@@ -15,6 +16,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use self::backoff::Backoff;
 use self::builder::Settings;
 use self::positions::Excess;
 use self::queue::Taken;
@@ -227,6 +229,7 @@ fn drop_newest(mut state: MutexGuard<'_, State>, batch: PutBatch) -> PutTicket {
 impl Shared {
     fn take(self: &Arc<Self>, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
         let mut deadline = None;
+        let mut backoff = Backoff::default();
         let mut state = self.state.lock();
         while state.queue.is_empty() || state.is_closed || max == 0 {
             if state.is_closed {
@@ -237,6 +240,10 @@ impl Shared {
                 return Ok(TakeTransaction::empty());
             }
             let deadline = *deadline.get_or_insert_with(|| wait.deadline());
+            if wait != Wait::NONE && !backoff.is_over() {
+                MutexGuard::unlocked(&mut state, || backoff.pause());
+                continue;
+            }
             state.takers += 1;
             let in_time = deadline.wait(&self.events, &mut state);
             state.takers -= 1;
@@ -285,8 +292,14 @@ impl Shared {
         let deadline = wait.deadline();
         let condvar = Arc::new(Condvar::new());
         state.putters.push_back(Putter { size, condvar: Arc::clone(&condvar) });
+        let mut backoff = Backoff::default();
         loop {
-            let in_time = deadline.wait(&condvar, state);
+            let in_time = if backoff.is_over() {
+                deadline.wait(&condvar, state)
+            } else {
+                MutexGuard::unlocked(state, || backoff.pause());
+                true
+            };
             let is_first = state.putters.front().is_some_and(|first| Arc::ptr_eq(&first.condvar, &condvar));
             let has_room = is_first && state.lacks(size, &self.settings).is_none();
             if in_time && !has_room && !state.is_closed {
