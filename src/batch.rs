@@ -1,5 +1,7 @@
 //! What a put transaction carries.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::durability::Durability;
@@ -12,6 +14,26 @@ pub struct PutBatch {
     pub(crate) routes: Routes,
     pub(crate) positions: Positions,
     pub(crate) durability: Option<Durability>,
+    // Set on a batch that an agent gives back, see `Resume`.
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+/// How far an agent came with a batch that it gives back, so that another attempt goes on from there: no event passes
+/// the interceptors twice, and no channel gets it twice.
+#[derive(Clone, Debug)]
+pub(crate) struct Resume {
+    /// Stands for the source that the batch was put by; for any other, the batch is new.
+    pub(crate) source: Arc<()>,
+    /// Events before the interceptors.
+    pub(crate) received: usize,
+    /// So many events, from the first on, have passed the interceptors.
+    pub(crate) intercepted: usize,
+    /// Whether the selector has chosen.
+    pub(crate) routed: bool,
+    /// Transactions still to commit if there are several, the next one last: number and content.
+    pub(crate) pending: Vec<(usize, PutBatch)>,
+    /// What the optional channels get once all required ones have committed: number of the channel and events.
+    pub(crate) optional: Vec<(usize, Vec<Event>)>,
 }
 
 /// Positions to set (or, with `None`, to clear), by owner.
@@ -22,6 +44,22 @@ impl PutBatch {
     #[must_use]
     pub fn new(events: Vec<Event>) -> Self {
         Self { events, ..Self::default() }
+    }
+
+    /// Sets the position of an owner; it is committed if and only if the events are.
+    pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<Bytes>) {
+        set_position(&mut self.positions, owner.into(), Some(position.into()));
+    }
+
+    /// Removes the position of an owner, with the commit.
+    pub fn clear_position(&mut self, owner: impl Into<String>) {
+        set_position(&mut self.positions, owner.into(), None);
+    }
+
+    /// Whether there is neither event nor position.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.positions.is_empty()
     }
 
     /// The events.
@@ -42,10 +80,21 @@ impl PutBatch {
         (self.events, self.positions)
     }
 
+    /// How many events the source handed over, those included that interceptors have dropped since.
+    pub(crate) fn received_events(&self) -> u64 {
+        self.resume.as_ref().map_or(self.events.len(), |resume| resume.received) as u64
+    }
+
     /// Bytes of all events, as counted against capacities.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.events.iter().map(Event::size_bytes).sum()
+    }
+}
+
+impl From<Vec<Event>> for PutBatch {
+    fn from(events: Vec<Event>) -> Self {
+        Self::new(events)
     }
 }
 

@@ -135,6 +135,24 @@ pub enum PutError {
         /// What was to be put.
         batch: Box<PutBatch>,
     },
+    /// The agent takes nothing more from this source: it is stopping, or the source said that it has finished.
+    #[error("source {source_name} takes no more events: it has finished or its agent is stopping")]
+    Stopped {
+        /// The source.
+        source_name: String,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
+    /// An interceptor or selector failed. Nothing was put; another attempt goes on with the event that it failed on.
+    #[error("{component} failed: {reason}")]
+    Component {
+        /// Which one, such as `interceptor 1 of source app`.
+        component: String,
+        /// What happened.
+        reason: String,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
     /// The storage failed after the transaction was written and before it was known to be durable. It may turn out
     /// either way, as a whole, when the store is opened again.
     #[error("the outcome of the commit is unknown until the store is opened again: {source}")]
@@ -152,7 +170,22 @@ impl PutError {
             Self::Full { batch, .. }
             | Self::Closed { batch, .. }
             | Self::TooLarge { batch, .. }
-            | Self::NotCommitted { batch, .. } => Some(*batch),
+            | Self::NotCommitted { batch, .. }
+            | Self::Stopped { batch, .. }
+            | Self::Component { batch, .. } => Some(*batch),
+            Self::Indeterminate { .. } => None,
+        }
+    }
+
+    /// What was to be put, in place, unless the outcome is unknown.
+    pub(crate) fn batch_mut(&mut self) -> Option<&mut PutBatch> {
+        match self {
+            Self::Full { batch, .. }
+            | Self::Closed { batch, .. }
+            | Self::TooLarge { batch, .. }
+            | Self::NotCommitted { batch, .. }
+            | Self::Stopped { batch, .. }
+            | Self::Component { batch, .. } => Some(batch),
             Self::Indeterminate { .. } => None,
         }
     }

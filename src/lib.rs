@@ -30,6 +30,7 @@
 //! Every limit is a constant of [`limits`] with its unit and default. The crate runs on Linux.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod agent;
 mod batch;
 pub mod channel;
 pub mod clock;
@@ -38,6 +39,7 @@ mod error;
 mod event;
 pub mod interceptor;
 pub mod limits;
+pub mod selector;
 mod shutdown;
 pub mod sink;
 pub mod source;
@@ -48,12 +50,14 @@ mod ticket;
 pub mod vfs;
 mod wait;
 
+pub use agent::{Agent, BuildErrors, Drain, Pusher, RunningAgent};
 pub use batch::{Positions, PutBatch};
 pub use channel::{Channel, MemoryChannel, Overflow, PutTransaction, TakeTransaction};
 pub use durability::Durability;
 pub use error::{FullReason, PutError, StorageError, TakeError};
 pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};
 pub use interceptor::Interceptor;
+pub use selector::Selector;
 pub use shutdown::Shutdown;
 pub use sink::{FileRoll, Sink};
 pub use source::tcp_lines::TcpLines;

@@ -107,3 +107,19 @@ pub const LISTEN_BACKLOG: i32 = 1024;
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long a source waits for room in a full channel before it looks whether it should stop.
 pub const SOURCE_FULL_WAIT: Duration = Duration::from_millis(200);
+/// Default of the first pause of a pull source that has nothing new; it doubles up to [`SOURCE_IDLE_MAX`].
+pub const SOURCE_IDLE_MIN: Duration = Duration::from_millis(10);
+/// Default of the longest pause of a pull source that has nothing new.
+pub const SOURCE_IDLE_MAX: Duration = Duration::from_secs(1);
+/// Default of the first pause after an error of a source or sink; it doubles up to [`RETRY_MAX`].
+pub const RETRY_MIN: Duration = Duration::from_millis(100);
+/// Default of the longest pause after an error of a source or sink, as in Flume.
+pub const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Time between two calls of a sink's `idle` while no events come.
+pub const SINK_IDLE: Duration = Duration::from_secs(1);
+/// A runner that waits for room in a channel looks this often whether it should stop.
+pub const PUT_SLICE: Duration = Duration::from_millis(100);
+/// Starting an agent waits at most this long for the sinks to open before it opens the sources.
+pub const SINK_OPEN_WAIT: Duration = Duration::from_secs(1);
+/// Default of the time that stopping waits for a source or sink that does not return.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);

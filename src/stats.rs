@@ -62,6 +62,10 @@ pub struct SourceStats {
     pub open_connections: u64,
     /// Events that the source itself gave up, with the reason in its documentation.
     pub dropped_events: u64,
+    /// Events that the selector sent to no channel.
+    pub unrouted_events: u64,
+    /// Copies of events that an optional channel refused.
+    pub optional_failed_events: u64,
 }
 
 /// What a sink did since the agent started. Counter names follow Flume's.
@@ -82,4 +86,8 @@ pub struct SinkStats {
     pub write_fail: u64,
     /// Failed takes (`ChannelReadFail`).
     pub channel_read_fail: u64,
+    /// Undeliverable events that the sink's policy dropped.
+    pub dropped_events: u64,
+    /// Undeliverable events that the sink's policy put into another channel.
+    pub diverted_events: u64,
 }

@@ -196,6 +196,11 @@ impl TakeTransaction {
         set_position(&mut self.positions, owner.into(), None);
     }
 
+    /// Forgets the positions set so far: those of a delivery that failed.
+    pub(crate) fn forget_positions(&mut self) {
+        self.positions.clear();
+    }
+
     /// The durability of this commit, instead of the store's. [`Durability::Os`] makes it lazy: the commit rides on the
     /// next sync, and a power cut before that brings the events again. Channels in memory ignore it.
     pub fn set_durability(&mut self, durability: Durability) {

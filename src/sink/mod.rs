@@ -6,6 +6,7 @@
 mod batch;
 mod context;
 mod file_roll;
+mod func;
 mod logger;
 mod null;
 mod serializer;
@@ -17,6 +18,7 @@ use std::error::Error;
 pub use batch::SinkBatch;
 pub use context::SinkContext;
 pub use file_roll::{FileRoll, FileRollError, Fsync};
+pub use func::{FromFn, from_fn};
 pub use logger::{LogFormat, Logger};
 pub use null::{Null, NullCount};
 pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
@@ -83,6 +85,28 @@ pub trait Sink: Send {
     /// They are reported by the agent.
     fn close(&mut self) -> Result<(), SinkError> {
         Ok(())
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+        (**self).write(batch)
+    }
+
+    fn open(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+        (**self).open(context)
+    }
+
+    fn committed(&mut self) -> Result<(), SinkError> {
+        (**self).committed()
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        (**self).idle()
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        (**self).close()
     }
 }
 

@@ -70,7 +70,16 @@ impl SourceContext {
     /// A context for the source `name`; what the agent does, and what runs a source without an agent.
     #[must_use]
     pub fn new(name: &str, port: Arc<dyn SourcePort>, shutdown: Shutdown) -> Self {
-        let counters = Arc::default();
+        Self::with_counters(name, port, shutdown, Arc::default())
+    }
+
+    /// As [`new`](Self::new), with counters that others count on, too.
+    pub(crate) fn with_counters(
+        name: &str,
+        port: Arc<dyn SourcePort>,
+        shutdown: Shutdown,
+        counters: Arc<SourceCounters>,
+    ) -> Self {
         let inner = Inner { name: name.to_owned(), prefix: format!("source/{name}/"), port, shutdown, counters };
         Self { inner: Arc::new(inner) }
     }
@@ -107,7 +116,7 @@ impl SourceContext {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_again(&self, batch: PutBatch, wait: Option<Wait>) -> Result<Receipt, PutError> {
-        let events = batch.events.len() as u64;
+        let events = batch.received_events();
         let counters = &self.inner.counters;
         let outcome = self.submit_counted(batch, wait).and_then(PutTicket::wait);
         match &outcome {
@@ -132,13 +141,18 @@ impl SourceContext {
         self.submit_counted(batch, wait)
     }
 
-    fn count_received(&self, batch: &PutBatch) {
+    /// Counts a batch as received, unless it is known to have been before.
+    pub(crate) fn count_received(&self, batch: &PutBatch) {
+        if batch.resume.is_some() {
+            return;
+        }
         let counters = &self.inner.counters;
         counters.received_events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
         counters.received_batches.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn submit_counted(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+    /// As [`submit`](Self::submit), for a batch that is counted as received.
+    pub(crate) fn submit_counted(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         for (owner, _) in &mut batch.positions {
             // A batch that comes back from a failed attempt has its owners in full already.
             if !owner.starts_with(&self.inner.prefix) {
@@ -197,6 +211,8 @@ pub struct SourceCounters {
     pub event_read_fail: AtomicU64,
     pub open_connections: AtomicU64,
     pub dropped_events: AtomicU64,
+    pub unrouted_events: AtomicU64,
+    pub optional_failed_events: AtomicU64,
 }
 
 impl SourceCounters {
@@ -213,6 +229,8 @@ impl SourceCounters {
             event_read_fail: self.event_read_fail.load(Ordering::Relaxed),
             open_connections: self.open_connections.load(Ordering::Relaxed),
             dropped_events: self.dropped_events.load(Ordering::Relaxed),
+            unrouted_events: self.unrouted_events.load(Ordering::Relaxed),
+            optional_failed_events: self.optional_failed_events.load(Ordering::Relaxed),
         }
     }
 }

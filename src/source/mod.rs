@@ -6,6 +6,7 @@
 //! many threads as it likes.
 
 mod context;
+mod func;
 pub mod net;
 mod pull;
 mod sequence;
@@ -14,6 +15,7 @@ pub mod tcp_lines;
 use std::error::Error;
 
 pub use context::{SourceContext, SourceCounters, SourcePort};
+pub use func::{FromFn, from_fn};
 pub use pull::{PullBatch, PullSource, Pulled};
 pub use sequence::Sequence;
 
@@ -37,6 +39,16 @@ pub trait Source: Send {
     /// # Errors
     /// As [`open`](Self::open).
     fn run(&mut self, context: &SourceContext) -> Result<(), SourceError>;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        (**self).open(context)
+    }
+
+    fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        (**self).run(context)
+    }
 }
 
 /// Why a source stopped.

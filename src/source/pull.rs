@@ -30,6 +30,11 @@ use crate::event::Event;
 /// (the source is not asked again before it is); or the agent stops, and the next [`open`](Self::open) finds the position
 /// of the last committed batch. So a source that derives where it reads from its committed position loses nothing and
 /// repeats nothing.
+///
+/// Two failures have no better answer than to open the source again behind its last committed position: a commit whose
+/// outcome is unknown (the batch may be there, then it comes twice), and a batch with positions that is too large for the
+/// channel (it is read again with a smaller [`PullBatch::room`]). A source without positions does not get the batch of an
+/// unknown outcome back, and ends with a fatal error if a batch is too large.
 pub trait PullSource: Send {
     /// Adds up to [`PullBatch::room`] events to `out`.
     ///
@@ -60,6 +65,24 @@ pub trait PullSource: Send {
 
     /// Called once when the agent stops.
     fn close(&mut self) {}
+}
+
+impl<S: PullSource + ?Sized> PullSource for Box<S> {
+    fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+        (**self).poll(out)
+    }
+
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        (**self).open(context)
+    }
+
+    fn committed(&mut self) -> Result<(), SourceError> {
+        (**self).committed()
+    }
+
+    fn close(&mut self) {
+        (**self).close();
+    }
 }
 
 /// What a poll found.

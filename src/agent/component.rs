@@ -1,0 +1,225 @@
+//! What every source and sink of a running agent has: a state that can be watched, and supervision.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::backoff::Backoff;
+use super::failure::{BoxError, Failure};
+use super::signal::Signal;
+use crate::clock::{Clock, SystemClock};
+use crate::shutdown::Shutdown;
+
+/// Which kind of component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ComponentKind {
+    /// The agent itself.
+    Agent,
+    /// A source.
+    Source,
+    /// A channel.
+    Channel,
+    /// A sink.
+    Sink,
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agent => "agent",
+            Self::Source => "source",
+            Self::Channel => "channel",
+            Self::Sink => "sink",
+        })
+    }
+}
+
+/// How a component is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It has not been opened yet.
+    #[default]
+    Starting,
+    /// It works.
+    Running,
+    /// It failed and is tried again after a pause.
+    Retrying,
+    /// It ended, as it should.
+    Ended,
+    /// It ended with an error that will not pass. The other components go on.
+    Failed,
+}
+
+/// State of a component at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComponentStatus {
+    /// How it is.
+    pub health: Health,
+    /// The last failure, also if it has recovered since.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<SystemTime>,
+    /// How often it was opened again after a failure, or tried a commit again.
+    pub restarts: u64,
+    /// How many of its failures were panics, of its own or of its interceptors and selector.
+    pub panics: u64,
+}
+
+/// How a component ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComponentEnd {
+    /// A source that has nothing more to come.
+    Done,
+    /// It was asked to stop and did.
+    Stopped,
+    /// It ended with this error.
+    Failed(String),
+    /// It was asked to stop and had not returned within the grace time; its thread is left behind.
+    Stuck,
+}
+
+/// One source or sink under supervision.
+pub(super) struct Component {
+    pub(super) kind: ComponentKind,
+    pub(super) name: String,
+    pub(super) stop: Shutdown,
+    pub(super) signal: Arc<Signal>,
+    backoff: Backoff,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    status: ComponentStatus,
+    // Whether the first attempt to open is over.
+    attempted: bool,
+    failed_open: Option<BoxError>,
+    // Failures in a row.
+    failures: u32,
+    end: Option<ComponentEnd>,
+    close_error: Option<String>,
+}
+
+impl State {
+    fn note(&mut self, failure: &Failure) -> String {
+        let message = failure.message();
+        self.status.last_error = Some(message.clone());
+        self.status.last_error_at = Some(SystemClock::new().wall());
+        self.status.panics += u64::from(matches!(failure, Failure::Panic(_)));
+        message
+    }
+}
+
+impl Component {
+    pub(super) fn new(
+        kind: ComponentKind,
+        name: &str,
+        stop: Shutdown,
+        signal: Arc<Signal>,
+        backoff: Backoff,
+    ) -> Arc<Self> {
+        Arc::new(Self { kind, name: name.to_owned(), stop, signal, backoff, state: Mutex::default() })
+    }
+
+    pub(super) fn status(&self) -> ComponentStatus {
+        self.state.lock().status.clone()
+    }
+
+    pub(super) fn end(&self) -> Option<ComponentEnd> {
+        self.state.lock().end.clone()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.lock().end.is_some()
+    }
+
+    pub(super) fn close_error(&self) -> Option<String> {
+        self.state.lock().close_error.clone()
+    }
+
+    /// Whether the first attempt to open is over, well or not.
+    pub(super) fn has_attempted(&self) -> bool {
+        let state = self.state.lock();
+        state.attempted || state.end.is_some()
+    }
+
+    /// The fatal error of the first attempt to open.
+    pub(super) fn take_failed_open(&self) -> Option<BoxError> {
+        self.state.lock().failed_open.take()
+    }
+
+    /// It is open, or open again.
+    pub(super) fn opened(&self) {
+        let mut state = self.state.lock();
+        state.attempted = true;
+        state.status.health = Health::Running;
+        drop(state);
+        self.signal.notify();
+    }
+
+    /// It has done something useful: the next failure is the first in a row.
+    pub(super) fn progressed(&self) {
+        let mut state = self.state.lock();
+        state.failures = 0;
+        state.status.health = Health::Running;
+    }
+
+    /// Records a failure. Returns how the component ends, or `None` after a pause if it is to try again.
+    pub(super) fn failed(&self, failure: Failure) -> Option<ComponentEnd> {
+        let mut state = self.state.lock();
+        let message = state.note(&failure);
+        let first = !std::mem::replace(&mut state.attempted, true);
+        if let Failure::Fatal(error) = failure {
+            state.status.health = Health::Failed;
+            if first {
+                state.failed_open = Some(error);
+            }
+            return Some(ComponentEnd::Failed(message));
+        }
+        state.status.health = Health::Retrying;
+        state.status.restarts += 1;
+        let pause = self.backoff.pause(state.failures);
+        state.failures = state.failures.saturating_add(1);
+        drop(state);
+        self.signal.notify();
+        self.stop.sleep(pause).then_some(ComponentEnd::Stopped)
+    }
+
+    /// Records a failure of closing, which is not tried again.
+    pub(super) fn failed_to_close(&self, failure: &Failure) {
+        let mut state = self.state.lock();
+        state.close_error = Some(state.note(failure));
+    }
+
+    /// Records a failure that changes nothing for the component.
+    pub(super) fn note(&self, failure: &Failure) {
+        self.state.lock().note(failure);
+    }
+
+    pub(super) fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
+    /// Its thread is about to end.
+    pub(super) fn ended(&self, end: ComponentEnd) {
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            state.status.health = if matches!(end, ComponentEnd::Failed(_)) { Health::Failed } else { Health::Ended };
+            state.end = Some(end);
+        }
+        drop(state);
+        self.signal.notify();
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("kind", &self.kind).field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! Pushing from the application.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::component::{Component, ComponentEnd};
+use crate::batch::PutBatch;
+use crate::error::PutError;
+use crate::event::Event;
+use crate::source::{SourceContext, SourceCounters};
+use crate::ticket::{PutTicket, RawTicket, Receipt, Ticket};
+
+/// Puts events into a running agent from the application's own threads. Clones share one source.
+///
+/// What is pushed passes the source's interceptors and selector like the events of any source.
+///
+/// ```
+/// use aqueduct::{Agent, Drain};
+/// use aqueduct::MemoryChannel;
+/// use aqueduct::sink::{self, Delivered};
+///
+/// let running = Agent::builder("edge")
+///     .channel("mem", MemoryChannel::new("mem"))
+///     .pusher("app").to(["mem"])
+///     .sink("out", sink::from_fn(|_| Ok(Delivered::All))).from("mem")
+///     .build()?
+///     .start()?;
+/// let app = running.pusher("app")?;
+/// app.put("hello")?;
+/// app.put_batch(vec!["one".into(), "two".into()])?;
+/// running.shutdown(Drain::up_to(std::time::Duration::from_secs(5)))?;
+/// assert!(app.put("too late").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pusher {
+    context: SourceContext,
+    gate: Arc<Gate>,
+}
+
+/// Lets puts in until it is shut, and knows whether one is still inside.
+#[derive(Debug)]
+pub(super) struct Gate {
+    component: Arc<Component>,
+    shut: AtomicBool,
+    inside: AtomicUsize,
+}
+
+impl Gate {
+    pub(super) fn new(component: Arc<Component>) -> Self {
+        Self { component, shut: AtomicBool::new(false), inside: AtomicUsize::new(0) }
+    }
+
+    /// Refuses further puts; the source has ended.
+    pub(super) fn shut(&self, end: ComponentEnd) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.component.ended(end);
+    }
+
+    /// Whether no put is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inside.load(Ordering::SeqCst) == 0
+    }
+
+    fn enter(&self) -> Option<Inside<'_>> {
+        self.inside.fetch_add(1, Ordering::SeqCst);
+        let inside = Inside(self);
+        // ORDER: counted before looking. Who shuts and then sees nobody inside can be sure that nobody comes in.
+        (!self.shut.load(Ordering::SeqCst)).then_some(inside)
+    }
+}
+
+struct Inside<'a>(&'a Gate);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Pusher {
+    pub(super) fn new(context: SourceContext, gate: Arc<Gate>) -> Self {
+        Self { context, gate }
+    }
+
+    /// The name of the source.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.context.name()
+    }
+
+    /// Puts one event and returns once it is committed to every required channel.
+    ///
+    /// # Blocking
+    /// For room in the channels as long as they are configured to, then for the storage.
+    ///
+    /// # Errors
+    /// [`PutError`]; `Stopped` once the agent stops or [`finish`](Self::finish) was called.
+    pub fn put(&self, event: impl Into<Event>) -> Result<Receipt, PutError> {
+        self.put_batch(vec![event.into()])
+    }
+
+    /// Puts a batch in one transaction. Position owners are keys of this source. A batch that an error gave back goes on
+    /// where it was: no event passes an interceptor twice or goes to a channel twice.
+    ///
+    /// # Blocking
+    /// As [`put`](Self::put).
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_batch(&self, batch: impl Into<PutBatch>) -> Result<Receipt, PutError> {
+        let batch = batch.into();
+        let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
+        self.context.put_batch(batch, None)
+    }
+
+    /// Starts the commit of a batch and returns a ticket for its outcome; many may be in flight. Batches keep the order
+    /// in which they were submitted. They are counted as accepted when their tickets are asked.
+    ///
+    /// # Blocking
+    /// For room in the channels. With several channels that are not all of one store, until it is committed.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn submit(&self, batch: impl Into<PutBatch>) -> Result<PutTicket, PutError> {
+        let batch = batch.into();
+        let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
+        let events = batch.received_events();
+        let counters = self.context.counters().clone();
+        match self.context.submit(batch, None) {
+            Ok(ticket) => Ok(Ticket::pending(Box::new(Counting { ticket, events, counters }))),
+            Err(error) => {
+                count(&counters, events, false);
+                Err(error)
+            }
+        }
+    }
+
+    /// The last committed position `key` of this source.
+    #[must_use]
+    pub fn position(&self, key: &str) -> Option<Bytes> {
+        self.context.position(key)
+    }
+
+    /// Says that nothing more will come, from any clone: the source is done, which a bounded run waits for. Later puts are
+    /// refused.
+    pub fn finish(&self) {
+        self.gate.shut(ComponentEnd::Done);
+    }
+
+    fn stopped(&self, batch: PutBatch) -> PutError {
+        PutError::Stopped { source_name: self.context.name().to_owned(), batch: Box::new(batch) }
+    }
+}
+
+/// Counts the outcome of a ticket.
+struct Counting {
+    ticket: PutTicket,
+    events: u64,
+    counters: Arc<SourceCounters>,
+}
+
+impl RawTicket<Result<Receipt, PutError>> for Counting {
+    fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
+        let outcome = self.ticket.wait();
+        count(&self.counters, self.events, outcome.is_ok());
+        outcome
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
+        let polled = Pin::new(&mut self.ticket).poll(cx);
+        if let Poll::Ready(outcome) = &polled {
+            count(&self.counters, self.events, outcome.is_ok());
+        }
+        polled
+    }
+}
+
+fn count(counters: &SourceCounters, events: u64, accepted: bool) {
+    if accepted {
+        counters.accepted_events.fetch_add(events, Ordering::Relaxed);
+        counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
+    } else {
+        counters.channel_write_fail.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,259 @@
+//! What an agent tells about itself: while it runs, and when it has stopped.
+
+use std::time::Duration;
+
+use super::component::{ComponentEnd, ComponentKind, ComponentStatus};
+use crate::error::StorageError;
+use crate::stats::{ChannelStats, SinkStats, SourceStats};
+
+/// State and counters of a running agent at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AgentStats {
+    /// Name of the agent.
+    pub name: String,
+    /// Time since it was started.
+    pub uptime: Duration,
+    /// Its channels, in the order they were described.
+    pub channels: Vec<ChannelSnapshot>,
+    /// Its sources.
+    pub sources: Vec<SourceSnapshot>,
+    /// Its sinks.
+    pub sinks: Vec<SinkSnapshot>,
+}
+
+impl AgentStats {
+    /// The counters of a channel.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> Option<&ChannelStats> {
+        self.channels.iter().find(|channel| channel.name == name).map(|channel| &channel.stats)
+    }
+
+    /// State and counters of a source.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&SourceSnapshot> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// State and counters of a sink.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> Option<&SinkSnapshot> {
+        self.sinks.iter().find(|sink| sink.name == name)
+    }
+}
+
+/// A channel at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelSnapshot {
+    /// Its name in the agent.
+    pub name: String,
+    /// Its counters.
+    pub stats: ChannelStats,
+}
+
+/// A source at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceSnapshot {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub status: ComponentStatus,
+    /// Its counters.
+    pub stats: SourceStats,
+}
+
+/// A sink at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkSnapshot {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub status: ComponentStatus,
+    /// Its counters.
+    pub stats: SinkStats,
+}
+
+/// How long stopping may take.
+///
+/// ```
+/// use aqueduct::Drain;
+/// use std::time::Duration;
+///
+/// let patient = Drain::up_to(Duration::from_secs(30));
+/// let hurried = Drain::NONE.grace(Duration::from_millis(100));
+/// assert_ne!(patient, hurried);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    pub(super) limit: Duration,
+    pub(super) grace: Duration,
+}
+
+impl Drain {
+    /// What is in the channels stays there.
+    pub const NONE: Self = Self::up_to(Duration::ZERO);
+
+    /// The sinks go on until the channels are empty, or so much time has passed since stopping began.
+    #[must_use]
+    pub const fn up_to(limit: Duration) -> Self {
+        Self { limit, grace: crate::limits::STOP_GRACE }
+    }
+
+    /// How long to wait for sources and for sinks to return when they are asked to; whoever takes longer is left behind
+    /// and reported as [`ComponentEnd::Stuck`]. Default: [`STOP_GRACE`](crate::limits::STOP_GRACE).
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// What a run came to, for whoever ordered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All sources are done and every event is delivered.
+    Completed,
+    /// It was stopped, by request or by a limit, before all was done. Running it again goes on.
+    Stopped,
+    /// A component failed in a way that will not pass without a person.
+    Failed,
+}
+
+impl Outcome {
+    /// A code for the process to exit with: 0 for completed, 75 (`EX_TEMPFAIL`: try again) for stopped, 1 for failed.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Completed => 0,
+            Self::Failed => 1,
+            Self::Stopped => 75,
+        }
+    }
+}
+
+/// How an agent stopped and what it left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Name of the agent.
+    pub name: String,
+    /// What the run came to.
+    pub outcome: Outcome,
+    /// For each channel, what is left in it.
+    pub left: Vec<ChannelLeft>,
+    /// For each source, then for each sink, how it ended.
+    pub components: Vec<ComponentReport>,
+}
+
+impl ShutdownReport {
+    /// Whether nothing is left in any channel.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.left.iter().all(|channel| channel.events == 0)
+    }
+
+    /// How a component ended.
+    #[must_use]
+    pub fn component(&self, kind: ComponentKind, name: &str) -> Option<&ComponentReport> {
+        self.components.iter().find(|component| component.kind == kind && component.name == name)
+    }
+}
+
+/// What is left in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelLeft {
+    /// The channel.
+    pub name: String,
+    /// Events.
+    pub events: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Whether the agent closed it; shared channels stay open.
+    pub closed: bool,
+}
+
+/// How a source or sink ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComponentReport {
+    /// Source or sink.
+    pub kind: ComponentKind,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub end: ComponentEnd,
+    /// Its last state, with the last error.
+    pub status: ComponentStatus,
+    /// Why closing it failed.
+    pub close_error: Option<String>,
+}
+
+/// An agent could not be started. What had been started was stopped again; its channels are as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A source or sink could not be opened and will not be without a person.
+    #[error("{kind} {name} cannot be opened: {source}")]
+    Open {
+        /// Source or sink.
+        kind: ComponentKind,
+        /// Its name.
+        name: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The operating system gave no thread.
+    #[error("no thread for {kind} {name}: {source}")]
+    Thread {
+        /// Source or sink.
+        kind: ComponentKind,
+        /// Its name.
+        name: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// The agent has stopped, but a channel could not be closed in good order: what was put into it under a weaker durability
+/// than `Sync` may be lost in a power cut.
+#[derive(Debug, thiserror::Error)]
+#[error("channel {channel} cannot be closed: {source}")]
+#[non_exhaustive]
+pub struct ShutdownError {
+    /// The first such channel.
+    pub channel: String,
+    /// The failure.
+    pub source: StorageError,
+    /// All the rest.
+    pub report: Box<ShutdownReport>,
+}
+
+/// A bounded run failed before or after its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It did not stop in good order.
+    #[error(transparent)]
+    Shutdown(#[from] ShutdownError),
+}
+
+/// The agent has no such pusher.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("agent {agent} has no pusher {name}{}", nearest.as_ref().map(|name| format!("; is it {name}?")).unwrap_or_default())]
+#[non_exhaustive]
+pub struct UnknownPusher {
+    /// The agent.
+    pub agent: String,
+    /// The name that was asked for.
+    pub name: String,
+    /// The most similar name of a pusher that there is.
+    pub nearest: Option<String>,
+}

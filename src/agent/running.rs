@@ -1,0 +1,294 @@
+//! A running agent, and stopping it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::component::{Component, ComponentEnd};
+use super::mistake::nearest;
+use super::pusher::{Gate, Pusher};
+use super::report::{
+    AgentStats, ChannelLeft, ChannelSnapshot, ComponentReport, Drain, Outcome, ShutdownError, ShutdownReport,
+    SinkSnapshot, SourceSnapshot, UnknownPusher,
+};
+use super::signal::{Bell, Signal};
+use super::sink_runner::SinkCounters;
+use crate::channel::Channel;
+use crate::shutdown::Shutdown;
+use crate::source::SourceContext;
+use crate::stats::ChannelStats;
+use crate::wait::Wait;
+
+/// An agent at work. Stop it with [`shutdown`](Self::shutdown).
+///
+/// Dropping it asks everything to stop and waits for nothing: the threads end by themselves, sinks after the batch they are
+/// at, and what is in the channels stays there. Channels are not closed then.
+pub struct RunningAgent {
+    pub(super) name: String,
+    pub(super) signal: Arc<Signal>,
+    pub(super) stop_sources: Shutdown,
+    pub(super) stop_sinks: Shutdown,
+    // Ends a `wait_done` before its time.
+    pub(super) stop_wait: Shutdown,
+    pub(super) channels: Vec<RunningChannel>,
+    pub(super) sources: Vec<RunningSource>,
+    pub(super) sinks: Vec<RunningSink>,
+}
+
+pub(super) struct RunningChannel {
+    pub(super) name: String,
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) close: bool,
+}
+
+pub(super) struct RunningSource {
+    pub(super) component: Arc<Component>,
+    pub(super) context: SourceContext,
+    pub(super) pusher: Option<Pusher>,
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) thread: Option<JoinHandle<()>>,
+}
+
+pub(super) struct RunningSink {
+    pub(super) component: Arc<Component>,
+    pub(super) counters: Arc<SinkCounters>,
+    pub(super) bell: Arc<Bell>,
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) thread: Option<JoinHandle<()>>,
+}
+
+impl RunningAgent {
+    /// The name of the agent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// State and counters of everything, now.
+    #[must_use]
+    pub fn stats(&self) -> AgentStats {
+        let channel =
+            |running: &RunningChannel| ChannelSnapshot { name: running.name.clone(), stats: running.channel.stats() };
+        let source = |running: &RunningSource| SourceSnapshot {
+            name: running.component.name.clone(),
+            status: running.component.status(),
+            stats: running.context.counters().snapshot(),
+        };
+        let sink = |running: &RunningSink| SinkSnapshot {
+            name: running.component.name.clone(),
+            status: running.component.status(),
+            stats: running.counters.snapshot(),
+        };
+        AgentStats {
+            name: self.name.clone(),
+            uptime: self.signal.now(),
+            channels: self.channels.iter().map(channel).collect(),
+            sources: self.sources.iter().map(source).collect(),
+            sinks: self.sinks.iter().map(sink).collect(),
+        }
+    }
+
+    /// A handle to push events with, of a source that was added by [`AgentBuilder::pusher`](super::AgentBuilder::pusher).
+    ///
+    /// # Errors
+    /// If there is no such source.
+    pub fn pusher(&self, name: &str) -> Result<Pusher, UnknownPusher> {
+        let pushers = || self.sources.iter().filter_map(|source| source.pusher.as_ref());
+        pushers().find(|pusher| pusher.name() == name).cloned().ok_or_else(|| UnknownPusher {
+            agent: self.name.clone(),
+            name: name.to_owned(),
+            nearest: nearest(name, pushers().map(Pusher::name)).map(str::to_owned),
+        })
+    }
+
+    /// A token that ends [`wait_done`](Self::wait_done) before its time, for another thread such as a signal handler's.
+    #[must_use]
+    pub fn stop_token(&self) -> Shutdown {
+        self.stop_wait.clone()
+    }
+
+    /// Waits until all sources are done and the channels that have sinks are empty, or until that cannot come any more
+    /// because a component failed, or until the limit or a request by the [`stop_token`](Self::stop_token).
+    ///
+    /// Nothing is stopped; call [`shutdown`](Self::shutdown) next. A pusher is done once it is
+    /// [finished](Pusher::finish); listeners never are.
+    #[must_use]
+    pub fn wait_done(&self, limit: Wait) -> Outcome {
+        let end = limit.limit().map(|limit| self.signal.now().saturating_add(limit));
+        let mut before = None;
+        let mut over = None;
+        self.signal.wait_until(end, || {
+            over = self.outcome_so_far(&mut before);
+            over.is_some() || self.stop_wait.is_requested()
+        });
+        over.unwrap_or(Outcome::Stopped)
+    }
+
+    /// Stops the agent: the sources first, then, once the channels are empty or the time is over, the sinks, then the
+    /// channels.
+    ///
+    /// # Blocking
+    /// As long as `drain` says: its limit, and its grace for components that do not return.
+    ///
+    /// # Errors
+    /// [`ShutdownError`] if a channel could not be closed in good order. The agent has stopped all the same, and the error
+    /// has the report.
+    pub fn shutdown(mut self, drain: Drain) -> Result<ShutdownReport, ShutdownError> {
+        self.stop_threads(drain);
+        let mut left = Vec::with_capacity(self.channels.len());
+        let mut failed = None;
+        for running in &self.channels {
+            let ChannelStats { depth_events: events, depth_bytes: bytes, .. } = running.channel.stats();
+            left.push(ChannelLeft { name: running.name.clone(), events, bytes, closed: running.close });
+            if running.close
+                && let Err(error) = running.channel.close()
+            {
+                failed.get_or_insert((running.name.clone(), error));
+            }
+        }
+        let report = ShutdownReport {
+            name: self.name.clone(),
+            outcome: self.final_outcome(&left),
+            left,
+            components: self.components().map(report).collect(),
+        };
+        match failed {
+            None => Ok(report),
+            Some((channel, source)) => Err(ShutdownError { channel, source, report: Box::new(report) }),
+        }
+    }
+
+    /// Stops sources and sinks and waits for their threads.
+    pub(super) fn stop_threads(&mut self, drain: Drain) {
+        let begun = self.signal.now();
+        let end_of_drain = begun.saturating_add(drain.limit);
+        self.request_sources();
+        let end_of_grace = begun.saturating_add(drain.grace);
+        self.signal.wait_until(Some(end_of_grace), || self.sources.iter().all(RunningSource::is_over));
+        if !drain.limit.is_zero() {
+            let mut before = None;
+            self.signal.wait_until(Some(end_of_drain), || self.is_drained(&mut before));
+        }
+        self.request_sinks();
+        let end_of_grace = self.signal.now().saturating_add(drain.grace);
+        self.signal.wait_until(Some(end_of_grace), || self.sinks.iter().all(|sink| sink.component.has_ended()));
+        let sources = self.sources.iter_mut().map(|source| (&source.component, &mut source.thread));
+        let sinks = self.sinks.iter_mut().map(|sink| (&sink.component, &mut sink.thread));
+        for (component, thread) in sources.chain(sinks) {
+            if !component.has_ended() {
+                component.ended(ComponentEnd::Stuck);
+            } else if let Some(thread) = thread.take() {
+                // The thread has recorded its end as the last thing it did; panics were caught inside.
+                let _ = thread.join();
+            }
+        }
+    }
+
+    fn request_sources(&self) {
+        self.stop_sources.request();
+        for gate in self.sources.iter().filter_map(|source| source.gate.as_ref()) {
+            gate.shut(ComponentEnd::Stopped);
+        }
+    }
+
+    fn request_sinks(&self) {
+        self.stop_sinks.request();
+        self.sinks.iter().for_each(|sink| sink.bell.ring());
+    }
+
+    fn components(&self) -> impl Iterator<Item = &Component> {
+        let sources = self.sources.iter().map(|source| &*source.component);
+        sources.chain(self.sinks.iter().map(|sink| &*sink.component))
+    }
+
+    /// Whether a sink that still runs takes from the channel.
+    fn has_sink(&self, channel: &RunningChannel) -> bool {
+        self.sinks.iter().any(|sink| Arc::ptr_eq(&sink.channel, &channel.channel) && !sink.component.has_ended())
+    }
+
+    /// Whether all channels that a sink still takes from are empty. Events may move from one channel to another (a sink
+    /// that diverts, or puts into a channel), so it counts only if nothing was put since the look before, `before`.
+    fn is_drained(&self, before: &mut Option<u64>) -> bool {
+        let mut puts = 0u64;
+        for running in self.channels.iter().filter(|running| self.has_sink(running)) {
+            let stats = running.channel.stats();
+            if stats.depth_events > 0 {
+                *before = None;
+                return false;
+            }
+            puts = puts.wrapping_add(stats.put_success_events);
+        }
+        if *before == Some(puts) {
+            return true;
+        }
+        *before = Some(puts);
+        self.signal.notify();
+        false
+    }
+
+    /// The outcome of a bounded run, once there is one.
+    fn outcome_so_far(&self, before: &mut Option<u64>) -> Option<Outcome> {
+        let abandoned = self.channels.iter().any(|channel| {
+            let sinks = self.sinks.iter().filter(|sink| Arc::ptr_eq(&sink.channel, &channel.channel)).count();
+            sinks > 0 && !self.has_sink(channel) && channel.channel.stats().depth_events > 0
+        });
+        if abandoned {
+            return Some(Outcome::Failed);
+        }
+        if !self.sources.iter().all(RunningSource::is_over) || !self.is_drained(before) {
+            return None;
+        }
+        let failed = self.components().any(|component| matches!(component.end(), Some(ComponentEnd::Failed(_))));
+        Some(if failed { Outcome::Failed } else { Outcome::Completed })
+    }
+
+    /// The outcome after everything has stopped.
+    fn final_outcome(&self, left: &[ChannelLeft]) -> Outcome {
+        let failed = |component: &Component| {
+            component.close_error().is_some()
+                || matches!(component.end(), Some(ComponentEnd::Failed(_) | ComponentEnd::Stuck))
+        };
+        if self.components().any(failed) {
+            return Outcome::Failed;
+        }
+        let done = self.sources.iter().all(|source| source.component.end() == Some(ComponentEnd::Done));
+        let has_sink =
+            |channel: &RunningChannel| self.sinks.iter().any(|sink| Arc::ptr_eq(&sink.channel, &channel.channel));
+        let empty = self.channels.iter().zip(left).all(|(channel, left)| left.events == 0 || !has_sink(channel));
+        if done && empty { Outcome::Completed } else { Outcome::Stopped }
+    }
+}
+
+impl RunningSource {
+    /// Whether it has ended and nothing of it is under way.
+    fn is_over(&self) -> bool {
+        self.component.has_ended() && self.gate.as_ref().is_none_or(|gate| gate.is_empty())
+    }
+}
+
+fn report(component: &Component) -> ComponentReport {
+    ComponentReport {
+        kind: component.kind,
+        name: component.name.clone(),
+        end: component.end().unwrap_or(ComponentEnd::Stuck),
+        status: component.status(),
+        close_error: component.close_error(),
+    }
+}
+
+impl Drop for RunningAgent {
+    fn drop(&mut self) {
+        self.request_sources();
+        self.request_sinks();
+    }
+}
+
+impl fmt::Debug for RunningAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let components: Vec<_> = self.components().map(|component| &component.name).collect();
+        f.debug_struct("RunningAgent")
+            .field("name", &self.name)
+            .field("components", &components)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! The threads of sinks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::component::{Component, ComponentEnd};
+use super::failure::{Failure, guarded};
+use super::signal::Bell;
+use crate::batch::PutBatch;
+use crate::channel::{Channel, TakeTransaction};
+use crate::error::TakeError;
+use crate::limits::{PUT_SLICE, SINK_IDLE};
+use crate::sink::{Delivered, Sink, SinkBatch, SinkContext, SinkError};
+use crate::stats::SinkStats;
+use crate::wait::Wait;
+
+/// What to do with an event that the sink says it can never deliver, once the policy's channel is resolved.
+pub(super) enum OnPermanent {
+    Retry,
+    Drop,
+    Divert(Arc<dyn Channel>),
+}
+
+/// Drives a sink.
+pub(super) struct SinkRunner {
+    pub(super) component: Arc<Component>,
+    pub(super) context: SinkContext,
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) events_max: usize,
+    pub(super) on_permanent: OnPermanent,
+    pub(super) counters: Arc<SinkCounters>,
+    pub(super) bell: Arc<Bell>,
+}
+
+/// The counters of a running sink, see [`SinkStats`].
+#[derive(Debug, Default)]
+pub(super) struct SinkCounters {
+    batch_empty: AtomicU64,
+    batch_underflow: AtomicU64,
+    batch_complete: AtomicU64,
+    drain_attempt_events: AtomicU64,
+    drain_success_events: AtomicU64,
+    write_fail: AtomicU64,
+    channel_read_fail: AtomicU64,
+    dropped_events: AtomicU64,
+    diverted_events: AtomicU64,
+}
+
+impl SinkCounters {
+    pub(super) fn snapshot(&self) -> SinkStats {
+        SinkStats {
+            batch_empty: self.batch_empty.load(Ordering::Relaxed),
+            batch_underflow: self.batch_underflow.load(Ordering::Relaxed),
+            batch_complete: self.batch_complete.load(Ordering::Relaxed),
+            drain_attempt_events: self.drain_attempt_events.load(Ordering::Relaxed),
+            drain_success_events: self.drain_success_events.load(Ordering::Relaxed),
+            write_fail: self.write_fail.load(Ordering::Relaxed),
+            channel_read_fail: self.channel_read_fail.load(Ordering::Relaxed),
+            dropped_events: self.dropped_events.load(Ordering::Relaxed),
+            diverted_events: self.diverted_events.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+/// What became of a batch that was taken.
+enum Outcome {
+    /// Its events, or the first of them, are gone from the channel.
+    Committed,
+    /// The sink took none of it and called that no error.
+    Nothing,
+    /// The undeliverable first event is out of the way; the sink has to be opened again.
+    Removed,
+}
+
+impl SinkRunner {
+    /// Runs the sink until it ends, and closes it.
+    pub(super) fn run(&self, sink: &mut dyn Sink) -> ComponentEnd {
+        let end = self.supervise(sink);
+        if let Err(failure) = guarded(|| sink.close()) {
+            self.component.failed_to_close(&failure);
+        }
+        end
+    }
+
+    fn supervise(&self, sink: &mut dyn Sink) -> ComponentEnd {
+        loop {
+            let outcome = guarded(|| sink.open(&self.context)).and_then(|()| {
+                self.component.opened();
+                self.deliver_until_failure(sink)
+            });
+            match outcome {
+                Ok(Some(end)) => return end,
+                Ok(None) => {}
+                Err(failure) => {
+                    if let Some(end) = self.component.failed(failure) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes and writes. `None` asks to open the sink again at once.
+    fn deliver_until_failure(&self, sink: &mut dyn Sink) -> Result<Option<ComponentEnd>, Failure> {
+        let mut last_active = self.component.signal.now();
+        let mut nothing_in_a_row = 0;
+        let mut was_empty = false;
+        let mut ready_in_a_row = 0;
+        let waker = Waker::from(self.bell.clone());
+        while !self.component.stop.is_requested() {
+            let take = guarded(|| self.channel.take(self.events_max, Wait::NONE))
+                .inspect_err(|_| count(&self.counters.channel_read_fail, 1))?;
+            if take.is_empty() {
+                drop(take);
+                count(&self.counters.batch_empty, 1);
+                if !std::mem::replace(&mut was_empty, true) {
+                    self.component.signal.notify();
+                }
+                self.wait_for_events(sink, &waker, &mut last_active, &mut ready_in_a_row)?;
+                continue;
+            }
+            was_empty = false;
+            ready_in_a_row = 0;
+            match self.deliver(sink, take)? {
+                Outcome::Committed => {
+                    guarded(|| sink.committed())?;
+                    self.component.progressed();
+                    nothing_in_a_row = 0;
+                }
+                Outcome::Removed => {
+                    self.component.progressed();
+                    return Ok(None);
+                }
+                Outcome::Nothing => {
+                    self.component.stop.sleep(self.component.backoff().pause(nothing_in_a_row));
+                    nothing_in_a_row += 1;
+                }
+            }
+            last_active = self.component.signal.now();
+        }
+        Ok(Some(ComponentEnd::Stopped))
+    }
+
+    /// Waits until the channel may have events, the agent stops, or the sink's idle call is due, and makes that.
+    fn wait_for_events(
+        &self,
+        sink: &mut dyn Sink,
+        waker: &Waker,
+        last_active: &mut Duration,
+        ready_in_a_row: &mut u32,
+    ) -> Result<(), Failure> {
+        let since = self.component.signal.now().saturating_sub(*last_active);
+        let mut limit = SINK_IDLE.saturating_sub(since);
+        let polled = guarded(|| Ok::<_, TakeError>(self.channel.poll_ready(&mut Context::from_waker(waker))))?;
+        if polled.is_ready() {
+            // An event came between take and poll. But a channel that says so again and again must not make this spin.
+            let pause = if *ready_in_a_row < 3 { Duration::ZERO } else { Duration::from_millis(1) };
+            limit = limit.min(pause);
+            *ready_in_a_row = ready_in_a_row.saturating_add(1);
+        } else {
+            *ready_in_a_row = 0;
+        }
+        if !limit.is_zero() && !self.component.stop.is_requested() {
+            self.bell.wait(limit);
+        }
+        if self.component.signal.now().saturating_sub(*last_active) >= SINK_IDLE {
+            guarded(|| sink.idle())?;
+            *last_active = self.component.signal.now();
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, sink: &mut dyn Sink, mut take: TakeTransaction) -> Result<Outcome, Failure> {
+        let events = take.len();
+        let counters = &self.counters;
+        count(if events < self.events_max { &counters.batch_underflow } else { &counters.batch_complete }, 1);
+        count(&counters.drain_attempt_events, events);
+        let written = guarded(|| sink.write(&mut SinkBatch::new(&mut take, &self.context)));
+        let delivered = match written {
+            Ok(Delivered::All) => events,
+            Ok(Delivered::First(first)) => first.min(events),
+            Err(failure) => {
+                count(&counters.write_fail, 1);
+                // The positions belong to a write that failed.
+                take.forget_positions();
+                return match failure {
+                    Failure::Permanent(error) => self.remove_first(take, error),
+                    other => Err(other),
+                };
+            }
+        };
+        if delivered == 0 {
+            return Ok(Outcome::Nothing);
+        }
+        guarded(|| take.commit_first(delivered))?;
+        count(&counters.drain_success_events, delivered);
+        Ok(Outcome::Committed)
+    }
+
+    /// Applies the policy to the first event of `take`, which the sink cannot deliver.
+    fn remove_first(&self, take: TakeTransaction, error: super::failure::BoxError) -> Result<Outcome, Failure> {
+        let counter = match &self.on_permanent {
+            OnPermanent::Retry => return Err(Failure::Retry(error)),
+            OnPermanent::Drop => &self.counters.dropped_events,
+            OnPermanent::Divert(other) => {
+                let Some(event) = take.first().cloned() else { return Ok(Outcome::Nothing) };
+                // ORDER: the other channel first; a kill in between leaves the event in both, not in neither.
+                divert(&**other, event)?;
+                &self.counters.diverted_events
+            }
+        };
+        guarded(|| take.commit_first(1))?;
+        count(counter, 1);
+        self.component.note(&Failure::Permanent(error));
+        Ok(Outcome::Removed)
+    }
+}
+
+fn divert(channel: &dyn Channel, event: crate::event::Event) -> Result<(), Failure> {
+    let put = guarded(|| {
+        let mut transaction = channel.begin_put();
+        transaction.set_batch(PutBatch::new(vec![event]));
+        transaction.set_wait(Wait::up_to(PUT_SLICE));
+        Ok::<_, SinkError>(transaction.commit())
+    })?;
+    match put {
+        Ok(_) => Ok(()),
+        // Full, closed or too large: the event stays where it is, whatever the other channel's state.
+        Err(error) => Err(Failure::Retry(error.into())),
+    }
+}

@@ -1,0 +1,186 @@
+//! The threads of sources.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::backoff::Backoff;
+use super::component::{Component, ComponentEnd};
+use super::failure::{Failure, guarded};
+use crate::batch::PutBatch;
+use crate::error::PutError;
+use crate::limits::PUT_SLICE;
+use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, SourceError};
+use crate::ticket::PutTicket;
+use crate::wait::Wait;
+
+/// Runs a source of the general form until it ends.
+pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
+    let accepted = || context.counters().accepted_events.load(Ordering::Relaxed);
+    let mut accepted_before = accepted();
+    loop {
+        let outcome = guarded(|| source.open(context)).and_then(|()| {
+            component.opened();
+            guarded(|| source.run(context))
+        });
+        let stopping = component.stop.is_requested();
+        match outcome {
+            Ok(()) => return if stopping { ComponentEnd::Stopped } else { ComponentEnd::Done },
+            Err(failure) => {
+                // Failures with work done between them are not a row of failures.
+                if accepted() != accepted_before {
+                    accepted_before = accepted();
+                    component.progressed();
+                }
+                if let Some(end) = component.failed(failure) {
+                    return end;
+                }
+            }
+        }
+    }
+}
+
+/// Drives a pull source.
+pub(super) struct PullRunner {
+    pub(super) component: Arc<Component>,
+    pub(super) context: SourceContext,
+    pub(super) events_max: usize,
+    pub(super) idle: Backoff,
+}
+
+/// What became of a batch.
+enum Committed {
+    Yes,
+    /// The agent stops; the batch was not put.
+    No,
+    /// The batch is too large as it is and can be read again in smaller parts.
+    Smaller(usize),
+}
+
+impl PullRunner {
+    /// Runs the source until it ends, and closes it.
+    pub(super) fn run(&self, source: &mut dyn PullSource) -> ComponentEnd {
+        let end = self.supervise(source);
+        if let Err(failure) = guarded(|| {
+            source.close();
+            Ok::<_, SourceError>(())
+        }) {
+            self.component.failed_to_close(&failure);
+        }
+        end
+    }
+
+    fn supervise(&self, source: &mut dyn PullSource) -> ComponentEnd {
+        let mut room = self.events_max;
+        loop {
+            let outcome = guarded(|| source.open(&self.context)).and_then(|()| {
+                self.component.opened();
+                self.poll_until_failure(source, &mut room)
+            });
+            match outcome {
+                Ok(Some(end)) => return end,
+                Ok(None) => {}
+                Err(failure) => {
+                    if let Some(end) = self.component.failed(failure) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Polls and commits. `None` asks to open the source again at once, for batches of `room` events.
+    fn poll_until_failure(
+        &self,
+        source: &mut dyn PullSource,
+        room: &mut usize,
+    ) -> Result<Option<ComponentEnd>, Failure> {
+        let mut idle_polls = 0;
+        while !self.component.stop.is_requested() {
+            let mut out = PullBatch::new(*room);
+            let pulled = guarded(|| source.poll(&mut out)).inspect_err(|_| self.count_read_failure())?;
+            let was_empty = out.is_empty();
+            if !was_empty {
+                match self.commit(out.into_put_batch(), *room)? {
+                    Committed::Yes => guarded(|| source.committed())?,
+                    Committed::No => return Ok(Some(ComponentEnd::Stopped)),
+                    Committed::Smaller(events) => {
+                        *room = events;
+                        return Ok(None);
+                    }
+                }
+                self.component.progressed();
+                idle_polls = 0;
+            }
+            match pulled {
+                Pulled::More => {}
+                Pulled::Done => return Ok(Some(ComponentEnd::Done)),
+                Pulled::Idle => {
+                    *room = self.events_max;
+                    if was_empty && idle_polls == 0 {
+                        self.component.progressed();
+                    }
+                    self.component.stop.sleep(self.idle.pause(idle_polls));
+                    idle_polls = idle_polls.saturating_add(1);
+                }
+            }
+        }
+        Ok(Some(ComponentEnd::Stopped))
+    }
+
+    fn count_read_failure(&self) {
+        self.context.counters().event_read_fail.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tries to put the same batch until it is committed or the agent stops.
+    fn commit(&self, mut batch: PutBatch, room: usize) -> Result<Committed, Failure> {
+        let counters = self.context.counters();
+        let (events, positions) = (batch.events().len(), batch.positions().len());
+        self.context.count_received(&batch);
+        let mut refused = false;
+        let mut full_attempts = 0;
+        loop {
+            let begun = self.component.signal.now();
+            let attempt = guarded(|| {
+                let ticket = self.context.submit_counted(batch, Some(Wait::up_to(PUT_SLICE)));
+                Ok::<_, SourceError>(ticket.and_then(PutTicket::wait))
+            })?;
+            let Err(error) = attempt else {
+                counters.accepted_events.fetch_add(events as u64, Ordering::Relaxed);
+                counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
+                return Ok(Committed::Yes);
+            };
+            if !std::mem::replace(&mut refused, true) {
+                counters.channel_write_fail.fetch_add(1, Ordering::Relaxed);
+            }
+            match error {
+                PutError::Full { batch: back, .. } => {
+                    batch = *back;
+                    // A channel that does not wait for room must not make this loop spin.
+                    let waited = self.component.signal.now().saturating_sub(begun) >= PUT_SLICE / 2;
+                    let pause = if waited { std::time::Duration::ZERO } else { Backoff::IDLE.pause(full_attempts) };
+                    full_attempts = full_attempts.saturating_add(1);
+                    if self.component.stop.sleep(pause) {
+                        return Ok(Committed::No);
+                    }
+                }
+                // What has a position can be read again. `room` shrinks each time, so this comes to an end even with a
+                // source that takes no notice of it.
+                PutError::TooLarge { .. } if positions > 0 && events > 1 && room > 1 => {
+                    return Ok(Committed::Smaller(room.min(events) / 2));
+                }
+                // The source finds out at its next open what is committed.
+                PutError::Indeterminate { .. } | PutError::Closed { .. } | PutError::TooLarge { .. } => {
+                    return Err(error.into());
+                }
+                PutError::Component { .. } | PutError::NotCommitted { .. } | PutError::Stopped { .. } => {
+                    let failure = Failure::Retry(error.to_string().into());
+                    if self.component.failed(failure).is_some() {
+                        return Ok(Committed::No);
+                    }
+                    let Some(back) = error.into_batch() else { return Ok(Committed::No) };
+                    batch = back;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Starting an agent: channels are open already, then sinks, then sources.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::builder::PermanentPolicy;
+use super::component::{Component, ComponentEnd, ComponentKind};
+use super::failure::guarded;
+use super::into::SourceKind;
+use super::port::{Path, Port};
+use super::pusher::{Gate, Pusher};
+use super::report::{Drain, StartError};
+use super::running::{RunningAgent, RunningChannel, RunningSink, RunningSource};
+use super::signal::{Bell, Signal};
+use super::sink_runner::{OnPermanent, SinkCounters, SinkRunner};
+use super::source_runner::{PullRunner, run_push};
+use super::topology::{SinkPlan, SourcePlan, Topology};
+use crate::channel::Channel;
+use crate::limits::SINK_OPEN_WAIT;
+use crate::shutdown::Shutdown;
+use crate::sink::SinkContext;
+use crate::source::{SourceContext, SourceCounters, SourceError};
+
+/// Starts everything, or nothing.
+pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
+    let channels = topology.channels;
+    let mut agent = RunningAgent {
+        name: topology.name,
+        signal: Arc::new(Signal::new()),
+        stop_sources: Shutdown::new(),
+        stop_sinks: Shutdown::new(),
+        stop_wait: Shutdown::new(),
+        channels: Vec::with_capacity(channels.len()),
+        sources: Vec::with_capacity(topology.sources.len()),
+        sinks: Vec::with_capacity(topology.sinks.len()),
+    };
+    for plan in channels {
+        agent.channels.push(RunningChannel { name: plan.name, channel: plan.channel, close: plan.close });
+    }
+    let started = start_sinks(&mut agent, topology.sinks).and_then(|()| start_sources(&mut agent, topology.sources));
+    if let Err(error) = started {
+        agent.stop_threads(Drain::NONE);
+        return Err(error);
+    }
+    Ok(agent)
+}
+
+fn start_sinks(agent: &mut RunningAgent, plans: Vec<SinkPlan>) -> Result<(), StartError> {
+    for plan in plans {
+        let sink = start_sink(agent, plan)?;
+        agent.sinks.push(sink);
+    }
+    // A sink that cannot reach its destination yet must not hold up the sources: what they bring waits in the channels.
+    let end = agent.signal.now() + SINK_OPEN_WAIT;
+    agent.signal.wait_until(Some(end), || agent.sinks.iter().all(|sink| sink.component.has_attempted()));
+    agent.sinks.iter().try_for_each(|sink| failed_open(&sink.component))
+}
+
+fn start_sources(agent: &mut RunningAgent, plans: Vec<SourcePlan>) -> Result<(), StartError> {
+    for plan in plans {
+        let source = start_source(agent, plan)?;
+        agent.sources.push(source);
+    }
+    agent.signal.wait_until(None, || agent.sources.iter().all(|source| source.component.has_attempted()));
+    agent.sources.iter().try_for_each(|source| failed_open(&source.component))
+}
+
+fn failed_open(component: &Component) -> Result<(), StartError> {
+    match component.take_failed_open() {
+        None => Ok(()),
+        Some(source) => Err(StartError::Open { kind: component.kind, name: component.name.clone(), source }),
+    }
+}
+
+fn start_sink(agent: &RunningAgent, plan: SinkPlan) -> Result<RunningSink, StartError> {
+    let SinkPlan { name, mut sink, channel, batch, retry, on_permanent } = plan;
+    let stop = agent.stop_sinks.clone();
+    let component = Component::new(ComponentKind::Sink, &name, stop.clone(), agent.signal.clone(), retry);
+    let channel = find(agent, &component, &channel)?;
+    let counters = Arc::new(SinkCounters::default());
+    let bell = Arc::new(Bell::default());
+    let on_permanent = match on_permanent {
+        PermanentPolicy::Retry => OnPermanent::Retry,
+        PermanentPolicy::Drop => OnPermanent::Drop,
+        PermanentPolicy::Divert(other) => OnPermanent::Divert(find(agent, &component, &other)?),
+    };
+    let runner = SinkRunner {
+        component: component.clone(),
+        context: SinkContext::new(&name, channel.clone(), stop),
+        channel: channel.clone(),
+        events_max: batch,
+        on_permanent,
+        counters: counters.clone(),
+        bell: bell.clone(),
+    };
+    let thread = spawn(agent, &component, move || runner.run(&mut *sink))?;
+    Ok(RunningSink { component, counters, bell, channel, thread: Some(thread) })
+}
+
+fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource, StartError> {
+    let SourcePlan { name, source, interceptors, selector, required, optional, batch, retry, idle } = plan;
+    let stop = agent.stop_sources.clone();
+    let component = Component::new(ComponentKind::Source, &name, stop.clone(), agent.signal.clone(), retry);
+    let resolve = |names: Vec<String>| {
+        let found = names.into_iter().map(|name| find(agent, &component, &name).map(|channel| (name, channel)));
+        found.collect::<Result<Vec<_>, _>>()
+    };
+    let path = Path { interceptors, selector, required: resolve(required)?, optional: resolve(optional)? };
+    let counters: Arc<SourceCounters> = Arc::default();
+    let port = Arc::new(Port::new(component.clone(), path, counters.clone()));
+    let context = SourceContext::with_counters(&name, port, stop, counters);
+    let mut running = RunningSource {
+        component: component.clone(),
+        context: context.clone(),
+        pusher: None,
+        gate: None,
+        thread: None,
+    };
+    match source {
+        SourceKind::Push(mut source) => {
+            let body = {
+                let component = component.clone();
+                move || run_push(&mut *source, &component, &context)
+            };
+            running.thread = Some(spawn(agent, &component, body)?);
+        }
+        SourceKind::Pull(mut source) => {
+            let runner = PullRunner { component: component.clone(), context, events_max: batch, idle };
+            running.thread = Some(spawn(agent, &component, move || runner.run(&mut *source))?);
+        }
+        SourceKind::Pusher => {
+            let gate = Arc::new(Gate::new(component.clone()));
+            running.pusher = Some(Pusher::new(context, gate.clone()));
+            running.gate = Some(gate);
+            component.opened();
+        }
+    }
+    Ok(running)
+}
+
+/// The channel of a name, which the builder has checked to exist.
+fn find(agent: &RunningAgent, component: &Component, channel: &str) -> Result<Arc<dyn Channel>, StartError> {
+    agent.channels.iter().find(|known| known.name == channel).map(|known| known.channel.clone()).ok_or_else(|| {
+        StartError::Open {
+            kind: component.kind,
+            name: component.name.clone(),
+            source: format!("there is no channel {channel}").into(),
+        }
+    })
+}
+
+/// Runs `body` in a thread of its own and records how it ended, even by a panic of the runner or of a component's drop.
+fn spawn(
+    agent: &RunningAgent,
+    component: &Arc<Component>,
+    body: impl FnOnce() -> ComponentEnd + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let name = format!("aqueduct-{}-{}", agent.name, component.name);
+    let supervised = component.clone();
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        let end = guarded(|| Ok::<_, SourceError>(body()));
+        supervised.ended(end.unwrap_or_else(|failure| ComponentEnd::Failed(failure.message())));
+    });
+    thread.map_err(|source: io::Error| StartError::Thread {
+        kind: component.kind,
+        name: component.name.clone(),
+        source,
+    })
+}

@@ -1,0 +1,303 @@
+//! Start, stop, drain, bounded runs.
+
+use super::*;
+use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, StartError};
+use crate::shutdown::Shutdown;
+use crate::sink::{Sink, SinkBatch, SinkContext};
+use crate::source::{PullSource, Source, SourceContext};
+use crate::wait::Wait;
+
+struct Told {
+    name: &'static str,
+    log: Log,
+}
+
+impl Source for Told {
+    fn open(&mut self, _: &SourceContext) -> Result<(), SourceError> {
+        self.log.add(format!("open source {}", self.name));
+        Ok(())
+    }
+
+    fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        context.put(vec![self.name.into()]).map_err(SourceError::retry)?;
+        context.shutdown().sleep(HANG);
+        self.log.add(format!("end source {}", self.name));
+        Ok(())
+    }
+}
+
+impl Sink for Told {
+    fn open(&mut self, _: &SinkContext) -> Result<(), SinkError> {
+        self.log.add(format!("open sink {}", self.name));
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+        self.log.add(format!("write {}", batch.events().len()));
+        Ok(Delivered::All)
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.log.add(format!("close sink {}", self.name));
+        Ok(())
+    }
+}
+
+fn told(name: &'static str, log: &Log) -> Told {
+    Told { name, log: log.clone() }
+}
+
+/// Goal: sinks open before sources, sources end before sinks close, the channel is closed last. Method: components that
+/// write a log.
+#[test]
+fn sinks_start_first_and_sources_stop_first() {
+    let log = Log::default();
+    let channel = memory("c");
+    let builder = agent().channel("c", channel.clone()).source::<crate::agent::marker::Push>("in", told("in", &log));
+    let running = start(builder.to(["c"]).sink("out", told("out", &log)).from("c"));
+    assert_eq!(running.stats().source("in").map(|source| source.status.health), Some(Health::Running));
+    wait_for(&running, "the event to arrive", || log.lines().contains(&"write 1".to_owned()));
+    let report = running.shutdown(Drain::up_to(HANG)).unwrap();
+    assert_eq!(log.lines(), ["open sink out", "open source in", "write 1", "end source in", "close sink out"]);
+    assert!(report.is_drained() && report.left[0].closed);
+    assert_eq!(report.outcome, Outcome::Stopped);
+    assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped);
+    assert!(channel.put("late").is_err(), "the agent closes its channels");
+    println!("covered: order of start and stop, closing of channels, report");
+}
+
+#[test]
+fn a_bounded_run_ends_when_all_is_delivered() {
+    let log = Log::default();
+    let builder = agent().channel("c", memory("c")).source("in", numbers(1000, 7)).to(["c"]);
+    let report =
+        builder.sink("out", log.sink()).from("c").build().unwrap().run_to_completion(Wait::up_to(HANG)).unwrap();
+    assert_eq!(report.outcome, Outcome::Completed);
+    assert_eq!(report.outcome.exit_code(), 0);
+    assert_eq!(log.lines(), numbers_text(1000));
+    println!("covered: bounded run of 1000 events, order, closures as source and sink");
+}
+
+#[test]
+fn a_bounded_run_over_its_limit_is_stopped_and_one_with_a_failed_sink_is_failed() {
+    let idle = |_: &mut PullBatch| Ok(Pulled::Idle);
+    let log = Log::default();
+    let builder = agent().channel("c", memory("c")).source("in", idle).to(["c"]).sink("out", log.sink()).from("c");
+    let report = builder.build().unwrap().run_to_completion(Wait::up_to(Duration::from_millis(1))).unwrap();
+    assert_eq!((report.outcome, report.outcome.exit_code()), (Outcome::Stopped, 75));
+
+    let broken = |_: &[Event]| Err(SinkError::fatal("no disk"));
+    let builder = agent().channel("c", memory("c")).source("in", numbers(3, 3)).to(["c"]).sink("out", broken).from("c");
+    let report = builder.build().unwrap().run_to_completion(Wait::FOREVER).unwrap();
+    assert_eq!((report.outcome, report.outcome.exit_code()), (Outcome::Failed, 1));
+    assert_eq!(report.left[0].events, 3);
+    let end = &report.component(ComponentKind::Sink, "out").unwrap().end;
+    assert_eq!(*end, ComponentEnd::Failed("no disk".to_owned()));
+    println!("covered: outcomes stopped and failed, exit codes, what is left");
+}
+
+#[test]
+fn a_stop_token_ends_a_bounded_run() {
+    let builder = agent().channel("c", memory("c")).source("in", |_: &mut PullBatch| Ok(Pulled::Idle)).to(["c"]);
+    let running = start(builder.sink("out", Log::default().sink()).from("c"));
+    let token = running.stop_token();
+    let outcome = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| running.wait_done(Wait::FOREVER));
+        token.request();
+        waiting.join().unwrap()
+    });
+    assert_eq!(outcome, Outcome::Stopped);
+    println!("covered: stop token");
+}
+
+/// Goal: the drain deadline ends a drain that cannot come to an end, and the report says what is left. Method: a sink that
+/// always fails.
+#[test]
+fn a_drain_that_takes_too_long_is_cut_and_reported() {
+    let channel = memory("c");
+    let never = |_: &[Event]| -> Result<Delivered, SinkError> { Err(SinkError::retry("down")) };
+    let builder = agent().shared_channel("c", channel.clone()).source("in", numbers(5, 5)).to(["c"]);
+    let running = start(builder.sink("out", never).backoff(quick()).from("c"));
+    wait_for(&running, "the source to end", || channel.stats().put_success_events == 5);
+    let report = running.shutdown(Drain::up_to(Duration::from_millis(20))).unwrap();
+    assert!(!report.is_drained());
+    assert_eq!((report.left[0].events, report.left[0].closed), (5, false));
+    assert_eq!(report.left[0].bytes, 5);
+    let sink = report.component(ComponentKind::Sink, "out").unwrap();
+    assert_eq!((&sink.end, sink.status.last_error.as_deref()), (&ComponentEnd::Stopped, Some("down")));
+    assert_eq!(peek(&channel), numbers_text(5), "the events are still there, in order");
+    println!("covered: drain deadline, report of what is left, shared channels stay open");
+}
+
+#[test]
+fn draining_delivers_everything_before_the_sinks_stop() {
+    let log = Log::default();
+    let running =
+        start(agent().channel("c", memory("c")).pusher("app").to(["c"]).sink("out", log.sink()).batch(3).from("c"));
+    let app = running.pusher("app").unwrap();
+    for number in 0..500 {
+        app.put(number.to_string()).unwrap();
+    }
+    let report = running.shutdown(Drain::up_to(HANG)).unwrap();
+    assert!(report.is_drained());
+    assert_eq!(log.lines(), numbers_text(500));
+    println!("covered: drain of 500 events");
+}
+
+/// Goal: a put that waits for room does not hold up a stop. Method: a channel of one event without a sink, and a drain
+/// grace that a hang would use up, seen in the report.
+#[test]
+fn a_source_blocked_on_a_full_channel_stops_promptly() {
+    let channel = MemoryChannel::builder("c").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap();
+    let running = start(agent().shared_channel("c", channel.clone()).source("in", numbers(3, 1)).to(["c"]));
+    wait_for(&running, "the channel to be full", || {
+        running.stats().source("in").is_some_and(|source| source.stats.channel_write_fail == 1)
+    });
+    let report = running.shutdown(Drain::NONE.grace(HANG)).unwrap();
+    assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped);
+    assert_eq!(peek(&channel), ["0"]);
+    println!("covered: stop of a source that waits for room");
+}
+
+#[test]
+fn a_component_that_does_not_return_is_left_behind_and_reported() {
+    let release = Shutdown::new();
+    let stuck = {
+        let release = release.clone();
+        move |_: &[Event]| {
+            release.sleep(HANG);
+            Ok(Delivered::All)
+        }
+    };
+    let running = start(agent().channel("c", memory("c")).pusher("app").to(["c"]).sink("out", stuck).from("c"));
+    running.pusher("app").unwrap().put("x").unwrap();
+    wait_for(&running, "the sink to be stuck", || running.stats().channel("c").unwrap().in_flight_events == 1);
+    let report = running.shutdown(Drain::NONE.grace(Duration::from_millis(10))).unwrap();
+    release.request();
+    assert_eq!(report.component(ComponentKind::Sink, "out").unwrap().end, ComponentEnd::Stuck);
+    assert_eq!(report.outcome, Outcome::Failed);
+    println!("covered: stuck sink");
+}
+
+#[test]
+fn dropping_a_running_agent_asks_everything_to_stop_and_closes_nothing() {
+    struct Ends(crossbeam_channel::Sender<&'static str>);
+    impl Source for Ends {
+        fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+            context.shutdown().sleep(HANG);
+            Ok(())
+        }
+    }
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let _ = self.0.send("source");
+        }
+    }
+    let (sender, ended) = crossbeam_channel::unbounded();
+    let channel = memory("c");
+    let sink = {
+        let guard = Ends(sender.clone());
+        move |_: &[Event]| {
+            let _ = &guard;
+            Ok(Delivered::All)
+        }
+    };
+    let running =
+        start(agent().channel("c", channel.clone()).source("in", Ends(sender)).to(["c"]).sink("out", sink).from("c"));
+    drop(running);
+    for _ in 0..2 {
+        ended.recv_timeout(HANG).unwrap();
+    }
+    channel.put("still open").unwrap();
+    println!("covered: drop without shutdown");
+}
+
+/// Goal: a start that fails stops what it started. Method: one good source, one that cannot open.
+#[test]
+fn a_source_that_cannot_be_opened_undoes_the_start() {
+    struct Broken;
+    impl PullSource for Broken {
+        fn open(&mut self, _: &SourceContext) -> Result<(), SourceError> {
+            Err(SourceError::fatal("no such directory"))
+        }
+        fn poll(&mut self, _: &mut PullBatch) -> Result<Pulled, SourceError> {
+            Ok(Pulled::Idle)
+        }
+    }
+    let log = Log::default();
+    let channel = memory("c");
+    let builder = agent()
+        .channel("c", channel.clone())
+        .source::<crate::agent::marker::Push>("good", told("good", &log))
+        .to(["c"]);
+    let builder = builder
+        .source("bad", Broken)
+        .to(["c"])
+        .sink::<crate::agent::marker::Component>("out", told("out", &log))
+        .from("c");
+    let error = builder.build().unwrap().start().unwrap_err();
+    assert_eq!(error.to_string(), "source bad cannot be opened: no such directory");
+    assert!(matches!(error, StartError::Open { kind: ComponentKind::Source, .. }));
+    assert!(log.lines().contains(&"end source good".to_owned()) && log.lines().contains(&"close sink out".to_owned()));
+    channel.put("still open").unwrap();
+    println!("covered: failed start");
+}
+
+#[test]
+fn a_source_that_cannot_be_opened_yet_is_tried_again_in_the_background() {
+    struct Later(u32);
+    impl PullSource for Later {
+        fn open(&mut self, _: &SourceContext) -> Result<(), SourceError> {
+            self.0 += 1;
+            if self.0 < 4 { Err(SourceError::retry("not yet")) } else { Ok(()) }
+        }
+        fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+            out.push("at last");
+            Ok(Pulled::Done)
+        }
+    }
+    let log = Log::default();
+    let builder = agent().channel("c", memory("c")).source("in", Later(0)).backoff(quick()).to(["c"]);
+    let running = start(builder.sink("out", log.sink()).from("c"));
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    assert_eq!(running.stats().source("in").unwrap().status.restarts, 3);
+    assert_eq!(log.lines(), ["at last"]);
+    println!("covered: opening that succeeds at the fourth attempt");
+}
+
+/// Goal: a source that keeps its position in the channel goes on behind it in the next agent. Method: two agents over the
+/// same channel, the first stopped in the middle.
+#[test]
+fn a_position_outlives_the_agent_that_set_it() {
+    struct Counter {
+        next: u64,
+        stop_at: u64,
+    }
+    impl PullSource for Counter {
+        fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+            let position = context.position("next");
+            self.next = position.map_or(0, |bytes| String::from_utf8_lossy(&bytes).parse().unwrap());
+            Ok(())
+        }
+        fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+            while out.room() > 0 && self.next < self.stop_at {
+                out.push(self.next.to_string());
+                self.next += 1;
+            }
+            out.set_position("next", self.next.to_string());
+            Ok(if self.next == self.stop_at { Pulled::Done } else { Pulled::More })
+        }
+    }
+    let log = Log::default();
+    let channel = memory("c");
+    for stop_at in [40, 100] {
+        let builder = agent().shared_channel("c", channel.clone());
+        let builder =
+            builder.source("in", Counter { next: 0, stop_at }).batch(7).to(["c"]).sink("out", log.sink()).from("c");
+        let report = builder.build().unwrap().run_to_completion(Wait::up_to(HANG)).unwrap();
+        assert_eq!(report.outcome, Outcome::Completed);
+    }
+    assert_eq!(log.lines(), numbers_text(100));
+    assert_eq!(channel.position("source/in/next").as_deref(), Some(&b"100"[..]));
+    println!("covered: positions over a restart of the agent");
+}
