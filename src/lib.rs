@@ -34,6 +34,7 @@ pub mod agent;
 mod batch;
 pub mod channel;
 pub mod clock;
+pub mod codec;
 mod durability;
 mod error;
 mod event;

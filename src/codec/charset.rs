@@ -1,0 +1,380 @@
+//! Character encodings of text that comes from outside.
+//!
+//! Bodies of events are UTF-8. Text that is UTF-8 already, or pure ASCII in an encoding that contains ASCII, is checked
+//! and passed on without a copy.
+
+use bytes::Bytes;
+use encoding_rs::{DecoderResult, Encoding};
+
+/// A character encoding, with what a splitter of lines must know of it.
+///
+/// ```
+/// use aqueduct::codec::charset::{Charset, DecodeError};
+///
+/// let charset = Charset::for_label("ISO-8859-1").ok_or("no such encoding")?;
+/// assert_eq!(charset.decode(b"caf\xe9".as_slice().into(), DecodeError::Fail)?, "caf\u{e9}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charset(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bytes,
+    Utf8,
+    Ascii,
+    Latin1,
+    Utf16 { big_endian: bool },
+    Utf16Marked,
+    // Contains ASCII, and no multi-byte sequence of it contains a line feed.
+    Table(&'static Encoding),
+}
+
+/// What to do with bytes that are not valid in their encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The text is refused.
+    #[default]
+    Fail,
+    /// Each maximal invalid part becomes one U+FFFD.
+    Replace,
+    /// Invalid bytes are left out.
+    Ignore,
+}
+
+/// Bytes that are not valid in their encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{len} bytes at {at} are not valid {charset}")]
+#[non_exhaustive]
+pub struct Malformed {
+    /// Name of the encoding.
+    pub charset: &'static str,
+    /// Where the first invalid part begins.
+    pub at: usize,
+    /// Its length in bytes.
+    pub len: usize,
+}
+
+impl Charset {
+    /// Not text: bytes pass unchecked, a line feed byte ends a line, and a line can be cut anywhere.
+    pub const BYTES: Self = Self(Kind::Bytes);
+    /// UTF-8.
+    pub const UTF_8: Self = Self(Kind::Utf8);
+
+    /// The encoding of this name, in any case: the labels of the WHATWG Encoding Standard, with three differences.
+    /// `ISO-8859-1` and `US-ASCII` (and their aliases) are what they say, not windows-1252; `UTF-16` goes by the byte order
+    /// mark, which is not part of the text, and is big-endian without one, as in Java; encodings with shift states
+    /// (`ISO-2022-JP`) are not known, because a reader could not continue in the middle of a file.
+    #[must_use]
+    pub fn for_label(label: &str) -> Option<Self> {
+        let label = label.trim();
+        let is_one_of = |names: &[&str]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
+        if is_one_of(&["iso-8859-1", "iso8859-1", "iso88591", "iso_8859-1", "iso-ir-100", "latin1", "l1"]) {
+            return Some(Self(Kind::Latin1));
+        }
+        if is_one_of(&["us-ascii", "ascii", "iso-ir-6", "iso646-us", "ansi_x3.4-1968"]) {
+            return Some(Self(Kind::Ascii));
+        }
+        if is_one_of(&["utf-16", "utf16"]) {
+            return Some(Self(Kind::Utf16Marked));
+        }
+        let encoding = Encoding::for_label(label.as_bytes())?;
+        Some(Self(match encoding {
+            e if e == encoding_rs::UTF_8 => Kind::Utf8,
+            e if e == encoding_rs::UTF_16LE => Kind::Utf16 { big_endian: false },
+            e if e == encoding_rs::UTF_16BE => Kind::Utf16 { big_endian: true },
+            e if e.is_ascii_compatible() => Kind::Table(e),
+            _ => return None,
+        }))
+    }
+
+    /// The name of the encoding.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Bytes => "bytes",
+            Kind::Utf8 => "UTF-8",
+            Kind::Ascii => "US-ASCII",
+            Kind::Latin1 => "ISO-8859-1",
+            Kind::Utf16 { big_endian: false } => "UTF-16LE",
+            Kind::Utf16 { big_endian: true } => "UTF-16BE",
+            Kind::Utf16Marked => "UTF-16",
+            Kind::Table(encoding) => encoding.name(),
+        }
+    }
+
+    /// The encoding of a text that begins with `head`, and how many bytes of it are a mark and not text. Only `UTF-16`
+    /// depends on the text.
+    #[must_use]
+    pub fn of_text(self, head: &[u8]) -> (Self, usize) {
+        match (self.0, head) {
+            (Kind::Utf16Marked, [0xff, 0xfe, ..]) => (Self(Kind::Utf16 { big_endian: false }), 2),
+            (Kind::Utf16Marked, [0xfe, 0xff, ..]) => (Self(Kind::Utf16 { big_endian: true }), 2),
+            (Kind::Utf16Marked, _) => (Self(Kind::Utf16 { big_endian: true }), 0),
+            _ => (self, 0),
+        }
+    }
+
+    /// Bytes of a code unit: line ends are looked for at multiples of it.
+    pub(crate) fn unit(self) -> usize {
+        match self.0 {
+            Kind::Utf16 { .. } | Kind::Utf16Marked => 2,
+            _ => 1,
+        }
+    }
+
+    /// Where the first line feed begins; `text` begins at a code unit.
+    pub(crate) fn find_newline(self, text: &[u8]) -> Option<usize> {
+        let big_endian = match self.0 {
+            Kind::Utf16 { big_endian } => big_endian,
+            Kind::Utf16Marked => true,
+            _ => return memchr::memchr(b'\n', text),
+        };
+        memchr::memchr_iter(b'\n', text).find_map(|at| {
+            let unit_at = at & !1;
+            let unit = text.get(unit_at..unit_at + 2)?;
+            (unit == if big_endian { [0, b'\n'] } else { [b'\n', 0] }).then_some(unit_at)
+        })
+    }
+
+    /// The largest number of bytes, at most `max`, that can be cut off `text` without cutting a character in two; `max`
+    /// itself if the text is malformed there. `text` is longer than `max`, and `max` at least [`CHAR_BYTES_MAX`].
+    pub(crate) fn cut(self, text: &[u8], max: usize) -> usize {
+        let byte = |at: usize| text.get(at).copied().unwrap_or_default();
+        match self.0 {
+            Kind::Bytes | Kind::Ascii | Kind::Latin1 => max,
+            Kind::Utf8 => {
+                let is_continuation = |at| byte(at) & 0xc0 == 0x80;
+                let floor = max.saturating_sub(CHAR_BYTES_MAX - 1).max(1);
+                let Some(lead) = (floor..=max).rev().find(|at| !is_continuation(*at)) else { return max };
+                let char_len = match byte(lead) {
+                    0xc2..=0xdf => 2,
+                    0xe0..=0xef => 3,
+                    0xf0..=0xf4 => 4,
+                    _ => 1,
+                };
+                if lead + char_len > max { lead } else { max }
+            }
+            Kind::Utf16 { .. } | Kind::Utf16Marked => {
+                let max = max & !1;
+                let big_endian = self.0 != Kind::Utf16 { big_endian: false };
+                let high_byte = |at: usize| byte(if big_endian { at } else { at + 1 });
+                let cuts_pair =
+                    max > 2 && (0xd8..=0xdb).contains(&high_byte(max - 2)) && (0xdc..=0xdf).contains(&high_byte(max));
+                if cuts_pair { max - 2 } else { max }
+            }
+            Kind::Table(encoding) if encoding.is_single_byte() => max,
+            Kind::Table(encoding) => {
+                let floor = max.saturating_sub(CHAR_BYTES_MAX - 1).max(1);
+                let is_whole = |at: &usize| text.get(..*at).is_some_and(|part| ends_whole(encoding, part));
+                (floor..=max).rev().find(is_whole).unwrap_or(max)
+            }
+        }
+    }
+
+    /// The text in UTF-8. No copy is made if it is UTF-8 or ASCII already.
+    ///
+    /// # Errors
+    /// [`Malformed`], if the text is not valid and the policy is [`DecodeError::Fail`].
+    pub fn decode(self, text: Bytes, policy: DecodeError) -> Result<Bytes, Malformed> {
+        let encoding = match self.0 {
+            Kind::Bytes => return Ok(text),
+            Kind::Utf8 => return decode_utf8(text, policy),
+            _ if self.unit() == 1 && text.is_ascii() => return Ok(text),
+            Kind::Ascii => return decode_ascii(&text, policy),
+            Kind::Latin1 => return Ok(encoding_rs::mem::decode_latin1(&text).into_owned().into()),
+            Kind::Utf16 { big_endian: false } => encoding_rs::UTF_16LE,
+            Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => encoding_rs::UTF_16BE,
+            Kind::Table(encoding) => encoding,
+        };
+        decode_table(encoding, &text, policy)
+    }
+}
+
+fn decode_utf8(text: Bytes, policy: DecodeError) -> Result<Bytes, Malformed> {
+    let Err(error) = std::str::from_utf8(&text) else { return Ok(text) };
+    if policy == DecodeError::Fail {
+        let at = error.valid_up_to();
+        return Err(Malformed { charset: "UTF-8", at, len: error.error_len().unwrap_or(text.len() - at) });
+    }
+    let mut out = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        out.push_str(chunk.valid());
+        if policy == DecodeError::Replace && !chunk.invalid().is_empty() {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Ok(out.into())
+}
+
+fn decode_ascii(text: &[u8], policy: DecodeError) -> Result<Bytes, Malformed> {
+    let mut out = String::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        match policy {
+            _ if byte.is_ascii() => out.push(char::from(*byte)),
+            DecodeError::Fail => return Err(Malformed { charset: "US-ASCII", at, len: 1 }),
+            DecodeError::Replace => out.push(char::REPLACEMENT_CHARACTER),
+            DecodeError::Ignore => {}
+        }
+    }
+    Ok(out.into())
+}
+
+fn decode_table(encoding: &'static Encoding, text: &[u8], policy: DecodeError) -> Result<Bytes, Malformed> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut out = String::with_capacity(text.len().saturating_mul(2));
+    let mut done = 0;
+    loop {
+        let rest = text.get(done..).unwrap_or_default();
+        let (result, read) = decoder.decode_to_string_without_replacement(rest, &mut out, true);
+        done += read;
+        match result {
+            DecoderResult::InputEmpty => break,
+            DecoderResult::OutputFull => out.reserve(rest.len().saturating_mul(3).max(OUTPUT_ROOM)),
+            DecoderResult::Malformed(len, after) => {
+                let len = usize::from(len);
+                match policy {
+                    DecodeError::Fail => {
+                        let at = done.saturating_sub(len + usize::from(after));
+                        return Err(Malformed { charset: encoding.name(), at, len });
+                    }
+                    DecodeError::Replace => out.push(char::REPLACEMENT_CHARACTER),
+                    DecodeError::Ignore => {}
+                }
+            }
+        }
+    }
+    out.shrink_to_fit();
+    Ok(out.into())
+}
+
+/// Whether `text` does not end within a character.
+fn ends_whole(encoding: &'static Encoding, text: &[u8]) -> bool {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut scratch = [0; 1024];
+    let mut done = 0;
+    let mut malformed_end = None;
+    loop {
+        let rest = text.get(done..).unwrap_or_default();
+        let (result, read, _) = decoder.decode_to_utf8_without_replacement(rest, &mut scratch, true);
+        done += read;
+        match result {
+            DecoderResult::InputEmpty => return malformed_end != Some(text.len()),
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(_, after) => malformed_end = Some(done - usize::from(after)),
+        }
+    }
+}
+
+/// Bytes of the longest character in any of the encodings.
+pub(crate) const CHAR_BYTES_MAX: usize = 4;
+const OUTPUT_ROOM: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charset(label: &str) -> Charset {
+        Charset::for_label(label).unwrap()
+    }
+
+    fn decode(label: &str, text: &[u8], policy: DecodeError) -> Result<String, Malformed> {
+        let body = charset(label).decode(Bytes::copy_from_slice(text), policy)?;
+        Ok(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn valid_utf_8_and_ascii_are_not_copied() {
+        for (label, text) in [("utf-8", "h\u{e4}llo"), ("shift_jis", "hello"), ("latin1", "hello"), ("ascii", "x")] {
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            let out = charset(label).decode(text.clone(), DecodeError::Fail).unwrap();
+            assert_eq!(out.as_ptr(), text.as_ptr(), "{label}");
+        }
+    }
+
+    #[test]
+    fn each_maximal_invalid_part_is_one_replacement() {
+        let cases: [(&[u8], &str, &str, usize, usize); 4] = [
+            (b"a\xff\xfeb", "a\u{fffd}\u{fffd}b", "ab", 1, 1),
+            (b"a\xe2\x82", "a\u{fffd}", "a", 1, 2),
+            (b"\xf0\x9f\x98x", "\u{fffd}x", "x", 0, 3),
+            (b"ok\xc0\x80", "ok\u{fffd}\u{fffd}", "ok", 2, 1),
+        ];
+        for (text, replaced, ignored, at, len) in cases {
+            assert_eq!(decode("utf-8", text, DecodeError::Replace).unwrap(), replaced);
+            assert_eq!(decode("utf-8", text, DecodeError::Ignore).unwrap(), ignored);
+            let error = decode("utf-8", text, DecodeError::Fail).unwrap_err();
+            assert_eq!((error.at, error.len), (at, len));
+        }
+    }
+
+    #[test]
+    fn legacy_encodings_become_utf_8() {
+        assert_eq!(decode("ISO-8859-1", b"\x80\xe9", DecodeError::Fail).unwrap(), "\u{80}\u{e9}");
+        assert_eq!(decode("windows-1252", b"\x80\xe9", DecodeError::Fail).unwrap(), "\u{20ac}\u{e9}");
+        assert_eq!(decode("Shift_JIS", b"\x93\xfa\x96\x7b", DecodeError::Fail).unwrap(), "\u{65e5}\u{672c}");
+        assert_eq!(decode("UTF-16LE", b"a\0\x3d\xd8\x00\xde", DecodeError::Fail).unwrap(), "a\u{1f600}");
+        assert_eq!(decode("gb18030", b"\x81\x30\x81\x30", DecodeError::Fail).unwrap(), "\u{80}");
+        let error = decode("Shift_JIS", b"ab\x93\x01", DecodeError::Fail).unwrap_err();
+        assert_eq!((error.at, error.charset), (2, "Shift_JIS"));
+        assert_eq!(decode("ascii", b"a\xe9b", DecodeError::Replace).unwrap(), "a\u{fffd}b");
+        assert_eq!(decode("ascii", b"a\xe9b", DecodeError::Fail).unwrap_err().at, 1);
+        assert_eq!(decode("UTF-16BE", b"\0a\0", DecodeError::Replace).unwrap(), "a\u{fffd}");
+        for label in ["iso-2022-jp", "replacement", "no such", ""] {
+            assert_eq!(Charset::for_label(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn utf_16_goes_by_its_mark() {
+        let utf16 = charset("UTF-16");
+        assert_eq!(utf16.of_text(b"\xff\xfea\0"), (charset("utf-16le"), 2));
+        assert_eq!(utf16.of_text(b"\xfe\xff\0a"), (charset("utf-16be"), 2));
+        assert_eq!(utf16.of_text(b""), (charset("utf-16be"), 0));
+        assert_eq!(charset("utf-8").of_text(b"\xef\xbb\xbf"), (charset("utf-8"), 0));
+    }
+
+    #[test]
+    fn a_cut_never_halves_a_character() {
+        // U+1F600 after some ASCII, in each encoding that has it, and a two-byte character in the others.
+        let text = "abcd\u{1f600}efgh\u{1f600}\u{e4}\u{65e5}z";
+        for max in 4..text.len() {
+            let cut = Charset::UTF_8.cut(text.as_bytes(), max);
+            assert!(cut <= max && cut + 4 > max && text.is_char_boundary(cut), "{max} {cut}");
+        }
+        for label in ["Shift_JIS", "gb18030", "EUC-JP", "Big5", "EUC-KR", "gbk"] {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let source = "a\u{65e5}\u{672c}b\u{65e5}\u{65e5}\u{65e5}c\u{672c}\u{65e5}dd";
+            let (text, _, _) = encoding.encode(source);
+            for max in 4..text.len() {
+                let cut = charset(label).cut(&text, max);
+                let (a, b) = text.split_at(cut);
+                let both = [a, b].map(|part| decode(label, part, DecodeError::Fail).unwrap()).concat();
+                assert_eq!(both, source, "{label} {max}");
+            }
+        }
+        for (label, swap) in [("utf-16le", false), ("utf-16be", true)] {
+            let units = text.encode_utf16();
+            let bytes: Vec<u8> = units.flat_map(|u| if swap { u.to_be_bytes() } else { u.to_le_bytes() }).collect();
+            for max in 4..bytes.len() {
+                let (a, b) = bytes.split_at(charset(label).cut(&bytes, max));
+                let both = [a, b].map(|part| decode(label, part, DecodeError::Fail).unwrap()).concat();
+                assert_eq!(both, text, "{label} {max}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_in_malformed_text_still_moves_on() {
+        for label in ["utf-8", "utf-16le", "shift_jis", "gb18030", "ascii"] {
+            for byte in [0x80, 0xbf, 0xd8, 0xf0, 0xff, 0x81] {
+                let text = [byte; 32];
+                for max in 4..32 {
+                    let cut = charset(label).cut(&text, max);
+                    assert!(cut > 0 && cut <= max, "{label} {byte} {max} {cut}");
+                }
+            }
+        }
+    }
+}

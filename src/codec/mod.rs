@@ -1,0 +1,4 @@
+//! Formats, as pure functions and state machines over bytes: no input or output, no clock.
+
+pub mod charset;
+pub mod line;
