@@ -61,6 +61,7 @@ pub use interceptor::Interceptor;
 pub use selector::Selector;
 pub use shutdown::Shutdown;
 pub use sink::{FileRoll, Sink};
+pub use source::spool_dir::SpoolDir;
 pub use source::tcp_lines::TcpLines;
 pub use source::{PullSource, Source};
 pub use stats::{ChannelStats, SinkStats, SourceStats};

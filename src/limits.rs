@@ -62,6 +62,26 @@ pub const SINK_BATCH_EVENTS: usize = 100;
 pub const SOURCE_BATCH_EVENTS: usize = 100;
 /// Default of the longest line of line-based sources, in bytes: 64 KiB.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Default of the bytes that the spool directory source reads at once: 256 KiB.
+pub const SPOOL_READ_BYTES: usize = 256 << 10;
+/// The longest line that the spool directory source can be configured for: 256 MiB.
+pub const SPOOL_LINE_BYTES_CEILING: usize = 256 << 20;
+/// Bytes of lines that the spool directory source hands over in one transaction, at most, and one line more: 8 MiB.
+pub const SPOOL_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Bytes that the spool directory source reads in one poll, at most, and one piece more: 64 MiB.
+pub const SPOOL_POLL_BYTES_MAX: usize = 64 << 20;
+/// Bytes that the files which were finished in one transaction take in its position, at most, and one file more: 32 KiB.
+pub const SPOOL_DONE_BYTES_MAX: usize = 32 << 10;
+/// Directory entries that the spool directory source looks at in one poll, at most.
+pub const SPOOL_ENTRIES_PER_POLL: usize = 8192;
+/// Files that the spool directory source remembers from one listing, at most; it lists again when they are read.
+pub const SPOOL_CANDIDATES_MAX: usize = 32_768;
+/// Directories below each other that the spool directory source descends, at most.
+pub const SPOOL_DEPTH_MAX: usize = 64;
+/// Files with problems that the spool directory source keeps in mind, at most; with more it stops until some are gone.
+pub const SPOOL_KEPT_FILES_MAX: usize = 512;
+/// How long a file that grew must stand still before the spool directory source takes it for complete.
+pub const SPOOL_SETTLE: Duration = Duration::from_secs(1);
 /// Default of the connections that a network source serves at once.
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Default of the connections from one address that a network source serves at once.

@@ -356,7 +356,8 @@ mod tests {
         }
         for (label, swap) in [("utf-16le", false), ("utf-16be", true)] {
             let units = text.encode_utf16();
-            let bytes: Vec<u8> = units.flat_map(|u| if swap { u.to_be_bytes() } else { u.to_le_bytes() }).collect();
+            let bytes: Vec<u8> =
+                units.flat_map(|u| if swap { u.swap_bytes().to_le_bytes() } else { u.to_le_bytes() }).collect();
             for max in 4..bytes.len() {
                 let (a, b) = bytes.split_at(charset(label).cut(&bytes, max));
                 let both = [a, b].map(|part| decode(label, part, DecodeError::Fail).unwrap()).concat();

@@ -10,6 +10,7 @@ mod func;
 pub mod net;
 mod pull;
 mod sequence;
+pub mod spool_dir;
 pub mod tcp_lines;
 
 use std::error::Error;

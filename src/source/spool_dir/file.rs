@@ -1,0 +1,275 @@
+//! One open spool file.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::position::{HEAD_BYTES_MAX, Kept, Mark, Place};
+use super::report::SpoolProblem;
+use super::settings::Checked;
+use crate::codec::charset::{Charset, DecodeError};
+use crate::codec::line::{Line, LineEnd, LineFramer};
+use crate::event::{Event, Headers};
+use crate::source::PullBatch;
+use crate::vfs::{Metadata, OpenMode, Vfs, VfsFile};
+
+/// What one poll may still do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Bytes of bodies.
+    pub(super) body_bytes: usize,
+    /// Bytes to read.
+    pub(super) read_bytes: usize,
+}
+
+/// Where reading stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The batch or the budget is full; there may be more.
+    Full,
+    /// All that the file had when it was last looked at is read, but the last line may be without line feed.
+    End,
+}
+
+/// Why reading cannot go on; lines before it are in the batch.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// From this offset on the file cannot be decoded.
+    Undecodable { resume: u64, problem: SpoolProblem },
+    /// The file cannot be read.
+    Unreadable(io::Error),
+}
+
+/// A file being read.
+#[derive(Debug)]
+pub(super) struct SpoolFile {
+    pub(super) rel: PathBuf,
+    /// As of the opening, or of the last change that was noticed.
+    pub(super) mark: Mark,
+    /// Length and time as of an earlier reading that found the file changing; it must still have them to be complete.
+    pub(super) settling: Option<Mark>,
+    /// It grew while it was open.
+    pub(super) has_changed: bool,
+    file: Arc<dyn VfsFile>,
+    // The first bytes, up to what belongs to the identity.
+    head: Bytes,
+    framer: LineFramer,
+    charset: Charset,
+    decode_error: DecodeError,
+    headers: Headers,
+    truncated_header: Option<String>,
+    piece_bytes: usize,
+    read_at: u64,
+    // Whether there was nothing but perhaps a byte order mark so far.
+    is_blank: bool,
+}
+
+impl SpoolFile {
+    /// Opens a file at its beginning, or where `kept` says, if it is still that file. `None` if it vanished or is another
+    /// than `listed` by now.
+    pub(super) fn open(
+        rel: &Path,
+        listed: &Metadata,
+        kept: Option<&Kept>,
+        settings: &Checked,
+        vfs: &dyn Vfs,
+    ) -> Result<Option<Self>, io::Error> {
+        let file = match vfs.open(&settings.path(rel), OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        if metadata.id != listed.id {
+            return Ok(None);
+        }
+        let given = &settings.given;
+        let len = usize::try_from(metadata.len).unwrap_or(usize::MAX);
+        // A small file is read at once, and no more memory is taken for it than it needs.
+        let first = read_up_to(&*file, len.min(given.read_bytes.max(HEAD_BYTES_MAX)))?;
+        let resume = kept.filter(|kept| {
+            let place = &kept.place;
+            place.mark.begins_with(&first) && place.offset <= metadata.len
+        });
+        let (charset, text_start) = settings.charset.of_text(&first);
+        let start = resume.map_or(0, |kept| kept.place.offset).max(text_start as u64);
+        let mut opened = Self {
+            rel: rel.to_path_buf(),
+            mark: Mark::new(&metadata, &first),
+            settling: resume.map(|kept| kept.place.mark),
+            has_changed: false,
+            file,
+            head: first.slice(..first.len().min(HEAD_BYTES_MAX)),
+            framer: LineFramer::new(charset, given.line_bytes_max, given.overlong).starting_at(start),
+            charset,
+            decode_error: given.decode_error,
+            headers: headers(settings, rel)?,
+            truncated_header: given.truncated_header.clone(),
+            piece_bytes: given.read_bytes,
+            read_at: start,
+            is_blank: start == text_start as u64,
+        };
+        if let Ok(start) = usize::try_from(start)
+            && start < first.len()
+            && given.read_bytes >= HEAD_BYTES_MAX
+        {
+            opened.take(first.slice(start..));
+        }
+        Ok(Some(opened))
+    }
+
+    /// Where the first line that was not handed over begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.framer.offset()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { mark: self.mark, rel: self.rel.clone(), offset: self.offset() }
+    }
+
+    /// The place of a line that cannot be decoded. Only what comes before it identifies the file: the line itself is to be
+    /// mended.
+    pub(super) fn place_before(&self, offset: u64) -> Place {
+        let before = usize::try_from(offset).ok().and_then(|offset| self.head.get(..offset));
+        Place { mark: self.mark.with_head(before.unwrap_or(&self.head)), rel: self.rel.clone(), offset }
+    }
+
+    /// Lines dropped for their length.
+    pub(super) fn dropped_lines(&self) -> u64 {
+        self.framer.dropped_lines()
+    }
+
+    /// Moves lines into the batch.
+    pub(super) fn read(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<Stop, Trouble> {
+        loop {
+            while out.room() > 0 && budget.body_bytes > 0 {
+                let Some(line) = self.framer.next_line() else { break };
+                self.hand_over(line, out, budget)?;
+            }
+            let is_full = out.room() == 0 || budget.body_bytes == 0;
+            if is_full && (self.framer.buffered_bytes() > 0 || self.read_at < self.mark.len) {
+                return Ok(Stop::Full);
+            }
+            if self.read_at >= self.mark.len {
+                return Ok(Stop::End);
+            }
+            if budget.read_bytes == 0 {
+                return Ok(Stop::Full);
+            }
+            let left = usize::try_from(self.mark.len - self.read_at).unwrap_or(usize::MAX);
+            let mut piece = vec![0; left.min(self.piece_bytes)];
+            let read = self.file.read_at(&mut piece, self.read_at).map_err(Trouble::Unreadable)?;
+            if read == 0 {
+                return Ok(Stop::End);
+            }
+            piece.truncate(read);
+            budget.read_bytes = budget.read_bytes.saturating_sub(read);
+            self.take(piece.into());
+        }
+    }
+
+    /// What the file is now, and how many bytes of it are read.
+    pub(super) fn look(&self) -> io::Result<(Metadata, u64)> {
+        Ok((self.file.metadata()?, self.read_at))
+    }
+
+    /// Hands over the last line, which has no line feed; an empty file is one empty event. Returns whether all is done;
+    /// if not, the batch is full.
+    pub(super) fn finish(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<bool, Trouble> {
+        while self.framer.buffered_bytes() > 0 || self.framer.offset() < self.read_at {
+            if out.room() == 0 {
+                return Ok(false);
+            }
+            let Some(line) = self.framer.finish() else { break };
+            self.hand_over(line, out, budget)?;
+        }
+        if self.is_blank {
+            if out.room() == 0 {
+                return Ok(false);
+            }
+            out.push(Event::from_parts(self.headers.clone(), Bytes::new()));
+            self.is_blank = false;
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, piece: Bytes) {
+        self.read_at += piece.len() as u64;
+        self.is_blank = false;
+        self.framer.push(piece);
+    }
+
+    fn hand_over(&mut self, line: Line, out: &mut PullBatch, budget: &mut Budget) -> Result<(), Trouble> {
+        let raw = line.body.clone();
+        let body = self.charset.decode(line.body, self.decode_error).map_err(|malformed| {
+            let shown = malformed.len.min(SHOWN_BYTES_MAX);
+            let bytes = raw.get(malformed.at..malformed.at + shown).unwrap_or_default().to_vec();
+            let offset = line.start + malformed.at as u64;
+            let problem = SpoolProblem::Undecodable { offset, bytes, charset: malformed.charset };
+            Trouble::Undecodable { resume: line.start, problem }
+        })?;
+        budget.body_bytes = budget.body_bytes.saturating_sub(body.len());
+        let mut event = Event::from_parts(self.headers.clone(), body);
+        if let (LineEnd::Truncated { lost }, Some(key)) = (line.end, &self.truncated_header) {
+            let inserted = event.headers_mut().insert(key, &lost.to_string());
+            inserted.map_err(|error| Trouble::Unreadable(io::Error::other(error)))?;
+        }
+        out.push(event);
+        Ok(())
+    }
+}
+
+/// Whether the error says that there is no such file (any more), or that it is no regular file: a symbolic link or a
+/// directory that took its place.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// The first bytes of a file.
+pub(super) fn read_up_to(file: &dyn VfsFile, len: usize) -> io::Result<Bytes> {
+    let mut buf = vec![0; len];
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, done as u64)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    buf.truncate(done);
+    Ok(buf.into())
+}
+
+/// The path as text: bytes that are not UTF-8 become `%` and two hexadecimal digits.
+pub(super) fn escaped(path: &[u8]) -> String {
+    let mut out = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+fn headers(settings: &Checked, rel: &Path) -> io::Result<Headers> {
+    let mut headers = Headers::new();
+    let name = rel.file_name().unwrap_or_default();
+    for (key, value) in [
+        (&settings.given.file_header, settings.absolute_dir.join(rel).as_os_str().as_bytes()),
+        (&settings.given.basename_header, name.as_bytes()),
+    ] {
+        if let Some(key) = key {
+            headers.insert(key, &escaped(value)).map_err(io::Error::other)?;
+        }
+    }
+    Ok(headers)
+}
+
+const SHOWN_BYTES_MAX: usize = 16;

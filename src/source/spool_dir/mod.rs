@@ -1,0 +1,247 @@
+//! The spool directory source: reads files that are put into a directory, line by line.
+#![allow(clippy::unnecessary_debug_formatting)] // names of files come from outside: they are quoted and escaped
+
+mod complete;
+mod file;
+mod kept;
+mod position;
+mod report;
+mod run;
+mod scan;
+mod settings;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
+use crate::vfs::{OsVfs, Vfs};
+use run::{Reporter, Run};
+use settings::Settings;
+
+pub use crate::codec::charset::DecodeError;
+pub use crate::codec::line::Overlong;
+pub use report::{SpoolProblem, SpoolReport};
+pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
+
+/// Reads complete files that are put into a directory: every line becomes an event, and a file that is read to its end is
+/// renamed, removed or tracked.
+///
+/// Files must be complete when they appear: write them elsewhere on the same file system, and rename them into the
+/// directory. The source copes with those that are not (see [`SpoolProblem`]), reports each problem once and goes on with
+/// the other files.
+///
+/// ```
+/// use std::sync::{Arc, mpsc};
+///
+/// use aqueduct::SpoolDir;
+/// use aqueduct::source::spool_dir::{Completed, ConsumeOrder, DecodeError, Overlong};
+///
+/// let (reports, problems) = mpsc::channel();
+/// let source = SpoolDir::new("/var/spool/in")
+///     .include(r".*\.log")
+///     .order(ConsumeOrder::Oldest)
+///     .completed(Completed::Delete)
+///     .basename_header("basename")
+///     .decode_error(DecodeError::Replace)
+///     .overlong(Overlong::Truncate)
+///     .on_report(move |report| drop(reports.send(report.to_string())))
+///     .check()?;
+/// # drop((source, problems));
+/// # Ok::<(), aqueduct::source::spool_dir::SpoolSettingError>(())
+/// ```
+///
+/// # Lines
+///
+/// A line feed ends a line, a carriage return before it stays in the body, as does a byte order mark in UTF-8. The last line
+/// of a file needs no line feed. An empty file gives one event with an empty body. Other encodings are decoded: the body is
+/// always UTF-8.
+///
+/// # Durability
+///
+/// How far the files are read is committed in the same transaction as the events. With a durable channel, no line is lost
+/// and none is repeated, through a kill and through a power cut. A file is completed after its last line is committed, and
+/// the completion is made durable before the source forgets the file; a completion that was interrupted is finished when
+/// the source is opened again. A file is recognised by inode, path, length and the checksum of its first 4 KiB.
+///
+/// # What is never read
+///
+/// Symbolic links, FIFOs, sockets and devices; with [`recursive`](Self::recursive) also directories that are symbolic links,
+/// whose name starts with a dot, or that [`ignore`](Self::ignore) matches.
+#[must_use = "a source does nothing until it is run"]
+pub struct SpoolDir {
+    settings: Settings,
+    vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
+    reporter: Reporter,
+    run: Option<Run>,
+}
+
+impl SpoolDir {
+    /// Reads the files in `dir`, with Flume's defaults.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            settings: Settings::new(dir.into()),
+            vfs: Arc::new(OsVfs::new()),
+            clock: Arc::new(SystemClock::new()),
+            reporter: Reporter::default(),
+            run: None,
+        }
+    }
+
+    /// Only files whose whole name matches this regular expression; all by default. Names that are not UTF-8 are matched with
+    /// U+FFFD in place of what is not.
+    pub fn include(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.include = Some(pattern.into());
+        self
+    }
+
+    /// No files whose whole name matches this regular expression, even if [`include`](Self::include) does; none by default.
+    pub fn ignore(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.ignore = Some(pattern.into());
+        self
+    }
+
+    /// Which file is read next; [`ConsumeOrder::Oldest`] by default. The order is that of one listing: files that come later
+    /// wait until those it found are read, except that [`ConsumeOrder::Youngest`] lists again now and then.
+    pub fn order(mut self, order: ConsumeOrder) -> Self {
+        self.settings.order = order;
+        self
+    }
+
+    /// What is done with a file that was read; by default `.COMPLETED` is appended to its name.
+    ///
+    /// To rename and to delete need write permission on the directory, to track does not.
+    pub fn completed(mut self, completed: Completed) -> Self {
+        self.settings.completed = completed;
+        self
+    }
+
+    /// Whether directories below are read, too; off by default.
+    pub fn recursive(mut self, recursive: bool) -> Self {
+        self.settings.recursive = recursive;
+        self
+    }
+
+    /// Sets a header to the absolute path of the file. Bytes that are not UTF-8 appear as `%` and two hexadecimal digits.
+    pub fn file_header(mut self, key: impl Into<String>) -> Self {
+        self.settings.file_header = Some(key.into());
+        self
+    }
+
+    /// Sets a header to the name of the file, written as by [`file_header`](Self::file_header).
+    pub fn basename_header(mut self, key: impl Into<String>) -> Self {
+        self.settings.basename_header = Some(key.into());
+        self
+    }
+
+    /// Sets a header on lines that [`Overlong::Truncate`] has cut: the number of bytes that are missing.
+    pub fn truncated_header(mut self, key: impl Into<String>) -> Self {
+        self.settings.truncated_header = Some(key.into());
+        self
+    }
+
+    /// The encoding of the files; UTF-8 by default. Labels as by
+    /// [`Charset::for_label`](crate::codec::charset::Charset::for_label).
+    pub fn encoding(mut self, label: impl Into<String>) -> Self {
+        self.settings.encoding = label.into();
+        self
+    }
+
+    /// What to do with bytes that are not valid in the encoding. By default the file is reported and left alone until it
+    /// changes; the lines before are delivered.
+    pub fn decode_error(mut self, policy: DecodeError) -> Self {
+        self.settings.decode_error = policy;
+        self
+    }
+
+    /// The longest line, in bytes of the file without the line feed, from 4;
+    /// [`LINE_BYTES_MAX`](crate::limits::LINE_BYTES_MAX) by default.
+    pub fn line_max_bytes(mut self, bytes: usize) -> Self {
+        self.settings.line_bytes_max = bytes;
+        self
+    }
+
+    /// What to do with longer lines; [`Overlong::Split`] by default. Dropped lines are counted as `dropped_events`.
+    pub fn overlong(mut self, policy: Overlong) -> Self {
+        self.settings.overlong = policy;
+        self
+    }
+
+    /// How many bytes are read at once; [`SPOOL_READ_BYTES`](crate::limits::SPOOL_READ_BYTES) by default. Bodies are slices
+    /// of what was read at once.
+    pub fn read_bytes(mut self, bytes: usize) -> Self {
+        self.settings.read_bytes = bytes;
+        self
+    }
+
+    /// The source is done once all files that are there are read, instead of waiting for more. Files that were reported and
+    /// left alone do not count.
+    pub fn until_empty(mut self) -> Self {
+        self.settings.until_empty = true;
+        self
+    }
+
+    /// Calls this once for each file that is not as it should be. Each report also counts as `event_read_fail`.
+    pub fn on_report(mut self, callback: impl FnMut(&SpoolReport) + Send + 'static) -> Self {
+        self.reporter.callback = Some(Box::new(callback));
+        self
+    }
+
+    /// Uses another file system.
+    pub fn with_vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = vfs;
+        self
+    }
+
+    /// Uses another clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the settings, which [`open`](PullSource::open) does as well.
+    ///
+    /// # Errors
+    /// [`SpoolSettingError`] names the first setting that cannot be used.
+    pub fn check(self) -> Result<Self, SpoolSettingError> {
+        self.settings.check()?;
+        Ok(self)
+    }
+}
+
+impl PullSource for SpoolDir {
+    fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        self.run = None;
+        let settings = self.settings.check().map_err(SourceError::fatal)?;
+        let run = Run::open(settings, self.vfs.clone(), self.clock.clone(), context, &mut self.reporter)?;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
+        let run = self
+            .run
+            .as_mut()
+            .ok_or_else(|| SourceError::fatal("spool directory source polled before it was opened"))?;
+        run.poll(out, &mut self.reporter)
+    }
+
+    fn committed(&mut self) -> Result<(), SourceError> {
+        self.run.as_mut().map_or(Ok(()), |run| run.committed(&mut self.reporter))
+    }
+
+    fn close(&mut self) {
+        self.run = None;
+    }
+}
+
+impl fmt::Debug for SpoolDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolDir").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! What the source commits with its events: how far it has read. Little-endian, version 1.
+//!
+//! `at` holds the files that were read to their end in the last batches and still have to be completed, and the file being
+//! read. `kept/...` holds one file each that was left before its end, or could not be completed.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::vfs::{FileId, Metadata};
+
+/// How a file is recognised after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Device and inode. The device is recorded, but not compared: its number may change when the machine starts.
+    pub(super) id: FileId,
+    pub(super) len: u64,
+    /// Nanoseconds since 1970.
+    pub(super) modified: i64,
+    /// CRC-32 of the first `head_len` bytes.
+    pub(super) head_len: u16,
+    pub(super) head_crc: u32,
+}
+
+/// A file below the spool directory and how far it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) mark: Mark,
+    pub(super) rel: PathBuf,
+    pub(super) offset: u64,
+}
+
+/// The position `at`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct At {
+    /// Read to the end, not completed for certain.
+    pub(super) done: Vec<Place>,
+    pub(super) current: Option<Place>,
+}
+
+/// Why a file is kept in mind although it is not being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It changed while it was read: to be continued after a while.
+    Changing,
+    /// It could not be read: to be tried again after a while.
+    Unreadable,
+    /// It is not valid in its encoding: to be continued when it has changed.
+    Undecodable,
+    /// It became shorter: left alone for as long as it exists.
+    Shrunk,
+    /// It was read to its end but could not be completed: to be completed later.
+    Uncompleted,
+}
+
+/// A position `kept/...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) why: Why,
+    pub(super) place: Place,
+}
+
+impl Mark {
+    pub(super) fn new(metadata: &Metadata, head: &[u8]) -> Self {
+        let (len, modified) = (metadata.len, nanos(metadata.modified));
+        Self { id: metadata.id, len, modified, head_len: 0, head_crc: 0 }.with_head(head)
+    }
+
+    /// The mark with another beginning of the file.
+    pub(super) fn with_head(self, head: &[u8]) -> Self {
+        let head = head.get(..HEAD_BYTES_MAX).unwrap_or(head);
+        let head_len = u16::try_from(head.len()).unwrap_or(u16::MAX);
+        Self { head_len, head_crc: crc32fast::hash(head), ..self }
+    }
+
+    /// The mark of the same file as it is now.
+    pub(super) fn updated(self, metadata: &Metadata) -> Self {
+        Self { id: metadata.id, len: metadata.len, modified: nanos(metadata.modified), ..self }
+    }
+
+    /// Whether this is the same file, unchanged.
+    pub(super) fn is_unchanged(&self, metadata: &Metadata) -> bool {
+        self.id.inode == metadata.id.inode && self.len == metadata.len && self.modified == nanos(metadata.modified)
+    }
+
+    /// Whether a file begins as this one did. `head` are its first bytes, at least `head_len` if it has them.
+    pub(super) fn begins_with(&self, head: &[u8]) -> bool {
+        head.get(..usize::from(self.head_len)).is_some_and(|head| crc32fast::hash(head) == self.head_crc)
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_u64_le(self.id.device);
+        out.put_u64_le(self.id.inode);
+        out.put_u64_le(self.len);
+        out.put_i64_le(self.modified);
+        out.put_u16_le(self.head_len);
+        out.put_u32_le(self.head_crc);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            id: FileId { device: from.try_get_u64_le().ok()?, inode: from.try_get_u64_le().ok()? },
+            len: from.try_get_u64_le().ok()?,
+            modified: from.try_get_i64_le().ok()?,
+            head_len: from.try_get_u16_le().ok()?,
+            head_crc: from.try_get_u32_le().ok()?,
+        })
+    }
+}
+
+impl Place {
+    /// The key under which the place is kept; unique to the file and its path.
+    pub(super) fn key(&self) -> String {
+        let FileId { device, inode } = self.mark.id;
+        format!("{KEPT_PREFIX}{device:x}-{inode:x}-{:08x}", crc32fast::hash(self.rel.as_os_str().as_bytes()))
+    }
+
+    /// Bytes of the encoded form.
+    pub(super) fn encoded_len(&self) -> usize {
+        PLACE_FIXED_BYTES + self.rel.as_os_str().len()
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        let path = self.rel.as_os_str().as_bytes();
+        self.mark.put(out);
+        out.put_u64_le(self.offset);
+        // A path that can be opened is shorter than 4096 bytes.
+        out.put_u16_le(u16::try_from(path.len()).unwrap_or(u16::MAX));
+        out.put_slice(path.get(..usize::from(u16::MAX)).unwrap_or(path));
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let mark = Mark::read(from)?;
+        let offset = from.try_get_u64_le().ok()?;
+        let len = usize::from(from.try_get_u16_le().ok()?);
+        let (path, rest) = from.split_at_checked(len)?;
+        *from = rest;
+        Some(Self { mark, rel: PathBuf::from(OsStr::from_bytes(path)), offset })
+    }
+}
+
+impl At {
+    pub(super) fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.current.is_none()
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let len = self.done.iter().chain(&self.current).map(Place::encoded_len).sum::<usize>();
+        let mut out = BytesMut::with_capacity(len + 4);
+        out.put_u8(VERSION);
+        out.put_u16_le(u16::try_from(self.done.len()).unwrap_or(u16::MAX));
+        out.put_u8(u8::from(self.current.is_some()));
+        for place in self.done.iter().chain(&self.current) {
+            place.put(&mut out);
+        }
+        out.freeze()
+    }
+
+    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+        let from = &mut from;
+        if from.try_get_u8().ok()? != VERSION {
+            return None;
+        }
+        let count = from.try_get_u16_le().ok()?;
+        let has_current = from.try_get_u8().ok()?;
+        let done = (0..count).map(|_| Place::read(from)).collect::<Option<_>>()?;
+        let current = if has_current == 1 { Some(Place::read(from)?) } else { None };
+        (from.is_empty() && has_current <= 1).then_some(Self { done, current })
+    }
+}
+
+impl Kept {
+    pub(super) fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.place.encoded_len() + 2);
+        out.put_u8(VERSION);
+        out.put_u8(match self.why {
+            Why::Changing => 0,
+            Why::Unreadable => 1,
+            Why::Undecodable => 2,
+            Why::Shrunk => 3,
+            Why::Uncompleted => 4,
+        });
+        self.place.put(&mut out);
+        out.freeze()
+    }
+
+    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+        let from = &mut from;
+        if from.try_get_u8().ok()? != VERSION {
+            return None;
+        }
+        let why = match from.try_get_u8().ok()? {
+            0 => Why::Changing,
+            1 => Why::Unreadable,
+            2 => Why::Undecodable,
+            3 => Why::Shrunk,
+            4 => Why::Uncompleted,
+            _ => return None,
+        };
+        let place = Place::read(from)?;
+        from.is_empty().then_some(Self { why, place })
+    }
+}
+
+/// The content of a tracker file: what it was written for, as a line of text.
+pub(super) fn tracker_line(mark: &Mark) -> String {
+    let Mark { id, len, modified, head_len, head_crc } = mark;
+    format!("{} {} {len} {modified} {head_len} {head_crc:08x}\n", id.device, id.inode)
+}
+
+/// Reads what [`tracker_line`] wrote; `None` for anything else, such as Flume's empty tracker files.
+pub(super) fn parse_tracker(text: &[u8]) -> Option<Mark> {
+    let mut fields = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.split(' ');
+    let mark = Mark {
+        id: FileId { device: fields.next()?.parse().ok()?, inode: fields.next()?.parse().ok()? },
+        len: fields.next()?.parse().ok()?,
+        modified: fields.next()?.parse().ok()?,
+        head_len: fields.next()?.parse().ok()?,
+        head_crc: u32::from_str_radix(fields.next()?, 16).ok()?,
+    };
+    fields.next().is_none().then_some(mark)
+}
+
+/// Nanoseconds since 1970, saturating some 292 years from it.
+pub(super) fn nanos(time: SystemTime) -> i64 {
+    let to_i64 = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => to_i64(after),
+        Err(before) => -to_i64(before.duration()),
+    }
+}
+
+/// Whether a path that comes from a position stays below the directory it is joined to.
+pub(super) fn is_inside(rel: &Path) -> bool {
+    rel.components().all(|part| matches!(part, std::path::Component::Normal(_))) && !rel.as_os_str().is_empty()
+}
+
+/// Bytes at the beginning of a file that are part of its identity.
+pub(super) const HEAD_BYTES_MAX: usize = 4096;
+/// Key of the position of the files being read.
+pub(super) const AT_KEY: &str = "at";
+/// What the keys of kept places begin with.
+pub(super) const KEPT_PREFIX: &str = "kept/";
+const VERSION: u8 = 1;
+const PLACE_FIXED_BYTES: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> Place {
+        let mark = Mark { id: FileId { device: 1, inode: 2 }, len: 3, modified: -4, head_len: 5, head_crc: 6 };
+        Place { mark, rel: name.into(), offset: 7 }
+    }
+
+    #[test]
+    fn positions_come_back_and_damaged_ones_are_refused() {
+        let at = At { done: vec![place("a"), place("b/c")], current: Some(place("d")) };
+        let good = at.encode();
+        assert_eq!(At::decode(&good), Some(at));
+        assert_eq!(At::decode(&At::default().encode()), Some(At::default()));
+        for why in [Why::Changing, Why::Unreadable, Why::Undecodable, Why::Shrunk, Why::Uncompleted] {
+            let kept = Kept { why, place: place("x") };
+            let good = kept.encode();
+            assert_eq!(good.len(), place("x").encoded_len() + 2);
+            assert_eq!(Kept::decode(&good), Some(kept));
+            for len in 0..good.len() {
+                assert_eq!(Kept::decode(&good[..len]), None);
+            }
+        }
+        for len in 0..good.len() {
+            assert_eq!(At::decode(&good[..len]), None);
+        }
+    }
+
+    #[test]
+    fn tracker_lines_come_back_and_other_text_is_refused() {
+        let mark = place("a").mark;
+        assert_eq!(parse_tracker(tracker_line(&mark).as_bytes()), Some(mark));
+        for text in ["", "\n", "1 2 3 4 5\n", "1 2 3 4 5 6", "1 2 3 4 5 6 7\n", "x 2 3 4 5 6\n"] {
+            assert_eq!(parse_tracker(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_paths_below_the_directory_are_inside() {
+        assert!(is_inside(Path::new("a/b.log")));
+        for path in ["", "/etc/passwd", "../a", "a/../../b"] {
+            assert!(!is_inside(Path::new(path)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the source tells about files that are not as they should be.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// One file is not as it should be. The source goes on with the others.
+#[derive(Debug)]
+pub struct SpoolReport {
+    path: PathBuf,
+    problem: SpoolProblem,
+}
+
+impl SpoolReport {
+    pub(super) fn new(path: PathBuf, problem: SpoolProblem) -> Self {
+        Self { path, problem }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong, and what becomes of the file.
+    #[must_use]
+    pub fn problem(&self) -> &SpoolProblem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for SpoolReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spool file {:?}: {}", self.path, self.problem)
+    }
+}
+
+/// What is wrong with a spool file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpoolProblem {
+    /// The file grew while it was read, or after. What was added is read as well, and the file is completed once it stands
+    /// still.
+    #[error("grew from {from} to {to} bytes after it was put here; move files here only when they are complete")]
+    Grown {
+        /// Length when it was opened.
+        from: u64,
+        /// Length now.
+        to: u64,
+    },
+    /// The time of modification changed while the file was read, but not its length. It is completed as usual.
+    #[error("was modified while it was read; what it holds now may not be what was read")]
+    Modified,
+    /// The file became shorter while it was read. It is left alone for as long as it exists.
+    #[error("shrank from {from} to {to} bytes while it was read; it is left alone from now on")]
+    Shrunk {
+        /// Length before.
+        from: u64,
+        /// Length now.
+        to: u64,
+    },
+    /// Another file has taken its name while it was read. The old one was read to its end; the new one is read as any
+    /// other.
+    #[error("was replaced by another file while it was read; the other file is read as a new one")]
+    Replaced,
+    /// The file vanished while it was read. It was read to its end.
+    #[error("was removed by someone else before it was completed")]
+    Removed,
+    /// Bytes are not valid in the configured encoding. The lines before them are delivered; the file is left alone until it
+    /// changes.
+    #[error("bytes {bytes:02x?} at offset {offset} are not valid {charset}; it is left alone until it changes")]
+    Undecodable {
+        /// Where the invalid bytes begin.
+        offset: u64,
+        /// The invalid bytes.
+        bytes: Vec<u8>,
+        /// Name of the encoding.
+        charset: &'static str,
+    },
+    /// A file of this name was completed before, and its mark of completion is still there. The file is left alone.
+    #[error("a file of this name was completed before as {completed:?}; remove that, or rename this file")]
+    NameReused {
+        /// What marks the completion.
+        completed: PathBuf,
+    },
+    /// The file was read to its end but cannot be renamed, removed or tracked. It is not read again, and this is tried again
+    /// from time to time.
+    #[error("was read to its end but cannot be completed: {0}")]
+    NotCompleted(#[source] io::Error),
+    /// The file cannot be opened or read. This is tried again from time to time.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// A directory cannot be listed. This is tried again from time to time.
+    #[error("cannot be listed: {0}")]
+    Unlistable(#[source] io::Error),
+}

@@ -1,0 +1,248 @@
+//! The settings of the source, and their check.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use regex::Regex;
+
+use crate::codec::charset::{Charset, DecodeError};
+use crate::codec::line::Overlong;
+use crate::limits::{
+    BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES,
+};
+
+/// Which file of those that are present is read next. Files of the same age are read in the order of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsumeOrder {
+    /// By time of last modification, the oldest first.
+    #[default]
+    Oldest,
+    /// By time of last modification, the youngest first.
+    Youngest,
+    /// In random order.
+    Random,
+}
+
+/// How a file that was read to its end is kept from being read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Completed {
+    /// It is renamed by appending a suffix.
+    Rename {
+        /// The suffix; `.COMPLETED` by default.
+        suffix: String,
+    },
+    /// It is removed.
+    Delete,
+    /// It is left as it is, and a small file of its name and a suffix is created in a directory besides.
+    Tracker {
+        /// The directory; a relative one is below the spool directory. It is created if it does not exist, its parent is not.
+        dir: PathBuf,
+        /// The suffix; `.COMPLETED` by default.
+        suffix: String,
+    },
+}
+
+impl Completed {
+    /// Renaming with the suffix `.COMPLETED`.
+    #[must_use]
+    pub fn rename() -> Self {
+        Self::Rename { suffix: SUFFIX.to_owned() }
+    }
+
+    /// Tracking in `dir` with the suffix `.COMPLETED`; Flume's directory is `.flumespool`.
+    #[must_use]
+    pub fn tracker(dir: impl Into<PathBuf>) -> Self {
+        Self::Tracker { dir: dir.into(), suffix: SUFFIX.to_owned() }
+    }
+}
+
+impl Default for Completed {
+    fn default() -> Self {
+        Self::rename()
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("spool directory source: {setting} = {value:?}: {reason}")]
+#[non_exhaustive]
+pub struct SpoolSettingError {
+    /// Name of the setting: that of the builder's method.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl SpoolSettingError {
+    fn new(setting: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { setting, value: value.into(), reason: reason.into() }
+    }
+}
+
+/// Settings as given.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) dir: PathBuf,
+    pub(super) include: Option<String>,
+    pub(super) ignore: Option<String>,
+    pub(super) order: ConsumeOrder,
+    pub(super) completed: Completed,
+    pub(super) recursive: bool,
+    pub(super) file_header: Option<String>,
+    pub(super) basename_header: Option<String>,
+    pub(super) truncated_header: Option<String>,
+    pub(super) encoding: String,
+    pub(super) decode_error: DecodeError,
+    pub(super) line_bytes_max: usize,
+    pub(super) overlong: Overlong,
+    pub(super) read_bytes: usize,
+    pub(super) until_empty: bool,
+}
+
+/// Settings that were found to be usable.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) dir: PathBuf,
+    /// The directory as it appears in headers.
+    pub(super) absolute_dir: PathBuf,
+    pub(super) include: Option<Regex>,
+    pub(super) ignore: Option<Regex>,
+    pub(super) charset: Charset,
+    pub(super) completed: Completed,
+    /// The directory of the tracker files.
+    pub(super) tracker_dir: Option<PathBuf>,
+    pub(super) given: Settings,
+}
+
+impl Settings {
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            include: None,
+            ignore: None,
+            order: ConsumeOrder::default(),
+            completed: Completed::default(),
+            recursive: false,
+            file_header: None,
+            basename_header: None,
+            truncated_header: None,
+            encoding: "UTF-8".to_owned(),
+            decode_error: DecodeError::default(),
+            line_bytes_max: LINE_BYTES_MAX,
+            overlong: Overlong::default(),
+            read_bytes: SPOOL_READ_BYTES,
+            until_empty: false,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<Checked, SpoolSettingError> {
+        let shown_dir = self.dir.to_string_lossy();
+        if self.dir.as_os_str().is_empty() {
+            return Err(SpoolSettingError::new("dir", shown_dir, "is empty; name the directory to read"));
+        }
+        let absolute_dir = std::path::absolute(&self.dir)
+            .map_err(|error| SpoolSettingError::new("dir", shown_dir, format!("cannot be made absolute: {error}")))?;
+        let charset = Charset::for_label(&self.encoding).ok_or_else(|| {
+            let reason = "is no known encoding; give a label such as UTF-8, UTF-16LE, ISO-8859-1 or Shift_JIS";
+            SpoolSettingError::new("encoding", &self.encoding, reason)
+        })?;
+        if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_bytes_max) {
+            let reason = format!(
+                "must be from 4 to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
+            );
+            return Err(SpoolSettingError::new("line_max_bytes", self.line_bytes_max.to_string(), reason));
+        }
+        if !(1..=SPOOL_LINE_BYTES_CEILING).contains(&self.read_bytes) {
+            let reason = format!("must be from 1 to {SPOOL_LINE_BYTES_CEILING}");
+            return Err(SpoolSettingError::new("read_bytes", self.read_bytes.to_string(), reason));
+        }
+        check_header("file_header", self.file_header.as_deref())?;
+        check_header("basename_header", self.basename_header.as_deref())?;
+        check_header("truncated_header", self.truncated_header.as_deref())?;
+        Ok(Checked {
+            dir: self.dir.clone(),
+            absolute_dir,
+            include: whole_name("include", self.include.as_deref())?,
+            ignore: whole_name("ignore", self.ignore.as_deref())?,
+            charset,
+            completed: self.completed.clone(),
+            tracker_dir: self.check_completed()?,
+            given: self.clone(),
+        })
+    }
+
+    fn check_completed(&self) -> Result<Option<PathBuf>, SpoolSettingError> {
+        let (suffix, dir) = match &self.completed {
+            Completed::Delete => return Ok(None),
+            Completed::Rename { suffix } => (suffix, None),
+            Completed::Tracker { dir, suffix } => (suffix, Some(dir)),
+        };
+        if suffix.is_empty() || suffix.contains(['/', '\0']) {
+            let reason = "must not be empty, nor contain a slash or NUL; Flume's is .COMPLETED";
+            return Err(SpoolSettingError::new("completed suffix", suffix, reason));
+        }
+        let Some(dir) = dir else { return Ok(None) };
+        let is_plain = dir.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+        if dir.as_os_str().is_empty() || !is_plain {
+            let reason = "must name a directory, without . and .. in its path; Flume's is .flumespool";
+            return Err(SpoolSettingError::new("completed tracker dir", dir.to_string_lossy(), reason));
+        }
+        let joined = self.dir.join(dir);
+        if joined == self.dir {
+            let reason = "must not be the spool directory itself";
+            return Err(SpoolSettingError::new("completed tracker dir", dir.to_string_lossy(), reason));
+        }
+        Ok(Some(joined))
+    }
+}
+
+impl Checked {
+    /// The suffix of completed files or of tracker files.
+    pub(super) fn suffix(&self) -> &OsStr {
+        match &self.completed {
+            Completed::Delete => OsStr::new(""),
+            Completed::Rename { suffix } | Completed::Tracker { suffix, .. } => OsStr::new(suffix.as_str()),
+        }
+    }
+
+    pub(super) fn path(&self, rel: &Path) -> PathBuf {
+        self.dir.join(rel)
+    }
+
+    /// Whether a file of this name is wanted.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.include.as_ref().is_none_or(|include| include.is_match(name)) && !self.ignores(name)
+    }
+
+    /// Whether a file or directory of this name is ignored.
+    pub(super) fn ignores(&self, name: &str) -> bool {
+        self.ignore.as_ref().is_some_and(|ignore| ignore.is_match(name))
+    }
+}
+
+fn check_header(setting: &'static str, key: Option<&str>) -> Result<(), SpoolSettingError> {
+    match key {
+        Some(key) if key.is_empty() || key.len() > HEADER_NAME_BYTES_MAX => {
+            let reason = format!("must have 1 to {HEADER_NAME_BYTES_MAX} bytes");
+            Err(SpoolSettingError::new(setting, key.chars().take(80).collect::<String>(), reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An expression that matches whole names only, as Java's `matches`.
+fn whole_name(setting: &'static str, pattern: Option<&str>) -> Result<Option<Regex>, SpoolSettingError> {
+    let Some(pattern) = pattern else { return Ok(None) };
+    let compile = |pattern: &str| Regex::new(pattern);
+    // On its own first: parentheses that do not match must not be matched by those around it.
+    compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z"))).map(Some).map_err(|error| {
+        let reason = format!("{error}; look-around and back-references are not supported");
+        SpoolSettingError::new(setting, pattern, reason)
+    })
+}
+
+const SUFFIX: &str = ".COMPLETED";

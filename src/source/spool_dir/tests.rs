@@ -1,0 +1,186 @@
+#![allow(clippy::disallowed_methods)] // the tests prepare and inspect directories behind the source's back
+
+mod changes;
+mod completion;
+mod files;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::*;
+use crate::batch::PutBatch;
+use crate::clock::StepClock;
+use crate::error::PutError;
+use crate::event::Event;
+use crate::limits::SPOOL_SETTLE;
+use crate::shutdown::Shutdown;
+use crate::source::SourcePort;
+use crate::ticket::{PutTicket, Receipt, Ticket};
+use crate::wait::Wait;
+
+/// A port that keeps in memory what is committed, in one step, as a channel does.
+#[derive(Default)]
+struct Port(Mutex<(Vec<Event>, BTreeMap<String, Bytes>)>);
+
+impl SourcePort for Port {
+    fn submit(&self, batch: PutBatch, _: Option<Wait>) -> Result<PutTicket, PutError> {
+        let (events, positions) = batch.into_parts();
+        let receipt = Receipt::new(None, events.len() as u64, 0);
+        let mut state = self.0.lock();
+        state.0.extend(events);
+        for (owner, position) in positions {
+            match position {
+                Some(position) => state.1.insert(owner, position),
+                None => state.1.remove(&owner),
+            };
+        }
+        Ok(Ticket::ready(Ok(receipt)))
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        self.0.lock().1.get(owner).cloned()
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let state = self.0.lock();
+        let found = state.1.iter().filter(|(owner, _)| owner.starts_with(prefix));
+        found.map(|(owner, position)| (owner.clone(), position.clone())).collect()
+    }
+}
+
+/// A spool directory, the channel behind it, and what was reported.
+struct Bench {
+    dir: TempDir,
+    port: Arc<Port>,
+    clock: Arc<StepClock>,
+    reports: Arc<Mutex<Vec<String>>>,
+    batch: usize,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("in")).unwrap();
+        Self { dir, port: Arc::default(), clock: Arc::new(StepClock::new()), reports: Arc::default(), batch: 10 }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("in").join(name)
+    }
+
+    /// Writes a file with a time of modification `age` seconds ago.
+    fn write(&self, name: &str, content: impl AsRef<[u8]>, age: u64) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        set_age(&path, age);
+    }
+
+    fn source(&self) -> SpoolDir {
+        let reports = self.reports.clone();
+        SpoolDir::new(self.dir.path().join("in"))
+            .with_clock(self.clock.clone())
+            .on_report(move |report| reports.lock().push(report.to_string()))
+    }
+
+    fn context(&self) -> SourceContext {
+        SourceContext::new("spool", self.port.clone(), Shutdown::new())
+    }
+
+    fn opened(&self, mut source: SpoolDir) -> SpoolDir {
+        source.open(&self.context()).unwrap();
+        source
+    }
+
+    /// One poll and its commit, if there is something to commit.
+    fn step(&self, source: &mut SpoolDir) -> Result<Pulled, SourceError> {
+        let mut out = PullBatch::new(self.batch);
+        let pulled = source.poll(&mut out)?;
+        assert!(out.events().len() <= self.batch, "{} events", out.events().len());
+        if !out.is_empty() {
+            self.context().put_batch(out.into_put_batch(), None).unwrap();
+            source.committed()?;
+        }
+        Ok(pulled)
+    }
+
+    /// Steps until there is no more.
+    fn drain(&self, source: &mut SpoolDir) -> Pulled {
+        for _ in 0..1_000_000 {
+            match self.step(source).unwrap() {
+                Pulled::More => {}
+                pulled => return pulled,
+            }
+        }
+        panic!("the source does not come to an end");
+    }
+
+    /// Opens and drains.
+    fn run(&self, source: SpoolDir) {
+        drop(self.ran(source));
+    }
+
+    fn ran(&self, source: SpoolDir) -> SpoolDir {
+        let mut source = self.opened(source);
+        self.drain(&mut source);
+        source
+    }
+
+    /// Lets the time pass after which a file that changed is believed to be complete.
+    fn settle(&self) {
+        self.clock.step(SPOOL_SETTLE);
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.port.0.lock().0.clone()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.events().iter().map(|event| String::from_utf8(event.body().to_vec()).unwrap()).collect()
+    }
+
+    fn reports(&self) -> Vec<String> {
+        std::mem::take(&mut *self.reports.lock())
+    }
+
+    /// All files below the spool directory, sorted.
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect(&self.path(""), Path::new(""), &mut names);
+        names.sort();
+        names
+    }
+}
+
+fn collect(dir: &Path, rel: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let rel = rel.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &rel, names);
+        } else {
+            names.push(rel.to_string_lossy().into_owned());
+        }
+    }
+}
+
+fn set_age(path: &Path, age: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - age);
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn append(path: &Path, text: &str) {
+    use std::io::Write as _;
+    fs::File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn assert_one_report(reports: &[String], part: &str) {
+    assert!(reports.len() == 1 && reports[0].contains(part), "{part:?} in {reports:?}");
+}
