@@ -42,6 +42,13 @@ pub(crate) fn root_names(lib: &str) -> BTreeMap<String, String> {
     names
 }
 
+/// The exported macros of a file, which users and other modules find at the crate's root.
+pub(crate) fn exported_macros(path: &str, source: &Source) -> Vec<(String, String)> {
+    let Some((module, _)) = module_of(path) else { return Vec::new() };
+    let names = words(&source.code, "macro_rules").map(|at| ident_at(&source.code, at + "macro_rules!".len()));
+    names.map(|name| (name.to_owned(), module.clone())).collect()
+}
+
 /// Uses of a module that stands higher, or beside, in the layers.
 pub(crate) fn direction(path: &str, source: &Source, roots: &BTreeMap<String, String>) -> Vec<String> {
     let Some((own, depth)) = module_of(path) else { return Vec::new() };

@@ -34,6 +34,17 @@ fn an_upward_use_is_found_in_every_form() {
 }
 
 #[test]
+fn an_exported_macro_belongs_to_the_module_that_defines_it() {
+    let code = "#[macro_export]\nmacro_rules! agent_rules { () => {} }\n";
+    let found = checks::exported_macros("src/agent/rules.rs", &Source::parse(code));
+    assert_eq!(found, [("agent_rules".to_owned(), "agent".to_owned())]);
+    let roots = found.into_iter().collect();
+    let user = Source::parse("fn f() { crate::agent_rules!(); }");
+    assert_eq!(checks::direction("src/agent/mod.rs", &user, &roots), [""; 0]);
+    assert_eq!(checks::direction("src/sink/mod.rs", &user, &roots).len(), 1);
+}
+
+#[test]
 fn siblings_are_strangers_but_the_base_is_one_unit() {
     assert_eq!(direction("src/sink/mod.rs", "use crate::source::Source;").len(), 1);
     assert_eq!(direction("src/batch.rs", "use crate::error::PutError;"), [""; 0]);
