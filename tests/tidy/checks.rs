@@ -203,6 +203,18 @@ pub(crate) fn links(pages: &BTreeMap<String, String>, exists: impl Fn(&str) -> b
     found
 }
 
+/// Names of tests in the tables of a page that no source has. `known` tells whether a word stands in the sources.
+pub(crate) fn tests_named(page: &str, text: &str, known: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        // Code stands between every other pair of backticks. A sentence as a name has underscores and nothing else.
+        let names = line.split('`').skip(1).step_by(2);
+        let names = names.filter(|name| name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        found.extend(names.filter(|name| !known(name)).map(|name| format!("{page}:{}: no test {name}", number + 1)));
+    }
+    found
+}
+
 /// `folder` and a relative link, with `..` resolved.
 fn join(folder: &str, link: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();

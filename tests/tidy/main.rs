@@ -72,6 +72,14 @@ fn pages_are_linked_and_links_lead_somewhere() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+#[test]
+fn promises_name_tests_that_exist() {
+    let sources = files(&root(), &["rs"]);
+    let known = |name: &str| sources.iter().any(|(_, raw)| source::words(raw, name).next().is_some());
+    let pages = ["docs/guarantees.md", "docs/testing.md"].map(|page| (page.to_owned(), read(&root().join(page))));
+    report(&pages, |page, text| checks::tests_named(page, text, known));
+}
+
 /// Fails with all violations that `check` finds.
 fn report(files: &[(String, String)], check: impl Fn(&str, &str) -> Vec<String>) {
     let found: Vec<String> = files.iter().flat_map(|(path, raw)| check(path, raw)).collect();

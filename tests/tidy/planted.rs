@@ -163,3 +163,10 @@ fn lonely_pages_and_dead_links_are_found() {
         ["docs/a.md: link to docs/b/c.md, which does not exist", "docs/lonely.md: no other page links to it"]
     );
 }
+
+#[test]
+fn a_promise_that_names_no_test_is_found() {
+    let text = "| G1 | `a_real_test`, `an_invented_test`, `Sync`, `src/x_y.rs` |\nand `not_in_a_table`\n";
+    let found = checks::tests_named("docs/a.md", text, |name| name == "a_real_test");
+    assert_eq!(found, ["docs/a.md:1: no test an_invented_test"]);
+}
