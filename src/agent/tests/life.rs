@@ -53,7 +53,7 @@ fn told(name: &'static str, log: &Log) -> Told {
 fn sinks_start_first_and_sources_stop_first() {
     let log = Log::default();
     let channel = memory("c");
-    let builder = agent().channel("c", channel.clone()).source::<crate::agent::marker::Push>("in", told("in", &log));
+    let builder = agent().channel("c", channel.clone()).source("in", told("in", &log));
     let running = start(builder.to(["c"]).sink("out", told("out", &log)).from("c"));
     assert_eq!(running.stats().source("in").map(|source| source.status.health), Some(Health::Running));
     wait_for(&running, "the event to arrive", || log.lines().contains(&"write 1".to_owned()));
@@ -226,15 +226,8 @@ fn a_source_that_cannot_be_opened_undoes_the_start() {
     }
     let log = Log::default();
     let channel = memory("c");
-    let builder = agent()
-        .channel("c", channel.clone())
-        .source::<crate::agent::marker::Push>("good", told("good", &log))
-        .to(["c"]);
-    let builder = builder
-        .source("bad", Broken)
-        .to(["c"])
-        .sink::<crate::agent::marker::Component>("out", told("out", &log))
-        .from("c");
+    let builder = agent().channel("c", channel.clone()).source("good", told("good", &log)).to(["c"]);
+    let builder = builder.source("bad", Broken).to(["c"]).sink("out", told("out", &log)).from("c");
     let error = builder.build().unwrap().start().unwrap_err();
     assert_eq!(error.to_string(), "source bad cannot be opened: no such directory");
     assert!(matches!(error, StartError::Open { kind: ComponentKind::Source, .. }));

@@ -1,6 +1,11 @@
 //! Tests of agents, with memory channels and with components that tell what is done to them.
 
+mod building;
+mod channels;
+mod fan_out;
 mod life;
+mod pushing;
+mod supervision;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +93,10 @@ pub(super) fn peek(channel: &dyn Channel) -> Vec<String> {
 
 pub(super) fn memory(name: &str) -> MemoryChannel {
     MemoryChannel::new(name)
+}
+
+pub(super) fn small(name: &str, events: u64) -> MemoryChannel {
+    MemoryChannel::builder(name).capacity_events(events).build().unwrap()
 }
 
 pub(super) fn agent() -> AgentBuilder {

@@ -1,0 +1,128 @@
+//! Pushing from the application.
+
+use std::task::{Context, Waker};
+
+use super::channels::{Fault, Faulty};
+use super::*;
+use crate::agent::{Drain, Outcome};
+use crate::batch::PutBatch;
+use crate::error::PutError;
+use crate::wait::Wait;
+
+#[test]
+fn what_is_pushed_passes_interceptors_and_reaches_the_sink() {
+    let log = Log::default();
+    let shout = |event: Event| (!event.body().is_empty()).then(|| Event::new(text(&event).to_uppercase()));
+    let builder = agent().channel("c", memory("c")).pusher("app").interceptor(shout).to(["c"]);
+    let running = start(builder.sink("out", log.sink()).from("c"));
+    let app = running.pusher("app").unwrap();
+    app.put("one").unwrap();
+    app.put_batch(vec!["two".into(), "".into()]).unwrap();
+    let mut ticket = app.submit(vec!["three".into()]).unwrap();
+    let polled = std::pin::Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_ready(), "a memory channel decides at once");
+    let stats = running.stats().source("app").unwrap().stats.clone();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.intercepted_events), (4, 4, 1));
+    assert_eq!((stats.received_batches, stats.accepted_batches), (3, 3));
+    running.shutdown(Drain::up_to(HANG)).unwrap();
+    assert_eq!(log.lines(), ["ONE", "TWO", "THREE"]);
+    println!("covered: put, put_batch, submit, counters");
+}
+
+#[test]
+fn a_stopped_agent_refuses_and_gives_the_events_back() {
+    let running = start(agent().channel("c", memory("c")).pusher("app").to(["c"]));
+    let app = running.pusher("app").unwrap();
+    drop(running);
+    let error = app.put("late").unwrap_err();
+    assert!(matches!(error, PutError::Stopped { .. }), "{error}");
+    assert_eq!(error.to_string(), "source app takes no more events: it has finished or its agent is stopping");
+    assert_eq!(error.into_batch().unwrap().events()[0].body(), "late");
+    assert!(app.clone().submit(vec!["late".into()]).is_err());
+    println!("covered: put and submit after the end");
+}
+
+#[test]
+fn a_finished_pusher_lets_a_bounded_run_end() {
+    let log = Log::default();
+    let running = start(agent().channel("c", memory("c")).pusher("app").to(["c"]).sink("out", log.sink()).from("c"));
+    let app = running.pusher("app").unwrap();
+    let outcome = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| running.wait_done(Wait::up_to(HANG)));
+        for number in 0..100 {
+            app.put(number.to_string()).unwrap();
+        }
+        app.finish();
+        waiting.join().unwrap()
+    });
+    assert_eq!((outcome, log.lines()), (Outcome::Completed, numbers_text(100)));
+    assert_eq!(running.shutdown(Drain::NONE).unwrap().outcome, Outcome::Completed);
+    println!("covered: finish");
+}
+
+/// Goal: every put that returned `Ok` is delivered, however close to the stop it came. Method: threads that push until they
+/// are refused, while the agent is shut down.
+#[test]
+fn every_accepted_push_is_delivered_through_a_shutdown() {
+    for round in 0..20 {
+        let log = Log::default();
+        let running =
+            start(agent().channel("c", memory("c")).pusher("app").to(["c"]).sink("out", log.sink()).from("c"));
+        let accepted = std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for thread in 0..4 {
+                let app = running.pusher("app").unwrap();
+                threads.push(scope.spawn(move || {
+                    let mut count = 0u64;
+                    while app.put(format!("{thread}-{count}")).is_ok() {
+                        count += 1;
+                    }
+                    count
+                }));
+            }
+            wait_for(&running, "some events", || log.lines().len() > round * 5);
+            let report = running.shutdown(Drain::up_to(HANG)).unwrap();
+            assert!(report.is_drained());
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
+        });
+        assert_eq!(log.lines().len() as u64, accepted);
+    }
+    println!("covered: 20 shutdowns under 4 pushing threads");
+}
+
+#[test]
+fn a_batch_given_back_goes_on_where_it_was() {
+    let channel = Faulty::new("c", &[Fault::Full, Fault::NotCommittedLater]);
+    let seen = Log::default();
+    let note = {
+        let seen = seen.clone();
+        move |event: Event| {
+            seen.add(text(&event));
+            (event.body() != "drop").then_some(event)
+        }
+    };
+    let builder = agent().shared_channel("c", channel.clone()).pusher("app").interceptor(note);
+    let running = start(builder.to(["c"]));
+    let app = running.pusher("app").unwrap();
+    let mut batch = PutBatch::new(vec!["a".into(), "drop".into(), "b".into()]);
+    batch.set_position("p", "7");
+    for _ in 0..2 {
+        batch = app.put_batch(batch).unwrap_err().into_batch().unwrap();
+    }
+    app.put_batch(batch).unwrap();
+    assert_eq!(peek(&channel), ["a", "b"]);
+    assert_eq!(seen.lines(), ["a", "drop", "b"]);
+    assert_eq!(app.position("p").as_deref(), Some(&b"7"[..]));
+    let stats = running.stats().source("app").unwrap().stats.clone();
+    assert_eq!((stats.received_events, stats.accepted_events, stats.channel_write_fail), (3, 3, 2));
+    println!("covered: two refusals of a pushed batch");
+}
+
+#[test]
+fn an_unknown_pusher_is_told_with_the_nearest_name() {
+    let running =
+        start(agent().channel("c", memory("c")).pusher("app").to(["c"]).source("in", numbers(0, 1)).to(["c"]));
+    assert_eq!(running.pusher("ap").unwrap_err().to_string(), "agent test has no pusher ap; is it app?");
+    assert_eq!(running.pusher("in").unwrap_err().to_string(), "agent test has no pusher in");
+    println!("covered: unknown pusher");
+}
