@@ -45,6 +45,7 @@ mod shutdown;
 pub mod sink;
 pub mod source;
 mod stats;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod ticket;
@@ -53,7 +54,7 @@ mod wait;
 
 pub use agent::{Agent, BuildErrors, Drain, Pusher, RunningAgent};
 pub use batch::{Positions, PutBatch};
-pub use channel::{Channel, MemoryChannel, Overflow, PutTransaction, TakeTransaction};
+pub use channel::{Channel, FileChannel, MemoryChannel, Overflow, PutTransaction, TakeTransaction};
 pub use durability::Durability;
 pub use error::{FullReason, PutError, StorageError, TakeError};
 pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};
@@ -65,6 +66,7 @@ pub use source::spool_dir::SpoolDir;
 pub use source::tcp_lines::TcpLines;
 pub use source::{PullSource, Source};
 pub use stats::{ChannelStats, SinkStats, SourceStats};
+pub use store::{FileStore, FileStoreBuilder, OpenError, RecoveryReport};
 pub use ticket::{PutTicket, RawTicket, Receipt, TakeTicket, Ticket};
 pub use wait::Wait;
 

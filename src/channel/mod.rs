@@ -1,5 +1,6 @@
 //! Channels: where events wait between a source and a sink.
 
+mod file;
 pub mod memory;
 mod overflow;
 mod transaction;
@@ -18,6 +19,7 @@ use crate::stats::ChannelStats;
 use crate::ticket::Receipt;
 use crate::wait::Wait;
 
+pub use file::FileChannel;
 pub use memory::MemoryChannel;
 pub use overflow::Overflow;
 pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};

@@ -111,7 +111,7 @@ impl PutTransaction {
     }
 
     /// Starts the commit and returns a ticket for its outcome, so that one thread can have many commits in flight.
-    /// Transactions submitted one after the other keep their order.
+    /// Transactions submitted one after the other by one thread keep their order.
     ///
     /// # Blocking
     /// For room in the channel, at most as long as the wait.

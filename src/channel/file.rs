@@ -1,0 +1,142 @@
+//! The file channel: a thin view on a store.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::{Channel, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
+use crate::batch::PutBatch;
+use crate::error::{PutError, StorageError, TakeError};
+use crate::event::{Event, EventId};
+use crate::stats::ChannelStats;
+use crate::store::{Everywhere, Handle, Piece, Queue};
+use crate::ticket::{PutTicket, TakeTicket};
+use crate::wait::Wait;
+
+/// A durable channel of a [`FileStore`](crate::FileStore). Clones are handles of the same channel.
+///
+/// # Durability
+///
+/// A commit returns once the transaction is as durable as the store is set to; see [`Durability`](crate::Durability).
+#[derive(Clone, Debug)]
+pub struct FileChannel {
+    view: Arc<View>,
+}
+
+#[derive(Debug)]
+struct View {
+    inner: Arc<Handle>,
+    queue: Arc<Queue>,
+}
+
+impl FileChannel {
+    pub(crate) fn new(inner: Arc<Handle>, queue: Arc<Queue>) -> Self {
+        Self { view: Arc::new(View { inner, queue }) }
+    }
+
+    /// Changes how many events and bytes the channel may hold, from now on. What it holds already stays.
+    pub fn set_capacity(&self, events: u64, bytes: u64) {
+        self.view.queue.set_capacity(crate::store::Capacity { events, bytes });
+    }
+
+    pub(crate) fn number_in(&self, inner: &Arc<Handle>) -> Option<u16> {
+        Arc::ptr_eq(&self.view.inner, inner).then_some(self.view.queue.id)
+    }
+
+    pub(crate) fn queue_name(&self) -> &str {
+        &self.view.queue.name
+    }
+}
+
+impl PutTarget for View {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        self.inner.submit_put(Some(self.queue.id), batch, wait)
+    }
+}
+
+impl Channel for FileChannel {
+    fn name(&self) -> &str {
+        &self.view.queue.name
+    }
+
+    fn begin_put(&self) -> PutTransaction {
+        PutTransaction::new(self.view.clone())
+    }
+
+    fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
+        let (store, own) = self.store_part()?;
+        let mut channels = vec![own];
+        for other in others {
+            let (_, id) = other.store_part().filter(|(other_store, _)| *other_store == store)?;
+            channels.push(id);
+        }
+        Some(Everywhere::begin(self.view.inner.clone(), channels))
+    }
+
+    fn store_part(&self) -> Option<(u64, u16)> {
+        Some((self.view.inner.instance, self.view.queue.id))
+    }
+
+    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
+        let inner = &self.view.inner;
+        let bytes_max = inner.shared.options.transaction_bytes_max as u64;
+        let (pieces, events) = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
+        if events.is_empty() {
+            return Ok(TakeTransaction::empty());
+        }
+        Ok(TakeTransaction::new(events, Box::new(FileTake { view: self.view.clone(), pieces })))
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.view.queue.poll_ready(cx)
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        self.view.inner.shared.position(owner)
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        self.view.inner.shared.positions(prefix)
+    }
+
+    fn stats(&self) -> ChannelStats {
+        self.view.queue.stats()
+    }
+
+    /// Refuses new transactions on this channel; the other channels of the store and the store itself stay open.
+    fn close(&self) -> Result<(), StorageError> {
+        self.view.queue.close();
+        Ok(())
+    }
+}
+
+/// An open take.
+struct FileTake {
+    view: Arc<View>,
+    pieces: Vec<Piece>,
+}
+
+impl RawTake for FileTake {
+    fn id(&self, index: usize) -> EventId {
+        let mut rest = index as u64;
+        for piece in &self.pieces {
+            if rest < piece.count {
+                return EventId { lane: piece.lane, seq: piece.seq + rest };
+            }
+            rest -= piece.count;
+        }
+        // The transaction asks only for events that it has.
+        EventId { lane: 0, seq: u64::MAX }
+    }
+
+    fn submit(self: Box<Self>, commit: TakeCommit) -> Result<TakeTicket, TakeError> {
+        let Self { view, pieces } = *self;
+        view.inner.submit_take(&view.queue, pieces, commit)
+    }
+
+    fn rollback(self: Box<Self>, events: Vec<Event>) {
+        let Self { view, pieces } = *self;
+        view.queue.give_back(pieces, events);
+    }
+}

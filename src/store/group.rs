@@ -1,0 +1,186 @@
+//! A commit group: transactions that are written together, share one sync and so one moment of outcome.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::lane::Lane;
+use crate::error::{PutError, TakeError};
+use crate::ticket::{RawTicket, Receipt};
+
+/// What became of one transaction of a group.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Put(Result<Receipt, PutError>),
+    Take(Result<(), TakeError>),
+}
+
+/// The meeting point of a group's waiters and the one who writes it.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // By place in the group; `None` until the group is done, and for each outcome that was fetched.
+    outcomes: Option<Vec<Option<Outcome>>>,
+    wakers: Vec<(usize, Waker)>,
+    waiting: usize,
+    // The leader of the group before has stepped down: one of the waiters must take over.
+    lead_wanted: bool,
+    // A ticket was dropped, so its transaction has nobody who would lead.
+    orphaned: bool,
+}
+
+/// Who could lead a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Followers {
+    /// A thread is blocked on the group and was woken to lead it.
+    Blocked,
+    /// Only tasks, or nobody any more: the store's own thread has to lead.
+    Unattended,
+    /// Nobody yet; whoever comes to wait will lead.
+    None,
+}
+
+impl Group {
+    /// Hands the outcomes to all who wait, and says how many threads that were.
+    pub(crate) fn complete(&self, outcomes: Vec<Option<Outcome>>) -> usize {
+        let mut state = self.state.lock();
+        state.outcomes = Some(outcomes);
+        let wakers = std::mem::take(&mut state.wakers);
+        let waiting = state.waiting;
+        drop(state);
+        if waiting > 0 {
+            self.changed.notify_all();
+        }
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        waiting
+    }
+
+    /// Asks one blocked waiter to lead.
+    pub(crate) fn offer_lead(&self) -> Followers {
+        let mut state = self.state.lock();
+        state.lead_wanted = true;
+        if state.waiting > 0 {
+            drop(state);
+            self.changed.notify_one();
+            Followers::Blocked
+        } else if state.orphaned || !state.wakers.is_empty() {
+            Followers::Unattended
+        } else {
+            Followers::None
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.lock().outcomes.is_some()
+    }
+}
+
+/// The place of one transaction in a group.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) group: Arc<Group>,
+    pub(crate) index: usize,
+}
+
+impl Place {
+    /// Blocks until the group is done, leading it if nobody else does.
+    fn wait_outcome(&self) -> Option<Outcome> {
+        while !self.group.is_done() {
+            if self.lane.try_lead() {
+                continue;
+            }
+            let mut state = self.group.state.lock();
+            state.waiting += 1;
+            while state.outcomes.is_none() && !state.lead_wanted {
+                self.group.changed.wait(&mut state);
+            }
+            state.waiting -= 1;
+            state.lead_wanted = false;
+        }
+        self.fetch()
+    }
+
+    fn fetch(&self) -> Option<Outcome> {
+        self.group.state.lock().outcomes.as_mut()?.get_mut(self.index)?.take()
+    }
+
+    fn poll_outcome(&self, cx: &Context<'_>) -> Poll<Option<Outcome>> {
+        let mut state = self.group.state.lock();
+        if let Some(outcomes) = &mut state.outcomes {
+            return Poll::Ready(outcomes.get_mut(self.index).and_then(Option::take));
+        }
+        match state.wakers.iter_mut().find(|(index, _)| *index == self.index) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => state.wakers.push((self.index, cx.waker().clone())),
+        }
+        drop(state);
+        // A task must not block, so the store's own thread writes what no thread waits for.
+        self.lane.request_lead();
+        Poll::Pending
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let orphaned = {
+            let mut state = self.group.state.lock();
+            state.orphaned = true;
+            state.outcomes.is_none()
+        };
+        if orphaned {
+            // Nobody may ever wait for this transaction again, and it is to be written all the same.
+            self.lane.request_lead();
+        }
+    }
+}
+
+/// The ticket of a put.
+#[derive(Debug)]
+pub(crate) struct PutPlace(pub(crate) Place);
+
+impl RawTicket<Result<Receipt, PutError>> for PutPlace {
+    fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
+        put_outcome(self.0.wait_outcome())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
+        self.0.poll_outcome(cx).map(put_outcome)
+    }
+}
+
+/// The ticket of a take.
+#[derive(Debug)]
+pub(crate) struct TakePlace(pub(crate) Place);
+
+impl RawTicket<Result<(), TakeError>> for TakePlace {
+    fn wait(self: Box<Self>) -> Result<(), TakeError> {
+        take_outcome(self.0.wait_outcome())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TakeError>> {
+        self.0.poll_outcome(cx).map(take_outcome)
+    }
+}
+
+#[allow(clippy::panic)] // a place holds the index of its own transaction, whose kind never changes
+fn put_outcome(outcome: Option<Outcome>) -> Result<Receipt, PutError> {
+    match outcome {
+        Some(Outcome::Put(result)) => result,
+        other => panic!("the outcome of a put is {other:?}"),
+    }
+}
+
+#[allow(clippy::panic)] // see `put_outcome`
+fn take_outcome(outcome: Option<Outcome>) -> Result<(), TakeError> {
+    match outcome {
+        Some(Outcome::Take(result)) => result,
+        other => panic!("the outcome of a take is {other:?}"),
+    }
+}

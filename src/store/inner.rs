@@ -1,0 +1,416 @@
+//! A store in operation.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use super::group::{Group, PutPlace, TakePlace};
+use super::lane::{Body, Entry, Lane, Origin, Share};
+use super::manifest::Manifest;
+use super::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
+use super::reader::{Piece, ack_ranges, split_pieces};
+use super::record::{Ack, PutMeta, encode_ack, encode_put};
+use super::shared::Shared;
+use crate::batch::{PutBatch, Routes};
+use crate::channel::TakeCommit;
+use crate::error::{FullReason, PutError, StorageError, TakeError};
+use crate::limits;
+use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
+use crate::vfs::VfsLock;
+use crate::wait::{Deadline, Wait};
+
+/// A store in operation.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lanes: Vec<Arc<Lane>>,
+    /// Tells this store from every other one that the process has opened.
+    pub(crate) instance: u64,
+    path: PathBuf,
+    manifest: Mutex<Manifest>,
+    locks: Mutex<Vec<Box<dyn VfsLock>>>,
+    closed: AtomicBool,
+    turn: AtomicUsize,
+    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        lanes: Vec<Arc<Lane>>,
+        path: PathBuf,
+        manifest: Manifest,
+        locks: Vec<Box<dyn VfsLock>>,
+    ) -> Self {
+        Self {
+            shared,
+            lanes,
+            instance: INSTANCES.fetch_add(1, Ordering::Relaxed),
+            path,
+            manifest: Mutex::new(manifest),
+            locks: Mutex::new(locks),
+            closed: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// The channel `name`, which is created, durably, if there is none.
+    pub(crate) fn channel(&self, name: &str) -> Result<Arc<Queue>, StorageError> {
+        if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+            let (actual, max) = (name.len() as u64, limits::NAME_BYTES_MAX as u64);
+            return Err(StorageError::Limit { what: "bytes of a channel's name (at least 1)", actual, max });
+        }
+        let mut manifest = self.manifest.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StorageError::Closed);
+        }
+        if let Some((id, _)) = manifest.channels.iter().find(|(_, known)| *known == name)
+            && let Some(queue) = self.shared.queues.read().get(id)
+        {
+            return Ok(queue.clone());
+        }
+        let count = manifest.channels.len();
+        if count >= limits::CHANNELS_MAX {
+            let (actual, max) = (count as u64 + 1, limits::CHANNELS_MAX as u64);
+            return Err(StorageError::Limit { what: "channels", actual, max });
+        }
+        let id = manifest.channels.keys().next_back().map_or(0, |id| id + 1);
+        let mut changed = manifest.clone();
+        changed.channels.insert(id, name.to_owned());
+        changed.write(&*self.shared.options.vfs, &self.path)?;
+        *manifest = changed;
+        let options = &self.shared.options;
+        let capacity = Capacity { events: options.capacity_events, bytes: options.capacity_bytes };
+        let backlog = vec![Backlog::default(); self.lanes.len()];
+        let queue = Arc::new(Queue::new(id, name.to_owned(), capacity, options.clock.clone(), backlog, 0));
+        self.shared.queues.write().insert(id, queue.clone());
+        Ok(queue)
+    }
+
+    pub(crate) fn channel_names(&self) -> Vec<String> {
+        self.manifest.lock().channels.values().cloned().collect()
+    }
+
+    /// Reserves room, chooses a lane and hands the transaction to it. `channel` gets the events of a batch without routes.
+    pub(crate) fn submit_put(
+        self: &Arc<Self>,
+        channel: Option<u16>,
+        batch: PutBatch,
+        wait: Option<Wait>,
+    ) -> Result<PutTicket, PutError> {
+        let deadline = wait.unwrap_or(self.shared.options.put_wait).deadline();
+        if batch.events.is_empty() && batch.positions.is_empty() {
+            return Ok(PutTicket::ready(Ok(Receipt::default())));
+        }
+        let place = self.start_put(channel, batch, deadline)?;
+        let generation = self.shared.space_generation();
+        Ok(PutTicket::pending(Box::new(PutTicketOf { inner: self.clone(), place, channel, deadline, generation })))
+    }
+
+    fn start_put(&self, channel: Option<u16>, batch: PutBatch, deadline: Deadline) -> Result<PutPlace, PutError> {
+        let batch = self.check_batch(channel, batch)?;
+        let PutBatch { events, mut routes, positions, durability, resume } = batch;
+        let origin = Origin { durability, routed: !routes.runs.is_empty(), resume };
+        if let Some(channel) = channel.filter(|_| !origin.routed && !events.is_empty()) {
+            routes =
+                Routes { sets: vec![vec![channel]], runs: vec![(0, u32::try_from(events.len()).unwrap_or(u32::MAX))] };
+        }
+        let meta = PutMeta::new(routes, &events, positions);
+        let shares = match self.reserve(&meta, deadline) {
+            Ok(shares) => shares,
+            Err((channel, refused)) => {
+                let batch = Box::new(origin.give_back(meta, events));
+                return Err(match refused {
+                    Refused::Closed => PutError::Closed { channel, batch },
+                    Refused::Full(reason) => PutError::Full { channel, reason, batch },
+                });
+            }
+        };
+        let lane = match self.choose_lane() {
+            Ok(lane) => lane,
+            Err(source) => {
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                return Err(PutError::NotCommitted { source, batch: Box::new(origin.give_back(meta, events)) });
+            }
+        };
+        let payload = encode_put(&meta, &events, BODY_COPY_MAX);
+        let durability = durability.unwrap_or(self.shared.options.durability);
+        let body = Body::Put { meta, events, shares, origin };
+        let place = lane.submit(Entry { stamp: 0, payload, durability, body });
+        if self.lanes.len() > 1 {
+            LAST_PUT.set(Some((self.instance, lane.index, Arc::downgrade(&place.group))));
+        }
+        Ok(PutPlace(place))
+    }
+
+    /// The lane that this thread's last put is still on its way to. The next one follows it there, so that transactions
+    /// submitted one after the other keep their order.
+    fn lane_in_use(&self) -> Option<&Arc<Lane>> {
+        if self.lanes.len() == 1 {
+            return None;
+        }
+        let (instance, lane, group) = LAST_PUT.take()?;
+        let in_flight = instance == self.instance && group.upgrade().is_some_and(|group| !group.is_done());
+        in_flight.then(|| self.lanes.get(usize::from(lane))).flatten()
+    }
+
+    fn reserve(&self, meta: &PutMeta, deadline: Deadline) -> Result<Vec<Share>, (String, Refused)> {
+        let queues = self.shared.queues.read();
+        // In ascending order of channels: two transactions over several channels never wait for each other.
+        let wanted: Vec<_> = meta.all_channels().into_iter().filter_map(|id| queues.get(&id).cloned()).collect();
+        drop(queues);
+        let mut shares: Vec<Share> = Vec::with_capacity(wanted.len());
+        for queue in wanted {
+            let (events, bytes) = meta.share(queue.id);
+            if let Err(refused) = queue.reserve(events, bytes, deadline) {
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                return Err((queue.name.clone(), refused));
+            }
+            shares.push(Share { queue, events, bytes });
+        }
+        Ok(shares)
+    }
+
+    /// Refuses what can never be put.
+    fn check_batch(&self, channel: Option<u16>, batch: PutBatch) -> Result<PutBatch, PutError> {
+        let options = &self.shared.options;
+        let bytes = batch.size_bytes();
+        let body = batch.events.iter().map(|event| event.body().len()).max().unwrap_or(0);
+        let owner = batch.positions.iter().map(|(owner, _)| owner.len()).max().unwrap_or(0);
+        let position = batch.positions.iter().filter_map(|(_, value)| value.as_ref()).map(bytes::Bytes::len).max();
+        let queues = self.shared.queues.read();
+        let ids = if batch.routes.sets.is_empty() { channel.into_iter().collect() } else { batch.routes.sets.concat() };
+        let of = || ids.iter().filter_map(|id| queues.get(id));
+        let capacity = of().map(|queue| queue.capacity());
+        let smallest = capacity.reduce(|a, b| Capacity { events: a.events.min(b.events), bytes: a.bytes.min(b.bytes) });
+        let smallest = smallest.unwrap_or(Capacity { events: u64::MAX, bytes: u64::MAX });
+        let (count, positions) = (batch.events.len() as u64, self.shared.positions_with(&batch.positions));
+        let checks = [
+            ("event body bytes", body as u64, options.body_bytes_max as u64),
+            ("events of a transaction", count, options.transaction_events_max as u64),
+            ("bytes of a transaction", bytes, options.transaction_bytes_max as u64),
+            ("events of a transaction (capacity)", count, smallest.events),
+            ("bytes of a transaction (capacity)", bytes, smallest.bytes),
+            ("bytes of a position's owner", owner as u64, limits::POSITION_OWNER_BYTES_MAX as u64),
+            ("bytes of a position", position.unwrap_or(0) as u64, limits::POSITION_BYTES_MAX as u64),
+            ("positions of a transaction", batch.positions.len() as u64, limits::POSITIONS_PER_TRANSACTION_MAX as u64),
+            ("positions of a store", positions as u64, limits::POSITIONS_MAX as u64),
+        ];
+        match checks.into_iter().find(|(_, actual, max)| actual > max) {
+            None => Ok(batch),
+            Some((what, actual, max)) => {
+                of().for_each(|queue| queue.refused(count));
+                let channel = of().next().map_or_else(String::new, |queue| queue.name.clone());
+                Err(PutError::TooLarge { channel, what, actual, max, batch: Box::new(batch) })
+            }
+        }
+    }
+
+    /// The least busy lane that can be written to.
+    fn choose_lane(&self) -> Result<&Arc<Lane>, StorageError> {
+        if let Some(lane) = self.lane_in_use().filter(|lane| lane.refusal().is_none()) {
+            return Ok(lane);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut cause = None;
+        let mut best: Option<((bool, u64), &Arc<Lane>)> = None;
+        for index in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get((turn + index) % self.lanes.len()) else { continue };
+            if let Some(error) = lane.refusal() {
+                cause = Some(error);
+                continue;
+            }
+            let rank = (lane.full.load(Ordering::Relaxed), lane.load());
+            if best.is_none_or(|(known, _)| rank < known) {
+                best = Some((rank, lane));
+            }
+        }
+        best.map(|(_, lane)| lane).ok_or_else(|| cause.unwrap_or(StorageError::Closed))
+    }
+
+    /// Hands the commit of a take to the log.
+    pub(crate) fn submit_take(
+        &self,
+        queue: &Arc<Queue>,
+        pieces: Vec<Piece>,
+        commit: TakeCommit,
+    ) -> Result<TakeTicket, TakeError> {
+        let TakeCommit { mut events, count, positions, durability, .. } = commit;
+        let (done, rest) = split_pieces(pieces, count as u64);
+        let rest_events = events.split_off(count.min(events.len()));
+        if !rest.is_empty() {
+            queue.give_back(rest, rest_events);
+        }
+        let take = OpenTake { queue: queue.clone(), pieces: done, events };
+        let positions_after = self.shared.positions_with(&positions) as u64;
+        let lane = if positions_after > limits::POSITIONS_MAX as u64
+            || positions.len() > limits::POSITIONS_PER_TRANSACTION_MAX
+        {
+            let max = limits::POSITIONS_MAX as u64;
+            Err(StorageError::Limit { what: "positions of a store", actual: positions_after, max })
+        } else if let Some((owner, value)) = positions.iter().find(|(owner, value)| {
+            owner.len() > limits::POSITION_OWNER_BYTES_MAX
+                || value.as_ref().is_some_and(|value| value.len() > limits::POSITION_BYTES_MAX)
+        }) {
+            let actual = value.as_ref().map_or(owner.len(), bytes::Bytes::len).max(owner.len()) as u64;
+            Err(StorageError::Limit { what: "bytes of a position", actual, max: limits::POSITION_BYTES_MAX as u64 })
+        } else {
+            self.take_lane(&take.pieces)
+        };
+        let lane = match lane {
+            Ok(lane) => lane,
+            Err(source) => {
+                take.give_back();
+                return Err(TakeError::NotCommitted { channel: queue.name.clone(), source });
+            }
+        };
+        let ack = Ack { channel: queue.id, ranges: ack_ranges(&take.pieces, &take.events), positions };
+        let payload = encode_ack(&ack);
+        let durability = durability.unwrap_or(self.shared.options.take_durability);
+        let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
+        Ok(TakeTicket::pending(Box::new(TakePlace(place))))
+    }
+
+    /// The lane whose log gets the commits of takes: the first that can be written to.
+    fn take_lane(&self, pieces: &[Piece]) -> Result<&Arc<Lane>, StorageError> {
+        let healthy = self.lanes.iter().find(|lane| lane.refusal().is_none());
+        let Some(lane) = healthy else {
+            return Err(self.lanes.first().and_then(|lane| lane.refusal()).unwrap_or(StorageError::Closed));
+        };
+        for other in self.lanes.iter().filter(|other| other.index != lane.index) {
+            if pieces.iter().any(|piece| piece.lane == other.index) {
+                // ORDER: an acknowledgement must not survive events that do not: their sequence numbers would be used again.
+                let mut writer = other.writer.lock();
+                if !writer.dirty.is_empty() && other.poisoned().is_none() {
+                    writer.sync(other)?;
+                }
+            }
+        }
+        Ok(lane)
+    }
+
+    /// Gives up the knowledge of nothing: what is pending is written, weaker levels are synced, checkpoints taken, segments
+    /// freed and prepared.
+    pub(crate) fn maintain(&self) {
+        for lane in &self.lanes {
+            if !self.shared.keeper.is_stopped() {
+                lane.maintain();
+            }
+        }
+    }
+
+    fn stop_thread(&self) {
+        self.shared.keeper.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // A panic there was reported by the panic hook already, and there is nobody else to tell.
+            let _ = thread.join();
+        }
+    }
+
+    /// Closes the store. The first failure is returned; everything is tried.
+    pub(crate) fn close(&self) -> Result<(), StorageError> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let queues: Vec<_> = self.shared.queues.read().values().cloned().collect();
+        queues.iter().for_each(|queue| queue.close());
+        self.stop_thread();
+        let mut result = Ok(());
+        for lane in &self.lanes {
+            lane.drain_pending();
+            let mut writer = lane.writer.lock();
+            lane.closed.store(true, Ordering::Release);
+            let synced = match lane.poisoned() {
+                Some(error) if !writer.dirty.is_empty() => Err(error),
+                Some(_) => Ok(()),
+                None => writer.sync(lane),
+            };
+            writer.spares.discard(&lane.log.dir);
+            drop(writer);
+            // Whatever came in between is refused now, and hears of it.
+            lane.drain_pending();
+            if synced.is_ok() && lane.poisoned().is_none() {
+                // A cache: without it the next open only takes longer.
+                let _ = lane.checkpoint(true);
+            }
+            if result.is_ok() {
+                result = synced;
+            }
+        }
+        self.locks.lock().clear();
+        result
+    }
+}
+
+/// What the users' handles share. Once the last of them is gone, the store's thread ends.
+#[derive(Debug)]
+pub(crate) struct Handle(pub(crate) Arc<Inner>);
+
+impl Deref for Handle {
+    type Target = Arc<Inner>;
+
+    fn deref(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Without a close this is like a crash: nothing is written, the next open recovers. Waiting for the thread to finish
+        // what it is at makes sure that the locks are free when the last handle is gone.
+        self.0.stop_thread();
+    }
+}
+
+/// The ticket of a put, which tries again when the disk was full and segments became free.
+#[derive(Debug)]
+struct PutTicketOf {
+    inner: Arc<Inner>,
+    place: PutPlace,
+    channel: Option<u16>,
+    deadline: Deadline,
+    generation: u64,
+}
+
+impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
+    fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
+        let Self { inner, mut place, channel, deadline, mut generation } = *self;
+        loop {
+            let outcome = Box::new(place).wait();
+            let Err(PutError::Full { reason: FullReason::Disk, batch, channel: name }) = outcome else {
+                return outcome;
+            };
+            if inner.shared.options.background {
+                inner.shared.keeper.wake();
+            } else {
+                inner.maintain();
+            }
+            if !inner.shared.wait_for_space(generation, deadline) {
+                return Err(PutError::Full { reason: FullReason::Disk, batch, channel: name });
+            }
+            generation = inner.shared.space_generation();
+            place = inner.start_put(channel, *batch, deadline)?;
+        }
+    }
+
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Receipt, PutError>> {
+        self.place.poll(cx)
+    }
+}
+
+/// Bodies from this size on are written from where they are; smaller ones are cheaper to copy than to list.
+const BODY_COPY_MAX: usize = 8 << 10;
+
+thread_local! {
+    // Store, lane and group of the last put of this thread.
+    static LAST_PUT: RefCell<Option<(u64, u16, Weak<Group>)>> = const { RefCell::new(None) };
+}
+
+static INSTANCES: AtomicU64 = AtomicU64::new(0);

@@ -1,0 +1,335 @@
+//! A lane: the log in one data directory, and the group commit of the transactions that go there.
+//!
+//! Whoever waits for a commit and finds nobody writing becomes the leader: it takes all transactions that are pending,
+//! writes them with one vectored write, syncs once, publishes them and wakes the others. While it syncs, the next group
+//! forms. There is no writer thread, so a single producer pays for no hand-over between threads.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::checkpoint::{self, Checkpoint};
+use super::frame::Kind;
+use super::group::{Followers, Group, Place};
+use super::log::Log;
+use super::queue::{OpenTake, Queue};
+use super::record::{Ack, Payload, PutMeta};
+use super::shared::Shared;
+use super::writer::Writer;
+use crate::batch::{PutBatch, Resume, Routes};
+use crate::durability::Durability;
+use crate::error::StorageError;
+use crate::event::Event;
+use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
+
+/// One transaction on its way to the log.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    // Set by `Lane::submit`: the order of stamps is that of the lane.
+    pub(crate) stamp: u64,
+    pub(crate) payload: Payload,
+    pub(crate) durability: Durability,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Put { meta: PutMeta, events: Vec<Event>, shares: Vec<Share>, origin: Origin },
+    Ack { ack: Ack, take: OpenTake },
+}
+
+/// What is needed to give a batch back as it came.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) durability: Option<Durability>,
+    /// It named its channels; otherwise they are those of its transaction.
+    pub(crate) routed: bool,
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+impl Origin {
+    /// The batch of a put, as it was submitted.
+    pub(crate) fn give_back(self, meta: PutMeta, events: Vec<Event>) -> PutBatch {
+        let (routes, positions) = meta.into_routes();
+        let routes = if self.routed { routes } else { Routes::default() };
+        PutBatch { events, routes, positions, durability: self.durability, resume: self.resume }
+    }
+}
+
+/// What a put adds to one channel; reserved there when it is submitted.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Body {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Put { .. } => Kind::Put,
+            Self::Ack { .. } => Kind::Ack,
+        }
+    }
+}
+
+/// A lane.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) index: u16,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Log,
+    pending: Mutex<Pending>,
+    /// Lock order: `writer` before the locks of the log and of queues; nothing is locked while `pending` is held.
+    pub(crate) writer: Mutex<Writer>,
+    poison: OnceLock<String>,
+    /// The store is closed: nothing more is written.
+    pub(crate) closed: AtomicBool,
+    /// The disk had no room for the last segment that puts needed.
+    pub(crate) full: AtomicBool,
+    pending_bytes: AtomicU64,
+    checkpoint_generation: Mutex<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    groups: VecDeque<Forming>,
+    leading: bool,
+    // Threads that the last group released: they are likely to be back soon.
+    released: usize,
+}
+
+#[derive(Debug, Default)]
+struct Forming {
+    group: Arc<Group>,
+    entries: Vec<Entry>,
+    bytes: u64,
+}
+
+impl Lane {
+    pub(crate) fn new(index: u16, shared: Arc<Shared>, log: Log, writer: Writer, checkpoint_generation: u64) -> Self {
+        Self {
+            index,
+            shared,
+            log,
+            pending: Mutex::default(),
+            writer: Mutex::new(writer),
+            poison: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            pending_bytes: AtomicU64::new(0),
+            checkpoint_generation: Mutex::new(checkpoint_generation),
+        }
+    }
+
+    /// Adds a transaction to the group that forms. It is written when someone leads that group.
+    pub(crate) fn submit(self: &Arc<Self>, mut entry: Entry) -> Place {
+        let bytes = entry.payload.len;
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut pending = self.pending.lock();
+        entry.stamp = self.shared.next_stamp();
+        let fits = pending.groups.back().is_some_and(|forming| {
+            forming.bytes + bytes <= GROUP_BYTES_MAX && forming.entries.len() < GROUP_TRANSACTIONS_MAX
+        });
+        if !fits {
+            pending.groups.push_back(Forming::default());
+        }
+        let (group, index) = match pending.groups.back_mut() {
+            Some(forming) => {
+                forming.bytes += bytes;
+                forming.entries.push(entry);
+                (forming.group.clone(), forming.entries.len() - 1)
+            }
+            // Unreachable: a group was pushed if there was none. A place in no group would never be done.
+            None => unreachable!("a forming group was just pushed"),
+        };
+        Place { lane: self.clone(), group, index }
+    }
+
+    /// Writes the oldest pending group, unless there is none or someone else is writing.
+    pub(crate) fn try_lead(&self) -> bool {
+        {
+            let mut pending = self.pending.lock();
+            if pending.leading || pending.groups.is_empty() {
+                return false;
+            }
+            pending.leading = true;
+        }
+        self.linger();
+        let forming = self.pending.lock().groups.pop_front();
+        let mut released = 0;
+        if let Some(Forming { group, entries, bytes }) = forming {
+            let outcomes = self.writer.lock().commit(self, entries);
+            self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            released = group.complete(outcomes);
+        }
+        let next = {
+            let mut pending = self.pending.lock();
+            pending.leading = false;
+            pending.released = released;
+            pending.groups.front().map(|forming| forming.group.clone())
+        };
+        if next.is_some_and(|group| group.offer_lead() == Followers::Unattended) {
+            self.shared.keeper.wake();
+        }
+        true
+    }
+
+    /// Has the store's own thread write what is pending; without such a thread, does it at once.
+    pub(crate) fn request_lead(&self) {
+        if self.shared.options.background {
+            self.shared.keeper.wake();
+        } else {
+            self.try_lead();
+        }
+    }
+
+    /// Writes everything that is pending.
+    pub(crate) fn drain_pending(&self) {
+        while self.try_lead() {}
+    }
+
+    /// Bytes of the transactions that are not written yet: how busy the lane is.
+    pub(crate) fn load(&self) -> u64 {
+        self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Stops all writing for good; the first cause is kept.
+    pub(crate) fn poison(&self, cause: &StorageError) {
+        let _ = self.poison.set(cause.to_string());
+    }
+
+    /// The error for anything that would write here, if the lane is poisoned.
+    pub(crate) fn poisoned(&self) -> Option<StorageError> {
+        let cause = self.poison.get()?.clone();
+        Some(StorageError::Poisoned { path: self.log.dir.path.clone(), cause })
+    }
+
+    /// Why nothing may be written any more, if so.
+    pub(crate) fn refusal(&self) -> Option<StorageError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Some(StorageError::Closed);
+        }
+        self.poisoned()
+    }
+
+    /// Makes everything written so far durable, without holding up those who write meanwhile.
+    pub(crate) fn sync_aside(&self) {
+        let (files, end, bytes) = {
+            let writer = self.writer.lock();
+            (writer.dirty.clone(), writer.end(), writer.unsynced_bytes)
+        };
+        if files.is_empty() || self.poisoned().is_some() {
+            return;
+        }
+        for file in &files {
+            if let Err(error) = file.sync_data() {
+                self.poison(&StorageError::io("sync", &self.log.dir.path, error));
+                return;
+            }
+        }
+        self.writer.lock().synced(&files, end, bytes);
+    }
+
+    /// Takes a checkpoint of what is durable; `clean` if nothing will follow.
+    pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), StorageError> {
+        let mut generation = self.checkpoint_generation.lock();
+        let checkpoint = {
+            let mut writer = self.writer.lock();
+            if let Some(error) = self.poisoned() {
+                return Err(error);
+            }
+            if !writer.dirty.is_empty() {
+                writer.sync(self)?;
+            }
+            writer.since_checkpoint = 0;
+            Checkpoint {
+                generation: *generation + 1,
+                pos: writer.end(),
+                salt: writer.active.salt,
+                clean,
+                state: writer.state.clone(),
+            }
+        };
+        let result = checkpoint::write(&self.log.dir, &checkpoint);
+        let metrics = &self.shared.metrics;
+        match &result {
+            Ok(()) => {
+                *generation += 1;
+                metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                metrics.checkpoint_errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        result
+    }
+
+    /// One round of the work that nobody waits for.
+    pub(crate) fn maintain(&self) {
+        self.drain_pending();
+        let due = {
+            let writer = self.writer.lock();
+            writer.since_checkpoint >= self.shared.options.replay_bytes_max / 2
+        };
+        // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
+        self.sync_aside();
+        if self.poisoned().is_some() {
+            return;
+        }
+        if due {
+            // A failure is counted; the old checkpoint, and the log, stay good.
+            let _ = self.checkpoint(false);
+        }
+        self.prepare();
+        let mut writer = self.writer.lock();
+        writer.spares.tidy(&self.log.dir);
+        // A failure poisons the lane and shows at the next commit.
+        let _ = writer.retire(self);
+    }
+
+    /// Prepares the segment to come, so that no commit waits for it.
+    fn prepare(&self) {
+        let wanted = {
+            let mut writer = self.writer.lock();
+            if writer.wants_segment() { writer.spares.begin_prepare() } else { None }
+        };
+        let Some((id, size, spare)) = wanted else { return };
+        let dir = &self.log.dir;
+        let spare = spare.map_or_else(|| dir.create_spare(&format!("{id:010}.spare"), size), Ok);
+        let segment = spare.and_then(|spare| dir.activate(spare, id, self.shared.random(), 0));
+        let mut writer = self.writer.lock();
+        let active = writer.active.id;
+        // Otherwise whoever needs the segment will try again, and report the failure.
+        if let Ok(segment) = segment {
+            writer.spares.end_prepare(dir, segment, active);
+        }
+    }
+
+    /// Waits a moment for the producers that the last group released, so that they share this group's sync. Never if
+    /// there were fewer than two: a lone producer would only wait for itself.
+    fn linger(&self) {
+        let clock = &self.shared.options.clock;
+        let target = {
+            let pending = self.pending.lock();
+            if pending.released < 2 || pending.groups.len() > 1 { 0 } else { pending.released }
+        };
+        if target == 0 {
+            return;
+        }
+        let deadline = clock.monotonic() + LINGER;
+        while clock.monotonic() < deadline {
+            let waiting = self.pending.lock().groups.front().map_or(0, |forming| forming.entries.len());
+            if waiting > target {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
+const LINGER: Duration = Duration::from_micros(50);

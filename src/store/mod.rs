@@ -1,0 +1,244 @@
+//! The durable home of file channels: a log in one or more data directories.
+//!
+//! The way of an event: [`FileStore`] and its channels (`inner`) check a put, reserve room in its channels (`queue`), encode
+//! it as one record (`record`), and hand it to a lane (`lane`). Whoever leads the lane's commit group (`group`) writes the
+//! records as frames (`frame`) into the active segment (`writer`, `segment`), syncs, folds them into the lane's state
+//! (`state`) and publishes them to the tail cache (`log`) and the channels. A take reads from there (`reader`), by
+//! cursor; its commit is a record, too. `recovery` turns the bytes of a directory back into a lane.
+
+mod checkpoint;
+mod cursor;
+mod frame;
+mod group;
+mod inner;
+mod keeper;
+mod lane;
+mod log;
+mod manifest;
+mod open;
+mod options;
+mod queue;
+mod ranges;
+mod reader;
+mod record;
+mod recovery;
+mod report;
+mod scan;
+mod segment;
+mod shared;
+mod spares;
+mod state;
+mod stats;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::batch::PutBatch;
+use crate::channel::{FileChannel, PutTarget, PutTransaction};
+use crate::error::{PutError, StorageError};
+use crate::event::Event;
+use crate::ticket::{PutTicket, Receipt};
+use crate::wait::Wait;
+
+pub(crate) use inner::Handle;
+pub(crate) use queue::{Capacity, Queue};
+pub(crate) use reader::Piece;
+
+pub use options::{FileStoreBuilder, OnCorruption, ReadMode};
+pub use report::{Damage, LaneReport, OpenError, RecoveryReport};
+pub use stats::{LaneStats, StoreStats};
+
+/// The durable home of one or more file channels.
+///
+/// A store is a directory (with the list of its channels) and one or more data directories, each with a log of its own.
+/// All channels share the logs, so an event that goes to several channels is written once, and one transaction can reach
+/// several channels atomically. Clones are handles of the same store.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// use aqueduct::{Channel, FileStore, Wait};
+///
+/// let store = FileStore::open(dir.path())?;
+/// let orders = store.channel("orders")?;
+/// orders.put("hello")?; // durable now
+///
+/// let batch = orders.take(100, Wait::NONE)?;
+/// assert_eq!(batch[0].body(), "hello");
+/// batch.commit()?; // gone now
+/// store.close()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Durability
+///
+/// See [`Durability`](crate::Durability). Dropping the last handle without [`close`](Self::close) is like a crash: nothing
+/// that was committed is lost, and the next open has to replay.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    inner: Arc<Handle>,
+    report: Arc<RecoveryReport>,
+}
+
+impl FileStore {
+    /// Opens the store in a directory with the default settings, creating it if need be.
+    ///
+    /// # Errors
+    /// As [`FileStoreBuilder::open`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).open()
+    }
+
+    /// Settings to open the store in a directory with.
+    pub fn builder(path: impl Into<PathBuf>) -> FileStoreBuilder {
+        FileStoreBuilder::new(path.into())
+    }
+
+    pub(crate) fn start(inner: Arc<inner::Inner>, report: RecoveryReport) -> Result<Self, StorageError> {
+        if inner.shared.options.background {
+            let (weak, shared) = (Arc::downgrade(&inner), inner.shared.clone());
+            let thread = std::thread::Builder::new().name("aqueduct-store".to_owned());
+            let handle = thread.spawn(move || keeper::run(&weak, &shared));
+            let handle = handle
+                .map_err(|error| StorageError::io("start the thread of", std::path::Path::new("store"), error))?;
+            *inner.thread.lock() = Some(handle);
+            // Frees what the last life left behind.
+            inner.shared.keeper.wake();
+        }
+        Ok(Self { inner: Arc::new(Handle(inner)), report: Arc::new(report) })
+    }
+
+    /// The channel `name`. It is created, durably, if the store has none of that name.
+    ///
+    /// # Errors
+    /// If the name is empty or too long, there are too many channels, or the store's list cannot be written.
+    pub fn channel(&self, name: &str) -> Result<FileChannel, StorageError> {
+        Ok(FileChannel::new(self.inner.clone(), self.inner.channel(name)?))
+    }
+
+    /// The names of all channels, also those that nobody asked for since the open.
+    #[must_use]
+    pub fn channel_names(&self) -> Vec<String> {
+        self.inner.channel_names()
+    }
+
+    /// Begins a put transaction over several channels.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = aqueduct::FileStore::open(dir.path())?;
+    /// let (orders, audit) = (store.channel("orders")?, store.channel("audit")?);
+    /// let mut fan = store.begin_put();
+    /// fan.push_to(&[&orders, &audit], "one record, two channels");
+    /// fan.commit()?; // visible in both, or in none
+    /// # store.close()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_put(&self) -> StorePut {
+        StorePut { inner: self.inner.clone(), batch: PutBatch::default(), foreign: None }
+    }
+
+    /// What the open found and did.
+    #[must_use]
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// What the store holds and did since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        stats::collect(&self.inner)
+    }
+
+    /// Does a round of what the store's own thread does: writes what is pending, syncs what waits for it, takes a checkpoint
+    /// if one is due, frees and prepares segments. For stores opened without that thread.
+    pub fn maintain(&self) {
+        self.inner.maintain();
+    }
+
+    /// Refuses new transactions, waits for those in flight, makes everything durable and takes a checkpoint, so that the
+    /// next open has nothing to replay. Other handles stay usable only for their statistics. Closing twice is fine.
+    ///
+    /// # Errors
+    /// If what was accepted under a weaker durability than `Sync` could not be made durable.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.inner.close()
+    }
+}
+
+/// A put transaction over channels of one store.
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped puts nothing"]
+pub struct StorePut {
+    inner: Arc<Handle>,
+    batch: PutBatch,
+    // A channel that is not of this store: a mistake that the commit reports.
+    foreign: Option<String>,
+}
+
+impl StorePut {
+    /// Adds an event for all of `channels`, which must be of this store. An event for no channel is dropped.
+    pub fn push_to(&mut self, channels: &[&FileChannel], event: impl Into<Event>) {
+        let mut set = Vec::with_capacity(channels.len());
+        for channel in channels {
+            match channel.number_in(&self.inner) {
+                Some(id) => set.push(id),
+                None => self.foreign = Some(channel.queue_name().to_owned()),
+            }
+        }
+        if !set.is_empty() {
+            self.batch.routes.push(&set);
+            self.batch.events.push(event.into());
+        }
+    }
+
+    /// Sets the position of an owner, with the commit.
+    pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<bytes::Bytes>) {
+        crate::batch::set_position(&mut self.batch.positions, owner.into(), Some(position.into()));
+    }
+
+    /// Removes the position of an owner, with the commit.
+    pub fn clear_position(&mut self, owner: impl Into<String>) {
+        crate::batch::set_position(&mut self.batch.positions, owner.into(), None);
+    }
+
+    /// Puts all events, or none.
+    ///
+    /// # Errors
+    /// As [`PutTransaction::commit`]; also if a channel was of another store.
+    pub fn commit(self) -> Result<Receipt, PutError> {
+        self.submit()?.wait()
+    }
+
+    /// Starts the commit and returns a ticket for its outcome.
+    ///
+    /// # Errors
+    /// As [`PutTransaction::submit`]; also if a channel was of another store.
+    pub fn submit(self) -> Result<PutTicket, PutError> {
+        if let Some(channel) = self.foreign {
+            let (what, batch) = ("channels of another store", Box::new(self.batch));
+            return Err(PutError::TooLarge { channel, what, actual: 1, max: 0, batch });
+        }
+        self.inner.submit_put(None, self.batch, None)
+    }
+}
+
+/// Puts that name their channels by number.
+impl PutTarget for Everywhere {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        self.0.submit_put(None, batch, wait)
+    }
+}
+
+/// A store as the target of a transaction over several of its channels.
+pub(crate) struct Everywhere(Arc<Handle>);
+
+impl Everywhere {
+    pub(crate) fn begin(inner: Arc<Handle>, channels: Vec<u16>) -> PutTransaction {
+        PutTransaction::over(Arc::new(Self(inner)), channels)
+    }
+}

@@ -1,0 +1,288 @@
+//! Opening a store: locks, manifest, recovery of every lane, and putting the parts together.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::FileStore;
+use super::frame::StoreId;
+use super::inner::Inner;
+use super::lane::Lane;
+use super::log::Log;
+use super::manifest::{LaneMark, MANIFEST, Manifest};
+use super::options::{FileStoreBuilder, OnCorruption, Options};
+use super::queue::{Backlog, Capacity, Queue};
+use super::recovery::{self, Recovered, Scanned};
+use super::report::{Damage, OpenError, RecoveryReport};
+use super::segment::{LaneDir, parse_segment_name, segment_name};
+use super::shared::{Shared, splitmix};
+use super::spares::Spares;
+use super::state::LaneState;
+use super::writer::Writer;
+use crate::error::StorageError;
+use crate::vfs::{Vfs, VfsLock};
+
+pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
+    let FileStoreBuilder { path, data_dirs, options } = builder;
+    let vfs = &*options.vfs;
+    let begun = options.clock.monotonic();
+    let mut random = options.seed.unwrap_or_else(entropy);
+    create_dirs(vfs, &path)?;
+    let mut locks = vec![lock(vfs, &path)?];
+    for dir in &data_dirs {
+        create_dirs(vfs, dir)?;
+        locks.push(lock(vfs, dir)?);
+    }
+    let (manifest, dirs) = assign_lanes(&options, &path, &data_dirs, &mut random)?;
+    let mut lanes = Vec::new();
+    for (lane, path) in (0..).zip(dirs) {
+        let dir = LaneDir { vfs: options.vfs.clone(), path, store: manifest.store, lane };
+        let scanned = recovery::scan(&dir, &options)?;
+        lanes.push((dir, scanned));
+    }
+    check_missing(&mut lanes, &manifest, &options)?;
+    let mut recovered = Vec::new();
+    for (dir, scanned) in lanes {
+        let salt = splitmix(&mut random);
+        recovered.push((dir.clone(), recovery::begin_life(&dir, scanned, &options, salt)?));
+    }
+    let mut report = RecoveryReport::default();
+    let inner = assemble(options, path, manifest, recovered, locks, random, &mut report);
+    report.took = inner.shared.options.clock.monotonic().saturating_sub(begun);
+    FileStore::start(inner, report).map_err(OpenError::Storage)
+}
+
+/// Events of `channel` in `lane`: put, acknowledged by any lane's log.
+fn backlog_of(states: &[&LaneState], lane: u16, channel: u16) -> (Backlog, u64) {
+    let own = states.get(usize::from(lane)).and_then(|state| state.channels.get(&channel));
+    let (mut events, mut bytes) = own.map_or((0, 0), |own| (own.put_events, own.put_bytes));
+    let mut backlog = Backlog::default();
+    for acked in states.iter().filter_map(|state| state.channels.get(&channel)?.acked.get(&lane)) {
+        events = events.saturating_sub(acked.events);
+        bytes = bytes.saturating_sub(acked.bytes);
+        backlog.acked.union(&acked.ranges);
+    }
+    backlog.events = events;
+    (backlog, bytes)
+}
+
+/// Segments that are gone may be gone only if no channel needs them.
+fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options: &Options) -> Result<(), OpenError> {
+    let states: Vec<_> = lanes.iter().map(|(_, scanned)| scanned.state.clone()).collect();
+    let states: Vec<_> = states.iter().collect();
+    for (dir, scanned) in lanes {
+        for id in scanned.missing.clone() {
+            let Some(sealed) = scanned.state.sealed.get(&id).copied() else { continue };
+            let needed = manifest.channels.keys().any(|channel| {
+                let (backlog, _) = backlog_of(&states, dir.lane, *channel);
+                backlog.events > 0 && !backlog.acked.covers(sealed.first_seq, sealed.end_seq)
+            });
+            if needed {
+                let events = Some(sealed.end_seq - sealed.first_seq);
+                let detail = "a segment with events is missing, or is not what it was".to_owned();
+                let bytes = sealed.end.into();
+                let path = dir.file(&segment_name(id));
+                scanned.report.damage.push(Damage { path, offset: 0, bytes, events, detail });
+            }
+        }
+        if !scanned.report.damage.is_empty() && options.on_corruption == OnCorruption::Fail {
+            let report = RecoveryReport { lanes: vec![scanned.report.clone()], ..RecoveryReport::default() };
+            return Err(OpenError::Corrupt(Box::new(report)));
+        }
+    }
+    Ok(())
+}
+
+fn assemble(
+    options: Options,
+    path: PathBuf,
+    manifest: Manifest,
+    recovered: Vec<(LaneDir, Recovered)>,
+    locks: Vec<Box<dyn VfsLock>>,
+    random: u64,
+    report: &mut RecoveryReport,
+) -> Arc<Inner> {
+    let stamp = recovered.iter().map(|(_, lane)| lane.state.stamp).max().unwrap_or(0);
+    let shared = Shared::new(options, stamp, merge_positions(&recovered), random);
+    let options = &shared.options;
+    let mut queues = BTreeMap::new();
+    for (id, name) in &manifest.channels {
+        let states: Vec<_> = recovered.iter().map(|(_, lane)| &lane.state).collect();
+        let (mut backlog, mut bytes) = (Vec::new(), 0);
+        for lane in 0..manifest.lanes {
+            let (lane, lane_bytes) = backlog_of(&states, lane, *id);
+            backlog.push(lane);
+            bytes += lane_bytes;
+        }
+        report.backlog.push((name.clone(), backlog.iter().map(|lane| lane.events).sum()));
+        let capacity = Capacity { events: options.capacity_events, bytes: options.capacity_bytes };
+        let queue = Queue::new(*id, name.clone(), capacity, options.clock.clone(), backlog, bytes);
+        queues.insert(*id, Arc::new(queue));
+    }
+    *shared.queues.write() = queues;
+    let shared = Arc::new(shared);
+    let mut lanes = Vec::new();
+    let cache_bytes = shared.options.tail_cache_bytes / recovered.len().max(1) as u64;
+    for (dir, mut lane) in recovered {
+        lane.report.segments = lane.segments.len() as u64;
+        report.lanes.push(lane.report.clone());
+        lanes.push(Arc::new(build_lane(dir, lane, &shared, cache_bytes)));
+    }
+    Arc::new(Inner::new(shared, lanes, path, manifest, locks))
+}
+
+fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_bytes: u64) -> Lane {
+    let Recovered { mut state, segments, missing, active, file, offset, junk, checkpoint_generation, .. } = recovered;
+    let options = &shared.options;
+    for path in junk {
+        // A file that stays is found again by the next open.
+        let _ = dir.vfs.remove_file(&path);
+    }
+    for id in missing {
+        state.sealed.remove(&id);
+    }
+    let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes);
+    // Without a reserve puts are refused until there is room for it; what is here can be taken.
+    let _ = spares.fill_reserve(&dir);
+    let published = state.next_seq;
+    let writer = Writer {
+        file,
+        durable: super::frame::LanePos::new(active.id, offset),
+        active,
+        offset,
+        dirty: Vec::new(),
+        unsynced_bytes: 0,
+        state,
+        spares,
+        since_checkpoint: 0,
+        spoiled: false,
+    };
+    let lane = dir.lane;
+    let log = Log::new(dir, cache_bytes, options.read_mode, options.on_corruption, segments, published);
+    Lane::new(lane, shared.clone(), log, writer, checkpoint_generation)
+}
+
+/// The newest position of every owner over all lanes.
+fn merge_positions(recovered: &[(LaneDir, Recovered)]) -> BTreeMap<String, (u64, Bytes)> {
+    let mut newest: BTreeMap<&String, &(u64, Option<Bytes>)> = BTreeMap::new();
+    for (owner, entry) in recovered.iter().flat_map(|(_, lane)| &lane.state.positions) {
+        let known = newest.entry(owner).or_insert(entry);
+        if entry.0 > known.0 {
+            *known = entry;
+        }
+    }
+    let set = newest.into_iter().filter_map(|(owner, (stamp, value))| Some((owner, (*stamp, value.clone()?))));
+    set.map(|(owner, entry)| (owner.clone(), entry)).collect()
+}
+
+/// Finds out which directory is which lane, and writes down what is new.
+fn assign_lanes(
+    options: &Options,
+    path: &Path,
+    data_dirs: &[PathBuf],
+    random: &mut u64,
+) -> Result<(Manifest, Vec<PathBuf>), OpenError> {
+    let vfs = &*options.vfs;
+    let found = Manifest::read(vfs, path)?;
+    let is_new = found.is_none();
+    let mut manifest = found.unwrap_or_else(|| Manifest { store: new_id(random), lanes: 0, channels: BTreeMap::new() });
+    let mut dirs: Vec<Option<PathBuf>> = vec![None; usize::from(manifest.lanes)];
+    let mut added = Vec::new();
+    for dir in data_dirs {
+        let not_part = |detail: &str| OpenError::NotPartOf {
+            dir: dir.clone(),
+            store: path.to_path_buf(),
+            detail: detail.to_owned(),
+        };
+        match LaneMark::read(vfs, dir)? {
+            Some(mark) if mark.store == manifest.store && mark.lane < manifest.lanes => {
+                match dirs.get_mut(usize::from(mark.lane)) {
+                    Some(place @ None) => *place = Some(dir.clone()),
+                    _ => return Err(not_part("another of the given directories is a copy of it")),
+                }
+            }
+            // An open that was interrupted before the manifest was written leaves a mark without segments.
+            _ if has_segments(vfs, dir)? => {
+                let detail = if is_new {
+                    format!("it holds events of a store whose file `{MANIFEST}` is missing here")
+                } else {
+                    "it holds events of another store".to_owned()
+                };
+                return Err(not_part(&detail));
+            }
+            _ => added.push(dir.clone()),
+        }
+    }
+    if let Some(lane) = dirs.iter().position(Option::is_none) {
+        // A directory without its mark next to a missing lane: most likely the disk of that lane is not mounted.
+        if let Some(dir) = added.first() {
+            let detail = "it has no mark of a lane, and a data directory of the store is missing: is its disk mounted?";
+            return Err(OpenError::NotPartOf {
+                dir: dir.clone(),
+                store: path.to_path_buf(),
+                detail: detail.to_owned(),
+            });
+        }
+        let lane = u16::try_from(lane).unwrap_or(u16::MAX);
+        return Err(OpenError::MissingDir { store: path.to_path_buf(), lane });
+    }
+    if is_new || !added.is_empty() {
+        for dir in added {
+            LaneMark { store: manifest.store, lane: manifest.lanes }.write(vfs, &dir)?;
+            manifest.lanes += 1;
+            dirs.push(Some(dir));
+        }
+        // ORDER: the manifest comes last: a lane that it names is there.
+        manifest.write(vfs, path)?;
+    }
+    Ok((manifest, dirs.into_iter().flatten().collect()))
+}
+
+fn has_segments(vfs: &dyn Vfs, dir: &Path) -> Result<bool, StorageError> {
+    let names = vfs.read_dir(dir).map_err(|error| StorageError::io("list", dir, error))?;
+    Ok(names.iter().any(|name| name.to_str().is_some_and(|name| parse_segment_name(name).is_some())))
+}
+
+/// Creates a directory and those above it that are missing, durably.
+fn create_dirs(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
+    let io = |error| StorageError::io("create directory", path, error);
+    match vfs.metadata(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_dirs(vfs, parent)?;
+    }
+    match vfs.create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+        _ => {}
+    }
+    vfs.sync_dir(parent.unwrap_or(Path::new("."))).map_err(io)
+}
+
+fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
+    let path = dir.join("lock");
+    vfs.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_path_buf()),
+        _ => StorageError::io("lock", &path, error).into(),
+    })
+}
+
+fn new_id(random: &mut u64) -> StoreId {
+    let mut id = StoreId::default();
+    for chunk in id.chunks_mut(8) {
+        chunk.copy_from_slice(splitmix(random).to_le_bytes().get(..chunk.len()).unwrap_or_default());
+    }
+    id
+}
+
+/// Random bits from the standard library's hash keys, which come from the operating system.
+fn entropy() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

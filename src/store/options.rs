@@ -1,0 +1,279 @@
+//! The settings of a store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::durability::Durability;
+use crate::limits;
+use crate::vfs::{OsVfs, Vfs};
+use crate::wait::Wait;
+
+use super::{FileStore, OpenError};
+
+/// How events are read that are not in the tail cache any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadMode {
+    /// By `pread` into memory. A failing disk is an error of the take. The default.
+    #[default]
+    Pread,
+    /// By mapping sealed segments into memory: no copy, and a taken event keeps its segment mapped. If the disk fails, or
+    /// another process truncates a segment, the process gets SIGBUS.
+    Mmap,
+}
+
+/// What happens when bytes that were known to be durable are damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnCorruption {
+    /// Opening, or the take that comes to the place, fails and names it. The default: nothing is lost silently.
+    #[default]
+    Fail,
+    /// The damaged records are passed over; the recovery report and the channel's `lost_events` count them.
+    Salvage,
+}
+
+/// Settings of a [`FileStore`], with which it is opened.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// use aqueduct::{Durability, FileStore};
+/// use std::time::Duration;
+///
+/// let store = FileStore::builder(dir.path())
+///     .data_dir(dir.path().join("disk1"))
+///     .data_dir(dir.path().join("disk2"))
+///     .durability(Durability::Interval(Duration::from_millis(100)))
+///     .capacity_events(1_000_000)
+///     .open()?;
+/// # store.close()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened before `open`"]
+pub struct FileStoreBuilder {
+    pub(crate) path: PathBuf,
+    pub(crate) data_dirs: Vec<PathBuf>,
+    pub(crate) options: Options,
+}
+
+/// Settings as the store uses them.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) background: bool,
+    pub(crate) seed: Option<u64>,
+    pub(crate) durability: Durability,
+    pub(crate) take_durability: Durability,
+    pub(crate) on_corruption: OnCorruption,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) put_wait: Wait,
+    pub(crate) capacity_events: u64,
+    pub(crate) capacity_bytes: u64,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) transaction_events_max: usize,
+    pub(crate) transaction_bytes_max: usize,
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment_bytes_first: u64,
+    pub(crate) tail_cache_bytes: u64,
+    pub(crate) replay_bytes_max: u64,
+    pub(crate) unsynced_bytes_max: u64,
+}
+
+impl FileStoreBuilder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let options = Options {
+            vfs: Arc::new(OsVfs::new()),
+            clock: Arc::new(SystemClock::new()),
+            background: true,
+            seed: None,
+            durability: Durability::Sync,
+            take_durability: Durability::Sync,
+            on_corruption: OnCorruption::Fail,
+            read_mode: ReadMode::Pread,
+            put_wait: Wait::up_to(limits::PUT_WAIT),
+            capacity_events: limits::FILE_CHANNEL_EVENTS,
+            capacity_bytes: limits::FILE_CHANNEL_BYTES,
+            body_bytes_max: limits::BODY_BYTES_MAX,
+            transaction_events_max: limits::TRANSACTION_EVENTS_MAX,
+            transaction_bytes_max: limits::TRANSACTION_BYTES_MAX,
+            segment_bytes: limits::SEGMENT_BYTES,
+            segment_bytes_first: limits::SEGMENT_BYTES_FIRST,
+            tail_cache_bytes: limits::TAIL_CACHE_BYTES,
+            replay_bytes_max: limits::REPLAY_BYTES_MAX,
+            unsynced_bytes_max: limits::UNSYNCED_BYTES_MAX,
+        };
+        Self { path, data_dirs: Vec::new(), options }
+    }
+
+    /// Adds a data directory. Each becomes a lane with a log of its own; put them on different disks. Without any, the
+    /// events are kept in `data` below the store's directory. A store that has events must be opened with all of its
+    /// directories; new ones may be added.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dirs.push(path.into());
+        self
+    }
+
+    /// What a commit of a put waits for. Default: [`Durability::Sync`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
+    /// What a commit of a take waits for. Default: [`Durability::Sync`]. A weaker one can bring events again after a power
+    /// cut, and never loses any.
+    pub fn take_durability(mut self, durability: Durability) -> Self {
+        self.options.take_durability = durability;
+        self
+    }
+
+    /// Events that each channel may hold. Default: [`limits::FILE_CHANNEL_EVENTS`]. May change at every open.
+    pub fn capacity_events(mut self, events: u64) -> Self {
+        self.options.capacity_events = events;
+        self
+    }
+
+    /// Bytes (headers and bodies) that each channel may hold. Default: [`limits::FILE_CHANNEL_BYTES`].
+    pub fn capacity_bytes(mut self, bytes: u64) -> Self {
+        self.options.capacity_bytes = bytes;
+        self
+    }
+
+    /// How long a put waits for room. Default: up to [`limits::PUT_WAIT`].
+    pub fn put_wait(mut self, wait: Wait) -> Self {
+        self.options.put_wait = wait;
+        self
+    }
+
+    /// Bytes of one event's body, at most. Default: [`limits::BODY_BYTES_MAX`].
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.options.body_bytes_max = bytes;
+        self
+    }
+
+    /// Events of one transaction, at most. Default: [`limits::TRANSACTION_EVENTS_MAX`].
+    pub fn transaction_events_max(mut self, events: usize) -> Self {
+        self.options.transaction_events_max = events;
+        self
+    }
+
+    /// Bytes of one transaction, at most. Default: [`limits::TRANSACTION_BYTES_MAX`]. Also bounds what one take hands out.
+    pub fn transaction_bytes_max(mut self, bytes: usize) -> Self {
+        self.options.transaction_bytes_max = bytes;
+        self
+    }
+
+    /// Size of a full-grown segment, 4 KiB to 1 GiB. Default: [`limits::SEGMENT_BYTES`]. Disk space is given back by whole
+    /// segments.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.options.segment_bytes = bytes;
+        self
+    }
+
+    /// Bytes of recent events kept in memory, for takes that keep up. Default: [`limits::TAIL_CACHE_BYTES`].
+    pub fn tail_cache_bytes(mut self, bytes: u64) -> Self {
+        self.options.tail_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of log that an open replays at most, one segment and one group commit apart. Default:
+    /// [`limits::REPLAY_BYTES_MAX`].
+    pub fn replay_bytes_max(mut self, bytes: u64) -> Self {
+        self.options.replay_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes that may wait for the operating system to write them, under [`Durability::Os`] and
+    /// [`Durability::Interval`]. Default: [`limits::UNSYNCED_BYTES_MAX`].
+    pub fn unsynced_bytes_max(mut self, bytes: u64) -> Self {
+        self.options.unsynced_bytes_max = bytes;
+        self
+    }
+
+    /// How the backlog is read. Default: [`ReadMode::Pread`].
+    pub fn read_mode(mut self, mode: ReadMode) -> Self {
+        self.options.read_mode = mode;
+        self
+    }
+
+    /// What happens on damage. Default: [`OnCorruption::Fail`].
+    pub fn on_corruption(mut self, policy: OnCorruption) -> Self {
+        self.options.on_corruption = policy;
+        self
+    }
+
+    /// Whether the store runs a thread of its own. Default: yes. Without it, someone must call
+    /// [`FileStore::maintain`] from time to time, and tickets are written when they are polled or waited for.
+    pub fn background(mut self, background: bool) -> Self {
+        self.options.background = background;
+        self
+    }
+
+    /// The file system. Default: the operating system's.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.options.vfs = vfs;
+        self
+    }
+
+    /// The clock. Default: the operating system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.options.clock = clock;
+        self
+    }
+
+    /// Makes the ids and salts of the store repeatable, for simulations. Two stores with one seed can mistake each other's
+    /// files for their own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = Some(seed);
+        self
+    }
+
+    /// Opens the store, creating it if its directory is missing or empty, and recovers what is in it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing that holds events is changed then.
+    pub fn open(mut self) -> Result<FileStore, OpenError> {
+        let problems = self.problems();
+        if !problems.is_empty() {
+            return Err(OpenError::Options(problems));
+        }
+        if self.data_dirs.is_empty() {
+            self.data_dirs.push(self.path.join("data"));
+        }
+        super::open::open(self)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let options = &self.options;
+        let mut problems = Vec::new();
+        let mut check = |good: bool, problem: &str| {
+            if !good {
+                problems.push(problem.to_owned());
+            }
+        };
+        check(!self.path.as_os_str().is_empty(), "the store's directory has an empty name");
+        check(self.data_dirs.len() <= limits::LANES_MAX, "there are more than 64 data directories");
+        for (index, dir) in self.data_dirs.iter().enumerate() {
+            check(!self.data_dirs.iter().take(index).any(|other| other == dir), "a data directory is named twice");
+        }
+        check(options.capacity_events > 0, "capacity_events is 0: nothing could ever be put");
+        check(options.capacity_bytes > 0, "capacity_bytes is 0: nothing could ever be put");
+        check(options.transaction_events_max > 0, "transaction_events_max is 0: nothing could ever be put");
+        check(options.transaction_bytes_max > 0, "transaction_bytes_max is 0: nothing could ever be put");
+        check(options.transaction_bytes_max <= 1 << 30, "transaction_bytes_max is over 1 GiB");
+        let sizes = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        check(sizes.contains(&options.segment_bytes), "segment_bytes is not between 4 KiB and 1 GiB");
+        for level in [options.durability, options.take_durability] {
+            check(level != Durability::Interval(Duration::ZERO), "an interval of zero is Durability::Sync");
+        }
+        problems
+    }
+}
+
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;

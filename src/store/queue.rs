@@ -1,0 +1,443 @@
+//! A channel of a store: a cursor over the lanes, what is in flight, and the accounting of room.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::frame::LanePos;
+use super::lane::Lane;
+use super::ranges::RangeSet;
+use super::reader::{Piece, Reader};
+use super::record::{Ack, AckRange};
+use crate::clock::Clock;
+use crate::error::{FullReason, StorageError, TakeError};
+use crate::event::Event;
+use crate::stats::ChannelStats;
+use crate::wait::Wait;
+
+/// One channel.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    capacity: Mutex<Capacity>,
+    clock: Arc<dyn Clock>,
+    // Lock order: `reader` before `gate`. Publishing takes only `gate`.
+    reader: Mutex<Reader>,
+    gate: Mutex<Gate>,
+    ready: Condvar,
+    room: Condvar,
+}
+
+/// How much a channel may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What recovery found for one channel in one lane.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backlog {
+    pub(crate) events: u64,
+    pub(crate) acked: RangeSet,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    closed: bool,
+    // Visible events that no take has claimed.
+    ready: u64,
+    lanes: Vec<LaneGate>,
+    depth_events: u64,
+    depth_bytes: u64,
+    // Room of puts that are on their way to the log.
+    reserved_events: u64,
+    reserved_bytes: u64,
+    in_flight: u64,
+    takers: usize,
+    wakers: Vec<Waker>,
+    // Puts that wait for room, in the order they came: a large one is not starved by small ones.
+    line: VecDeque<u64>,
+    line_next: u64,
+    ages: VecDeque<(u64, Duration)>,
+    stats: ChannelStats,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LaneGate {
+    // Visible events that the cursor has not read yet.
+    pub(crate) unread: u64,
+    // Where the first unread event is, if the cursor was at the end when it came.
+    pub(crate) hint: Option<(u64, LanePos)>,
+    outstanding: u64,
+    acked: RangeSet,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    Closed,
+    Full(FullReason),
+}
+
+impl Queue {
+    pub(crate) fn new(
+        id: u16,
+        name: String,
+        capacity: Capacity,
+        clock: Arc<dyn Clock>,
+        backlog: Vec<Backlog>,
+        bytes: u64,
+    ) -> Self {
+        let depth = backlog.iter().map(|lane| lane.events).sum();
+        let reader = Reader::new(&backlog);
+        let lanes = backlog
+            .into_iter()
+            .map(|lane| LaneGate { unread: lane.events, outstanding: lane.events, acked: lane.acked, hint: None })
+            .collect();
+        let gate = Gate { ready: depth, depth_events: depth, depth_bytes: bytes, lanes, ..Gate::default() };
+        Self {
+            id,
+            name,
+            capacity: Mutex::new(capacity),
+            clock,
+            reader: Mutex::new(reader),
+            gate: Mutex::new(gate),
+            ready: Condvar::new(),
+            room: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> Capacity {
+        *self.capacity.lock()
+    }
+
+    pub(crate) fn set_capacity(&self, capacity: Capacity) {
+        *self.capacity.lock() = capacity;
+        self.room.notify_all();
+    }
+
+    /// Claims room for a put.
+    pub(crate) fn reserve(&self, events: u64, bytes: u64, deadline: crate::wait::Deadline) -> Result<(), Refused> {
+        let mut gate = self.gate.lock();
+        gate.stats.put_attempt_events += events;
+        let mut place = None;
+        let result = loop {
+            if gate.closed {
+                break Err(Refused::Closed);
+            }
+            let missing = gate.missing(events, bytes, self.capacity());
+            let first = gate.line.front().is_none_or(|front| Some(*front) == place);
+            match missing {
+                None if first => break Ok(()),
+                missing => {
+                    if place.is_none() {
+                        place = Some(gate.line_next);
+                        gate.line_next += 1;
+                        let place = gate.line_next - 1;
+                        gate.line.push_back(place);
+                    }
+                    if !deadline.wait(&self.room, &mut gate) {
+                        // One more look: the time may have run out in the moment room came.
+                        let missing_now = gate.missing(events, bytes, self.capacity());
+                        let first = gate.line.front().is_none_or(|front| Some(*front) == place);
+                        if missing_now.is_none() && first && !gate.closed {
+                            break Ok(());
+                        }
+                        break Err(Refused::Full(missing_now.or(missing).unwrap_or(FullReason::Events)));
+                    }
+                }
+            }
+        };
+        if let Some(place) = place {
+            gate.line.retain(|waiting| *waiting != place);
+        }
+        match result {
+            Ok(()) => {
+                gate.reserved_events += events;
+                gate.reserved_bytes += bytes;
+            }
+            Err(Refused::Full(_)) => gate.stats.put_full_count += 1,
+            Err(Refused::Closed) => gate.stats.put_error_count += 1,
+        }
+        let others = !gate.line.is_empty();
+        drop(gate);
+        if others {
+            self.room.notify_all();
+        }
+        result
+    }
+
+    /// Counts a put that was refused before it asked for room.
+    pub(crate) fn refused(&self, events: u64) {
+        let mut gate = self.gate.lock();
+        gate.stats.put_attempt_events += events;
+        gate.stats.put_error_count += 1;
+    }
+
+    /// Gives claimed room back.
+    pub(crate) fn unreserve(&self, events: u64, bytes: u64) {
+        let mut gate = self.gate.lock();
+        gate.reserved_events -= events;
+        gate.reserved_bytes -= bytes;
+        gate.stats.put_error_count += 1;
+        self.notify_room(gate);
+    }
+
+    /// Makes events of a record visible; their room was reserved.
+    pub(crate) fn publish(&self, lane: u16, seq: u64, pos: LanePos, events: u64, bytes: u64) {
+        let now = self.clock.monotonic();
+        let mut gate = self.gate.lock();
+        gate.reserved_events -= events;
+        gate.reserved_bytes -= bytes;
+        gate.depth_events += events;
+        gate.depth_bytes += bytes;
+        gate.ready += events;
+        gate.stats.put_success_events += events;
+        if let Some(lane) = gate.lanes.get_mut(usize::from(lane)) {
+            if lane.unread == 0 {
+                lane.hint = Some((seq, pos));
+            }
+            lane.unread += events;
+            lane.outstanding += events;
+        }
+        gate.note_age(now);
+        let takers = gate.takers;
+        let wakers = std::mem::take(&mut gate.wakers);
+        drop(gate);
+        if takers > 0 {
+            self.ready.notify_one();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes up to `max` events; none if none came in time.
+    pub(crate) fn take(
+        &self,
+        lanes: &[Arc<Lane>],
+        max: usize,
+        bytes_max: u64,
+        wait: Wait,
+    ) -> Result<(Vec<Piece>, Vec<Event>), TakeError> {
+        let Some(claimed) = self.claim(max as u64, wait)? else { return Ok((Vec::new(), Vec::new())) };
+        let mut taken = Taken::default();
+        let mut reader = self.reader.lock();
+        let result = reader.read(self, lanes, claimed, bytes_max, &mut taken);
+        let count = taken.events.len() as u64;
+        let mut gate = self.gate.lock();
+        // What was claimed and not found goes back, unless there is nothing left that it could be.
+        let left = claimed - count;
+        gate.ready += left;
+        gate.in_flight = gate.in_flight + count - claimed;
+        if let Ok(false) = result {
+            gate.forget_missing(reader.returned_events());
+        }
+        gate.stats.take_attempt_events += count;
+        if result.is_err() {
+            gate.stats.take_error_count += 1;
+        }
+        let more = gate.ready > 0 && gate.takers > 0;
+        drop(gate);
+        if more {
+            self.ready.notify_one();
+        }
+        match result {
+            Err(source) if taken.events.is_empty() => Err(TakeError::Storage { channel: self.name.clone(), source }),
+            _ => Ok((taken.pieces, taken.events)),
+        }
+    }
+
+    /// Claims up to `max` visible events, waiting for the first.
+    fn claim(&self, max: u64, wait: Wait) -> Result<Option<u64>, TakeError> {
+        let deadline = wait.deadline();
+        let mut gate = self.gate.lock();
+        loop {
+            if gate.closed {
+                return Err(TakeError::Closed { channel: self.name.clone() });
+            }
+            let claimed = max.min(gate.ready);
+            if claimed > 0 {
+                gate.ready -= claimed;
+                gate.in_flight += claimed;
+                return Ok(Some(claimed));
+            }
+            if max == 0 {
+                return Ok(None);
+            }
+            gate.takers += 1;
+            let in_time = deadline.wait(&self.ready, &mut gate);
+            gate.takers -= 1;
+            if !in_time && gate.ready == 0 && !gate.closed {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Runs `look` on the accounts of each lane; for the reader, which holds its own lock.
+    pub(crate) fn with_lanes<T>(&self, look: impl FnOnce(&mut [LaneGate]) -> T) -> T {
+        look(&mut self.gate.lock().lanes)
+    }
+
+    /// Returns taken events to the head.
+    pub(crate) fn give_back(&self, pieces: Vec<Piece>, events: Vec<Event>) {
+        let count = events.len() as u64;
+        let mut reader = self.reader.lock();
+        reader.give_back(pieces, events);
+        let mut gate = self.gate.lock();
+        drop(reader);
+        gate.ready += count;
+        gate.in_flight -= count;
+        gate.stats.rolled_back_events += count;
+        let wakers = std::mem::take(&mut gate.wakers);
+        drop(gate);
+        self.ready.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Notes that taken events are gone for good.
+    fn acknowledged(&self, ranges: &[AckRange]) {
+        let mut gate = self.gate.lock();
+        for range in ranges {
+            let events = u64::from(range.events);
+            gate.depth_events -= events;
+            gate.depth_bytes -= range.bytes;
+            gate.in_flight -= events;
+            gate.stats.take_success_events += events;
+            if let Some(lane) = gate.lanes.get_mut(usize::from(range.lane)) {
+                lane.outstanding -= events;
+                lane.acked.insert(range.lo, range.hi);
+            }
+        }
+        gate.drop_ages();
+        self.notify_room(gate);
+    }
+
+    /// Whether events with these sequence numbers may still be wanted.
+    pub(crate) fn needs(&self, lane: u16, first_seq: u64, end_seq: u64) -> bool {
+        let gate = self.gate.lock();
+        let Some(lane) = gate.lanes.get(usize::from(lane)) else { return true };
+        lane.outstanding > 0 && !lane.acked.covers(first_seq, end_seq)
+    }
+
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut gate = self.gate.lock();
+        if gate.ready > 0 || gate.closed {
+            return Poll::Ready(());
+        }
+        if !gate.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            gate.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn close(&self) {
+        let mut gate = self.gate.lock();
+        gate.closed = true;
+        let wakers = std::mem::take(&mut gate.wakers);
+        drop(gate);
+        self.ready.notify_all();
+        self.room.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn stats(&self) -> ChannelStats {
+        let capacity = self.capacity();
+        let gate = self.gate.lock();
+        ChannelStats {
+            depth_events: gate.depth_events,
+            depth_bytes: gate.depth_bytes,
+            in_flight_events: gate.in_flight,
+            capacity_events: capacity.events,
+            capacity_bytes: capacity.bytes,
+            oldest_age: gate.ages.front().map(|(_, time)| self.clock.monotonic().saturating_sub(*time)),
+            ..gate.stats.clone()
+        }
+    }
+
+    fn notify_room(&self, gate: parking_lot::MutexGuard<'_, Gate>) {
+        let waiting = !gate.line.is_empty();
+        drop(gate);
+        if waiting {
+            self.room.notify_all();
+        }
+    }
+}
+
+impl Gate {
+    fn missing(&self, events: u64, bytes: u64, capacity: Capacity) -> Option<FullReason> {
+        if self.depth_events + self.reserved_events + events > capacity.events {
+            Some(FullReason::Events)
+        } else if self.depth_bytes + self.reserved_bytes + bytes > capacity.bytes {
+            Some(FullReason::Bytes)
+        } else {
+            None
+        }
+    }
+
+    /// Notes when the events up to now came, at most a few times a second.
+    fn note_age(&mut self, now: Duration) {
+        if self.ages.back().is_none_or(|(_, last)| now.saturating_sub(*last) >= AGE_STEP) {
+            if self.ages.len() >= AGES_MAX {
+                // Coarser samples for a long backlog: every other one goes.
+                let mut keep = false;
+                self.ages.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+            self.ages.push_back((self.stats.put_success_events, now));
+        }
+    }
+
+    fn drop_ages(&mut self) {
+        let done = self.stats.take_success_events;
+        while self.ages.front().is_some_and(|(upto, _)| *upto <= done)
+            && (self.ages.len() > 1 || self.depth_events == 0)
+        {
+            self.ages.pop_front();
+        }
+    }
+
+    /// All lanes are read to their end and claims are left: what they stood for was damaged and passed over.
+    fn forget_missing(&mut self, returned: u64) {
+        let lost = self.ready.saturating_sub(returned + self.lanes.iter().map(|lane| lane.unread).sum::<u64>());
+        self.ready -= lost;
+        self.depth_events = self.depth_events.saturating_sub(lost);
+        self.stats.lost_events += lost;
+    }
+}
+
+/// What a take has gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// The part of a take that is being committed.
+#[derive(Debug)]
+pub(crate) struct OpenTake {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl OpenTake {
+    pub(crate) fn acknowledged(self, ack: &Ack) {
+        self.queue.acknowledged(&ack.ranges);
+    }
+
+    pub(crate) fn give_back(self) {
+        self.queue.give_back(self.pieces, self.events);
+    }
+}
+
+/// The failure of a read, kept by the reader so that a damaged place is not passed over by the next take.
+pub(crate) type ReadResult = Result<bool, StorageError>;
+
+const AGE_STEP: Duration = Duration::from_millis(100);
+const AGES_MAX: usize = 4096;

@@ -1,0 +1,311 @@
+//! Reading a channel: rolled back events first, then the lanes, merged by their order stamps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::lane::Lane;
+use super::log::{ReadCursor, Record};
+use super::queue::{Backlog, Queue, ReadResult, Taken};
+use super::ranges::RangeSet;
+use super::record::AckRange;
+use crate::error::StorageError;
+use crate::event::Event;
+
+/// Neighbouring events of one lane, taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) lane: u16,
+    pub(crate) stamp: u64,
+    /// The channel has no events between this and `seq`: acknowledging the piece covers them too, so that the gaps left by
+    /// other channels' events do not add up.
+    pub(crate) lo: u64,
+    pub(crate) seq: u64,
+    pub(crate) count: u64,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.seq + self.count
+    }
+
+    fn split(self, count: u64) -> (Self, Self) {
+        let at = self.seq + count;
+        (Self { count, ..self }, Self { lo: at, seq: at, count: self.count - count, ..self })
+    }
+}
+
+/// Where a channel reads.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    lanes: Vec<LaneReader>,
+    returned: BTreeMap<(u64, u16, u64), (Piece, Vec<Event>)>,
+}
+
+#[derive(Debug, Default)]
+struct LaneReader {
+    cursor: ReadCursor,
+    // Sequence number behind the last event handed out.
+    covered: u64,
+    // The record being read, and the place in it.
+    current: Option<(Arc<Record>, usize)>,
+    // Events behind the cursor's start that were acknowledged before the store was opened.
+    skip: RangeSet,
+}
+
+impl Reader {
+    pub(crate) fn new(backlog: &[Backlog]) -> Self {
+        let lanes = backlog
+            .iter()
+            .map(|lane| {
+                let seq = lane.acked.floor();
+                LaneReader { cursor: ReadCursor::at(seq), covered: seq, current: None, skip: lane.acked.clone() }
+            })
+            .collect();
+        Self { lanes, returned: BTreeMap::new() }
+    }
+
+    pub(crate) fn returned_events(&self) -> u64 {
+        self.returned.values().map(|(piece, _)| piece.count).sum()
+    }
+
+    /// Gathers `claimed` events, or fewer once `bytes_max` is reached. `Ok(false)`: the log has no more although more
+    /// were claimed.
+    pub(crate) fn read(
+        &mut self,
+        queue: &Queue,
+        lanes: &[Arc<Lane>],
+        claimed: u64,
+        bytes_max: u64,
+        taken: &mut Taken,
+    ) -> ReadResult {
+        let mut bytes = 0;
+        while (taken.events.len() as u64) < claimed && bytes < bytes_max && taken.pieces.len() < PIECES_MAX {
+            let before = taken.events.len();
+            let want = claimed - before as u64;
+            if !self.read_returned(want, taken) && !self.read_lanes(queue, lanes, want, bytes_max - bytes, taken)? {
+                return Ok(false);
+            }
+            bytes += taken.events.iter().skip(before).map(Event::size_bytes).sum::<u64>();
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn give_back(&mut self, pieces: Vec<Piece>, events: Vec<Event>) {
+        let mut events = events.into_iter();
+        for piece in pieces {
+            let count = usize::try_from(piece.count).unwrap_or(usize::MAX);
+            let mine = events.by_ref().take(count).collect();
+            self.returned.insert((piece.stamp, piece.lane, piece.seq), (piece, mine));
+        }
+    }
+
+    fn read_returned(&mut self, want: u64, taken: &mut Taken) -> bool {
+        let Some((_, (piece, mut events))) = self.returned.pop_first() else { return false };
+        if piece.count > want {
+            let (piece, rest) = piece.split(want);
+            let tail = events.split_off(usize::try_from(want).unwrap_or(usize::MAX));
+            self.returned.insert((rest.stamp, rest.lane, rest.seq), (rest, tail));
+            taken.pieces.push(piece);
+        } else {
+            taken.pieces.push(piece);
+        }
+        taken.events.append(&mut events);
+        true
+    }
+
+    /// Reads one piece from the lane whose next event is the oldest. `false`: no lane has any.
+    fn read_lanes(
+        &mut self,
+        queue: &Queue,
+        lanes: &[Arc<Lane>],
+        want: u64,
+        bytes_max: u64,
+        taken: &mut Taken,
+    ) -> Result<bool, StorageError> {
+        loop {
+            let mut oldest: Option<(u64, usize)> = None;
+            let mut failed = None;
+            for (index, (reader, lane)) in self.lanes.iter_mut().zip(lanes).enumerate() {
+                let (unread, hint) = queue
+                    .with_lanes(|gates| gates.get_mut(index).map_or((0, None), |gate| (gate.unread, gate.hint.take())));
+                reader.jump(hint);
+                if unread == 0 {
+                    continue;
+                }
+                match reader.load(lane, queue.id) {
+                    Ok(Some(stamp)) if oldest.is_none_or(|(known, _)| stamp < known) => oldest = Some((stamp, index)),
+                    Ok(Some(_)) => {}
+                    // Read to its end: what is counted as unread was damaged and passed over.
+                    Ok(None) => queue.with_lanes(|gates| {
+                        if let Some(gate) = gates.get_mut(index) {
+                            gate.unread = gate.unread.saturating_sub(unread);
+                        }
+                    }),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            // A lane that cannot be read does not stop the others; its error shows once they are empty.
+            let Some((_, index)) = oldest else { return failed.map_or(Ok(false), Err) };
+            let (Some(reader), Some(lane)) = (self.lanes.get_mut(index), lanes.get(index)) else { return Ok(false) };
+            let before = taken.events.len();
+            reader.hand_out(lane, queue.id, want, bytes_max, taken);
+            let count = (taken.events.len() - before) as u64;
+            queue.with_lanes(|gates| {
+                if let Some(gate) = gates.get_mut(index) {
+                    gate.unread = gate.unread.saturating_sub(count);
+                }
+            });
+            if count > 0 {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+impl LaneReader {
+    /// Goes straight to the first unread event, past those of other channels.
+    fn jump(&mut self, hint: Option<(u64, super::frame::LanePos)>) {
+        if let Some((seq, pos)) = hint
+            && seq >= self.cursor.seq
+            && self.current.is_none()
+        {
+            self.cursor.seq = seq;
+            self.cursor.pos = Some(pos);
+        }
+    }
+
+    /// Finds the next record with an event for `channel` and returns its stamp.
+    fn load(&mut self, lane: &Lane, channel: u16) -> Result<Option<u64>, StorageError> {
+        loop {
+            if let Some((record, index)) = &self.current {
+                if next_run(record, channel, *index, &self.skip).is_some() {
+                    return Ok(Some(record.stamp));
+                }
+                self.finish_record(lane, channel);
+            }
+            if self.cursor.seq >= lane.log.published() {
+                return Ok(None);
+            }
+            let record = lane.log.record(&mut self.cursor)?;
+            let index = usize::try_from(self.cursor.seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
+            self.current = Some((record, index));
+        }
+    }
+
+    fn finish_record(&mut self, lane: &Lane, channel: u16) {
+        if let Some((record, _)) = self.current.take() {
+            self.cursor.seq = record.end_seq();
+            if record.meta.runs.iter().any(|run| record.meta.channels(run).contains(&channel)) {
+                lane.log.cache.done(&record);
+            }
+        }
+    }
+
+    fn hand_out(&mut self, lane: &Lane, channel: u16, want: u64, bytes_max: u64, taken: &mut Taken) {
+        let Some((record, index)) = &mut self.current else { return };
+        let Some((begin, end)) = next_run(record, channel, *index, &self.skip) else { return };
+        let limit = end.min(begin.saturating_add(usize::try_from(want).unwrap_or(usize::MAX)));
+        let events = record.events.get(begin..limit).unwrap_or_default();
+        let mut bytes = 0;
+        let mut count = 0;
+        for event in events {
+            if count > 0 && bytes >= bytes_max {
+                break;
+            }
+            bytes += event.size_bytes();
+            count += 1;
+            taken.events.push(event.clone());
+        }
+        let seq = record.seq + begin as u64;
+        let piece = Piece { lane: lane.index, stamp: record.stamp, lo: self.covered.min(seq), seq, count };
+        *index = begin + usize::try_from(count).unwrap_or(usize::MAX);
+        self.covered = piece.end();
+        match taken.pieces.last_mut() {
+            Some(last) if last.lane == piece.lane && last.stamp == piece.stamp && last.end() == piece.seq => {
+                last.count += piece.count;
+            }
+            _ => taken.pieces.push(piece),
+        }
+        if next_run(record, channel, *index, &self.skip).is_none() {
+            self.finish_record(lane, channel);
+        }
+    }
+}
+
+/// The next neighbouring events of `record` from `index` on that are for `channel` and not to be skipped.
+fn next_run(record: &Record, channel: u16, index: usize, skip: &RangeSet) -> Option<(usize, usize)> {
+    let mut begin = 0;
+    let mut found: Option<(usize, usize)> = None;
+    for run in &record.meta.runs {
+        let end = begin + run.events as usize;
+        if end > index && record.meta.channels(run).contains(&channel) {
+            let from = begin.max(index);
+            match &mut found {
+                Some((_, upto)) if *upto == from => *upto = end,
+                Some(_) => break,
+                None => found = Some((from, end)),
+            }
+        } else if found.is_some() {
+            break;
+        }
+        begin = end;
+    }
+    let (mut from, mut upto) = found?;
+    upto = upto.min(record.events.len());
+    let seq = |index: usize| record.seq + index as u64;
+    if !skip.intersects(seq(from), seq(upto)) {
+        return (from < upto).then_some((from, upto));
+    }
+    while from < upto && skip.covers(seq(from), seq(from + 1)) {
+        from += 1;
+    }
+    if from == upto {
+        return next_run(record, channel, upto, skip);
+    }
+    let end = (from..upto).find(|index| skip.covers(seq(*index), seq(index + 1))).unwrap_or(upto);
+    Some((from, end))
+}
+
+/// What a commit of the first `count` events of a take acknowledges, and the pieces on both sides.
+pub(crate) fn split_pieces(pieces: Vec<Piece>, count: u64) -> (Vec<Piece>, Vec<Piece>) {
+    let mut left = count;
+    let (mut done, mut rest) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        if left >= piece.count {
+            left -= piece.count;
+            done.push(piece);
+        } else if left > 0 {
+            let (first, second) = piece.split(left);
+            left = 0;
+            done.push(first);
+            rest.push(second);
+        } else {
+            rest.push(piece);
+        }
+    }
+    (done, rest)
+}
+
+/// The ranges that acknowledge `pieces` with these events.
+pub(crate) fn ack_ranges(pieces: &[Piece], events: &[Event]) -> Vec<AckRange> {
+    let mut ranges: Vec<AckRange> = Vec::new();
+    let mut sizes = events.iter().map(Event::size_bytes);
+    for piece in pieces {
+        let count = u32::try_from(piece.count).unwrap_or(u32::MAX);
+        let bytes = sizes.by_ref().take(count as usize).sum();
+        match ranges.last_mut() {
+            Some(last) if last.lane == piece.lane && last.hi == piece.lo => {
+                last.hi = piece.end();
+                last.events += count;
+                last.bytes += bytes;
+            }
+            _ => {
+                ranges.push(AckRange { lane: piece.lane, events: count, bytes, lo: piece.lo, hi: piece.end() });
+            }
+        }
+    }
+    ranges
+}
+
+/// Pieces of one take, at most: each can become a range of its ACK record.
+const PIECES_MAX: usize = 4096;

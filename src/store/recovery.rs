@@ -1,0 +1,592 @@
+//! Recovery of one lane: from the bytes in its directory to the state after the last record that counts.
+//!
+//! 1. The newest segment with a valid BEGIN record is the tail. Its BEGIN holds the state of everything before it, and how
+//!    far the log was durable when it was written; if that is not the whole of the segment before, the scan starts
+//!    there. A checkpoint that is further on takes the place of the BEGIN.
+//! 2. The frames from there on are read. Each says how far the log was durable when it was written; the largest such
+//!    place is `durable`.
+//! 3. At the first invalid frame: if a valid head further on proves that the place had been durable, durable data is
+//!    damaged. Otherwise the log ends here: whatever follows belongs to commits that never returned.
+//! 4. Frames between `durable` and the end may be only in the page cache, even if they can be read (a failed sync leaves
+//!    such pages). They are written again, into the new segment with which every open begins, before anyone sees them.
+//!
+//! No segment of an earlier life is ever written to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::checkpoint::{self, Checkpoint};
+use super::frame::{FORMAT_VERSION, HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::options::{OnCorruption, Options};
+use super::record::{Ack, PutMeta, decode_ack, decode_put};
+use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
+use super::scan::{Frame, Frames, find_head};
+use super::segment::{LaneDir, Segment, SegmentError, parse_segment_name, segment_name};
+use super::state::LaneState;
+use super::writer::{begin_payload, parse_begin};
+use crate::error::StorageError;
+use crate::limits::SEGMENT_BYTES_RESERVE;
+use crate::vfs::VfsFile;
+
+/// A lane, ready to be written to.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) state: LaneState,
+    pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
+    /// Sealed segments that should be there and are not, or are not what they were.
+    pub(crate) missing: Vec<u32>,
+    pub(crate) active: Arc<Segment>,
+    pub(crate) file: Arc<dyn VfsFile>,
+    pub(crate) offset: u32,
+    /// Files that nothing refers to; to be removed once the new segment is durable.
+    pub(crate) junk: Vec<PathBuf>,
+    pub(crate) checkpoint_generation: u64,
+    pub(crate) report: LaneReport,
+}
+
+/// What a lane's log says, before anything is written.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    /// After the records that are known to be durable, with the tail sealed.
+    durable_state: LaneState,
+    /// End of those records.
+    durable_end: LanePos,
+    /// The records behind them, to be written again.
+    rest: Vec<Item>,
+    /// After all records.
+    pub(crate) state: LaneState,
+    pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
+    pub(crate) missing: Vec<u32>,
+    junk: Vec<PathBuf>,
+    next_id: u32,
+    checkpoint_generation: u64,
+    pub(crate) report: LaneReport,
+}
+
+/// Reads a lane without changing anything.
+pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenError> {
+    let mut files = Files::list(dir)?;
+    let checkpoint = checkpoint::read_newest(dir);
+    let checkpoint_generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
+    let mut report = LaneReport { path: dir.path.clone(), ..LaneReport::default() };
+    let next_id = files.segments.keys().next_back().map_or(1, |id| id + 1);
+    let tail = files.find_tail(&mut report)?;
+    let checkpoint = match checkpoint {
+        Some(checkpoint) => usable(checkpoint, &files, tail.as_ref(), dir, &mut report),
+        None => None,
+    };
+    fail_on_damage(&report, options)?;
+    let Some(tail) = tail else {
+        return Ok(Scanned {
+            durable_state: LaneState::default(),
+            durable_end: LanePos::default(),
+            rest: Vec::new(),
+            state: LaneState::default(),
+            segments: BTreeMap::new(),
+            missing: Vec::new(),
+            junk: files.all_paths(),
+            next_id,
+            checkpoint_generation,
+            report,
+        });
+    };
+    let mut scan = Scan::new(&files, tail, checkpoint, report, options)?;
+    scan.run()?;
+    let Scan { state: mut durable_state, folded, pending, report, .. } = scan;
+    durable_state.seal(folded);
+    let rest: Vec<Item> =
+        pending.into_iter().filter(|item| matches!(item.what, What::Put(..) | What::Ack(..))).collect();
+    let mut state = durable_state.clone();
+    rest.iter().for_each(|item| item.apply(&mut state));
+    let mut segments = BTreeMap::new();
+    let mut missing = Vec::new();
+    for (id, sealed) in &state.sealed {
+        match files.segments.remove(id) {
+            Some(mut segment) if segment.size >= sealed.end.into() => {
+                segment.first_seq = sealed.first_seq;
+                segment.seal_at(sealed.end);
+                segment.release();
+                segments.insert(*id, Arc::new(segment));
+            }
+            Some(segment) => {
+                files.junk.push(segment.path);
+                missing.push(*id);
+            }
+            None => missing.push(*id),
+        }
+    }
+    let junk = files.all_paths();
+    let durable_end = folded;
+    Ok(Scanned {
+        durable_state,
+        durable_end,
+        rest,
+        state,
+        segments,
+        missing,
+        junk,
+        next_id,
+        checkpoint_generation,
+        report,
+    })
+}
+
+/// Begins the lane's new life: a segment with the state and the records that were not known to be durable.
+pub(crate) fn begin_life(
+    dir: &LaneDir,
+    scanned: Scanned,
+    options: &Options,
+    salt: u64,
+) -> Result<Recovered, OpenError> {
+    let Scanned { durable_state, durable_end, rest, state, mut segments, mut missing, mut junk, .. } = scanned;
+    // What the last life left unfinished only takes the room that the new segment may need.
+    junk.retain(|path| !(is_leftover(path) && dir.vfs.remove_file(path).is_ok()));
+    let payload = begin_payload(durable_end, &durable_state);
+    let begin_len = u64::from(HEAD_BYTES) + payload.len;
+    let rest_len: u64 = rest.iter().map(|item| item.head.frame_len()).sum();
+    let need = u64::from(SEGMENT_HEADER_BYTES) + begin_len + rest_len;
+    if need > u64::from(u32::MAX) {
+        let what = "bytes to be written again";
+        return Err(StorageError::Limit { what, actual: need, max: u32::MAX.into() }.into());
+    }
+    let sizes = [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE, 0];
+    let name = format!("{}.new", segment_name(scanned.next_id));
+    let mut created = Err(StorageError::DiskFull { path: dir.path.clone() });
+    for size in sizes {
+        created = dir.create_spare(&name, size.max(need + u64::from(HEAD_BYTES)));
+        if !matches!(created, Err(StorageError::DiskFull { .. })) {
+            break;
+        }
+    }
+    let spare = created?;
+    let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
+    let seal = header.seal();
+    let write = |bytes: &[&[u8]], offset: u64| {
+        let mut slices: Vec<_> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        spare.file.write_all_at(&mut slices, offset).map_err(|(_, error)| dir.error("write", &spare.path, error))
+    };
+    let head = Head {
+        kind: Kind::Begin,
+        payload_len: u32::try_from(payload.len).unwrap_or(u32::MAX),
+        events: 0,
+        seq: durable_state.next_seq,
+        stamp: durable_state.stamp,
+        durable: durable_end,
+        payload_crc: payload.crc,
+    };
+    write(&[&header.encode()], 0)?;
+    let chunks = payload.chunks.concat();
+    write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &chunks], SEGMENT_HEADER_BYTES.into())?;
+    let mut offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
+    for item in &rest {
+        let head = Head { durable: durable_end, ..item.head };
+        write(&[&head.encode(seal, offset), &item.read_payload()?], offset.into())?;
+        offset += u32::try_from(head.frame_len()).unwrap_or(u32::MAX);
+    }
+    // ORDER: the whole segment is durable before it gets its name: with the name, what follows `durable_end` in older
+    // segments stops to count.
+    spare.file.sync_data().map_err(|error| StorageError::io("sync", &spare.path, error))?;
+    let path = dir.file(&segment_name(header.id));
+    dir.vfs.rename(&spare.path, &path).map_err(|error| StorageError::io("rename to", &path, error))?;
+    dir.vfs.sync_dir(&dir.path).map_err(|error| StorageError::io("sync directory", &dir.path, error))?;
+    let active = Arc::new(dir.segment(&header, path, spare.file.clone(), durable_state.next_seq));
+    segments.insert(active.id, active.clone());
+    missing.retain(|id| *id != active.id);
+    Ok(Recovered {
+        state,
+        segments,
+        missing,
+        active,
+        file: spare.file,
+        offset,
+        junk,
+        checkpoint_generation: scanned.checkpoint_generation,
+        report: scanned.report,
+    })
+}
+
+/// The files of a lane's directory.
+struct Files {
+    segments: BTreeMap<u32, Segment>,
+    junk: Vec<PathBuf>,
+}
+
+impl Files {
+    fn list(dir: &LaneDir) -> Result<Self, OpenError> {
+        let io = |error| StorageError::io("list", &dir.path, error);
+        let mut files = Self { segments: BTreeMap::new(), junk: Vec::new() };
+        for name in dir.vfs.read_dir(&dir.path).map_err(io)? {
+            let Some(name) = name.to_str() else { continue };
+            if let Some(id) = parse_segment_name(name) {
+                match dir.open_segment(id) {
+                    Ok(Some(segment)) => {
+                        segment.release();
+                        files.segments.insert(id, segment);
+                    }
+                    Ok(None) => files.junk.push(dir.file(name)),
+                    Err(SegmentError::Storage(error)) => return Err(error.into()),
+                    Err(SegmentError::Version { path, found }) => {
+                        return Err(OpenError::Version { path, found, newest: FORMAT_VERSION });
+                    }
+                    Err(SegmentError::Foreign { path }) => {
+                        let detail = format!("{} is a segment of another store", path.display());
+                        return Err(OpenError::NotPartOf { dir: dir.path.clone(), store: dir.path.clone(), detail });
+                    }
+                }
+            } else if is_leftover(Path::new(name)) {
+                files.junk.push(dir.file(name));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Finds the newest segment that was begun. Newer ones were only prepared, unless they prove otherwise.
+    fn find_tail(&mut self, report: &mut LaneReport) -> Result<Option<Tail>, StorageError> {
+        while let Some((id, segment)) = self.segments.pop_last() {
+            let opened = segment.reopened();
+            if let Some(begin) = Begin::read(&opened)? {
+                self.segments.insert(id, segment);
+                return Ok(Some(Tail { segment: opened, begin }));
+            }
+            let place = LanePos::new(id, SEGMENT_HEADER_BYTES);
+            if let Some(proof) = find_proof(&segment, place.offset() + 1, u32::MAX, place)? {
+                let bytes = u64::from(proof - SEGMENT_HEADER_BYTES);
+                report.damage.push(damage(
+                    &segment,
+                    SEGMENT_HEADER_BYTES,
+                    bytes,
+                    None,
+                    "the segment's begin is damaged",
+                ));
+            }
+            self.junk.push(segment.path);
+        }
+        Ok(None)
+    }
+
+    fn all_paths(self) -> Vec<PathBuf> {
+        self.junk.into_iter().chain(self.segments.into_values().map(|segment| segment.path)).collect()
+    }
+}
+
+/// The newest segment that was begun.
+struct Tail {
+    segment: Arc<Segment>,
+    begin: Begin,
+}
+
+/// A segment's first record.
+struct Begin {
+    head: Head,
+    previous_end: LanePos,
+    state: LaneState,
+}
+
+impl Begin {
+    fn read(segment: &Arc<Segment>) -> Result<Option<Self>, StorageError> {
+        match Frames::new(segment.clone())?.at(SEGMENT_HEADER_BYTES, u32::MAX)? {
+            Frame::Valid(head, payload) if head.kind == Kind::Begin => {
+                Ok(parse_begin(payload).ok().map(|(previous_end, state)| Self { head, previous_end, state }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn end(&self, segment: u32) -> LanePos {
+        LanePos::new(segment, SEGMENT_HEADER_BYTES).after(u32::try_from(self.head.frame_len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Whether a checkpoint fits the log. One that names a place behind the log's end proves that durable data is missing.
+fn usable(
+    checkpoint: Checkpoint,
+    files: &Files,
+    tail: Option<&Tail>,
+    dir: &LaneDir,
+    report: &mut LaneReport,
+) -> Option<Checkpoint> {
+    let id = checkpoint.pos.segment();
+    let segment = files.segments.get(&id);
+    let newest = tail.map_or(0, |tail| tail.segment.id);
+    match segment {
+        Some(segment) if segment.salt == checkpoint.salt && u64::from(checkpoint.pos.offset()) <= segment.size => {
+            Some(checkpoint)
+        }
+        None if id > newest => {
+            let path = dir.file(&segment_name(id));
+            let detail = "the segment that the checkpoint is about is missing".to_owned();
+            report.damage.push(Damage { path, offset: 0, bytes: 0, events: None, detail });
+            None
+        }
+        _ => None,
+    }
+}
+
+/// A record, or the end of a segment, in the order of the log.
+#[derive(Debug)]
+struct Item {
+    segment: Arc<Segment>,
+    offset: u32,
+    end: LanePos,
+    head: Head,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Put(PutMeta),
+    Ack(Ack),
+    Begin,
+    Seal,
+}
+
+impl Item {
+    fn apply(&self, state: &mut LaneState) {
+        match &self.what {
+            What::Put(meta) => state.put(&self.head, meta),
+            What::Ack(ack) => state.ack(&self.head, ack),
+            What::Begin => {}
+            What::Seal => state.seal(self.end),
+        }
+    }
+
+    fn read_payload(&self) -> Result<Bytes, StorageError> {
+        let mut bytes = vec![0; self.head.payload_len as usize];
+        let read = self.segment.file()?.read_exact_at(&mut bytes, u64::from(self.offset) + u64::from(HEAD_BYTES));
+        read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
+        Ok(bytes.into())
+    }
+}
+
+/// The walk over the frames that count.
+struct Scan<'a> {
+    options: &'a Options,
+    // The segments to scan, oldest first; all but the last with their end.
+    chain: VecDeque<(Arc<Segment>, Option<u32>)>,
+    at: LanePos,
+    // Known durable.
+    durable: LanePos,
+    // State after all items up to `folded`.
+    state: LaneState,
+    folded: LanePos,
+    // Items behind `folded`.
+    pending: VecDeque<Item>,
+    // Sequence number that the next PUT record must have; `None` behind damage.
+    next_seq: Option<u64>,
+    clean_end: Option<LanePos>,
+    report: LaneReport,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        files: &Files,
+        tail: Tail,
+        checkpoint: Option<Checkpoint>,
+        mut report: LaneReport,
+        options: &'a Options,
+    ) -> Result<Self, OpenError> {
+        let known = tail.begin.head.durable.max(checkpoint.as_ref().map_or(LanePos::default(), |found| found.pos));
+        let mut chain = VecDeque::from([(tail.segment.clone(), None)]);
+        let (mut segment, mut begin) = (tail.segment, tail.begin);
+        // As long as the segment before was not wholly durable, its frames have to be looked at.
+        while known < begin.previous_end {
+            let id = begin.previous_end.segment();
+            let end = begin.previous_end.offset();
+            let before = files.segments.get(&id).map(Segment::reopened);
+            let before_begin = before.as_ref().map_or(Ok(None), Begin::read)?;
+            let (Some(before), Some(before_begin)) = (before, before_begin) else {
+                let path = segment.path.with_file_name(segment_name(id));
+                let detail = "the segment is missing or its begin is damaged".to_owned();
+                report.damage.push(Damage { path, offset: 0, bytes: end.into(), events: None, detail });
+                fail_on_damage(&report, options)?;
+                break;
+            };
+            chain.push_front((before.clone(), Some(end)));
+            (segment, begin) = (before, before_begin);
+        }
+        let begin_end = begin.end(segment.id);
+        let mut scan = Self {
+            options,
+            chain,
+            at: begin_end,
+            durable: known.max(begin.head.durable),
+            state: begin.state,
+            folded: begin_end,
+            pending: VecDeque::new(),
+            next_seq: None,
+            clean_end: None,
+            report,
+        };
+        if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.pos >= begin_end) {
+            while scan.chain.front().is_some_and(|(segment, _)| segment.id < checkpoint.pos.segment()) {
+                scan.chain.pop_front();
+            }
+            scan.at = checkpoint.pos;
+            scan.folded = checkpoint.pos;
+            scan.state = checkpoint.state;
+            scan.clean_end = checkpoint.clean.then_some(checkpoint.pos);
+            scan.report.from_checkpoint = true;
+        }
+        scan.next_seq = Some(scan.state.next_seq);
+        Ok(scan)
+    }
+
+    fn run(&mut self) -> Result<(), OpenError> {
+        while let Some((segment, end)) = self.chain.pop_front() {
+            let mut frames = Frames::new(segment.clone())?;
+            if !self.segment(&segment, end, &mut frames)? {
+                // The log ends here; what later segments hold was never acknowledged.
+                break;
+            }
+        }
+        self.fold();
+        Ok(())
+    }
+
+    /// Reads one segment. `false`: the log ends in it.
+    fn segment(&mut self, segment: &Arc<Segment>, end: Option<u32>, frames: &mut Frames) -> Result<bool, OpenError> {
+        if self.at.segment() != segment.id {
+            self.at = LanePos::new(segment.id, SEGMENT_HEADER_BYTES);
+        }
+        loop {
+            if end == Some(self.at.offset()) {
+                let head = Head {
+                    kind: Kind::Begin,
+                    payload_len: 0,
+                    events: 0,
+                    seq: 0,
+                    stamp: 0,
+                    durable: self.at,
+                    payload_crc: 0,
+                };
+                let item =
+                    Item { segment: segment.clone(), offset: self.at.offset(), end: self.at, head, what: What::Seal };
+                self.pending.push_back(item);
+                self.fold();
+                return Ok(true);
+            }
+            if end.is_none() && self.clean_end == Some(self.at) {
+                self.report.clean = self.report.replayed_records == 0;
+                return Ok(false);
+            }
+            match frames.at(self.at.offset(), end.unwrap_or(u32::MAX))? {
+                Frame::Valid(head, payload) => match self.parse(head.kind, &head, payload) {
+                    Some(what) => self.push(segment, head, what),
+                    None if !self.invalid(segment, end, "the record makes no sense")? => return Ok(false),
+                    None => {}
+                },
+                Frame::Torn if !self.invalid(segment, end, "the payload has another checksum")? => return Ok(false),
+                Frame::Invalid if !self.invalid(segment, end, "no valid frame")? => return Ok(false),
+                Frame::Torn | Frame::Invalid => {}
+            }
+        }
+    }
+
+    fn parse(&self, kind: Kind, head: &Head, payload: Bytes) -> Option<What> {
+        match kind {
+            Kind::Put => {
+                let (meta, _) = decode_put(payload).ok()?;
+                let events: u64 = meta.runs.iter().map(|run| u64::from(run.events)).sum();
+                let in_place = self.next_seq.is_none_or(|next| next == head.seq);
+                (in_place && events == u64::from(head.events)).then_some(What::Put(meta))
+            }
+            Kind::Ack => decode_ack(payload).ok().map(What::Ack),
+            Kind::Begin => (self.at.offset() == SEGMENT_HEADER_BYTES).then_some(What::Begin),
+        }
+    }
+
+    fn push(&mut self, segment: &Arc<Segment>, head: Head, what: What) {
+        let offset = self.at.offset();
+        self.at = self.at.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
+        self.durable = self.durable.max(head.durable);
+        if head.kind == Kind::Put {
+            self.next_seq = Some(head.seq + u64::from(head.events));
+        }
+        self.report.replayed_records += 1;
+        self.report.replayed_bytes += head.frame_len();
+        self.pending.push_back(Item { segment: segment.clone(), offset, end: self.at, head, what });
+        self.fold();
+    }
+
+    /// Applies the items that are known to be durable.
+    fn fold(&mut self) {
+        while self.pending.front().is_some_and(|item| item.end <= self.durable) {
+            let Some(item) = self.pending.pop_front() else { return };
+            item.apply(&mut self.state);
+            self.folded = item.end;
+        }
+    }
+
+    /// Decides what an invalid frame means. `false`: the log ends here. `true`: damage was passed over.
+    fn invalid(&mut self, segment: &Arc<Segment>, end: Option<u32>, detail: &str) -> Result<bool, OpenError> {
+        let limit = end.unwrap_or(u32::MAX);
+        let mut proof = self.durable > self.at || find_proof(segment, self.at.offset() + 1, limit, self.at)?.is_some();
+        for (later, later_end) in &self.chain {
+            if !proof {
+                let limit = later_end.unwrap_or(u32::MAX);
+                proof = find_proof(later, SEGMENT_HEADER_BYTES, limit, self.at)?.is_some();
+            }
+        }
+        let next = find_head(segment, self.at.offset() + 1, limit)?;
+        if !proof {
+            self.report.torn_records += count_heads(segment, self.at.offset(), limit)?;
+            return Ok(false);
+        }
+        let upto = next.map(|(offset, _)| offset).or(end);
+        let bytes = u64::from(upto.unwrap_or(self.at.offset()) - self.at.offset());
+        let next_put = next.filter(|(_, head)| head.kind == Kind::Put);
+        let events = next_put.zip(self.next_seq).map(|((_, head), expected)| head.seq.saturating_sub(expected));
+        self.report.damage.push(damage(segment, self.at.offset(), bytes, events, detail));
+        fail_on_damage(&self.report, self.options)?;
+        self.next_seq = None;
+        match upto {
+            Some(offset) => {
+                self.at = LanePos::new(segment.id, offset);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+/// Whether a file was to become a segment and did not.
+fn is_leftover(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "spare" || extension == "new")
+}
+
+/// A place between `from` and `end` with a valid head that says that `place` had been durable.
+fn find_proof(segment: &Segment, from: u32, end: u32, place: LanePos) -> Result<Option<u32>, StorageError> {
+    let mut from = from;
+    while let Some((offset, head)) = find_head(segment, from, end)? {
+        if head.durable > place {
+            return Ok(Some(offset));
+        }
+        from = offset + HEAD_BYTES;
+    }
+    Ok(None)
+}
+
+fn count_heads(segment: &Segment, from: u32, end: u32) -> Result<u64, StorageError> {
+    let (mut from, mut count) = (from, 0);
+    while let Some((offset, _)) = find_head(segment, from, end)? {
+        count += 1;
+        from = offset + HEAD_BYTES;
+    }
+    Ok(count)
+}
+
+fn damage(segment: &Segment, offset: u32, bytes: u64, events: Option<u64>, detail: &str) -> Damage {
+    Damage { path: segment.path.clone(), offset: offset.into(), bytes, events, detail: detail.to_owned() }
+}
+
+fn fail_on_damage(report: &LaneReport, options: &Options) -> Result<(), OpenError> {
+    if report.damage.is_empty() || options.on_corruption == OnCorruption::Salvage {
+        return Ok(());
+    }
+    let report = RecoveryReport { lanes: vec![report.clone()], ..RecoveryReport::default() };
+    Err(OpenError::Corrupt(Box::new(report)))
+}

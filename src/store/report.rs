@@ -1,0 +1,119 @@
+//! What an open found, and why it failed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::StorageError;
+
+/// What opening a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// One for each data directory.
+    pub lanes: Vec<LaneReport>,
+    /// Events waiting, by channel.
+    pub backlog: Vec<(String, u64)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What recovery found in one data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneReport {
+    /// The directory.
+    pub path: PathBuf,
+    /// Segments that hold events.
+    pub segments: u64,
+    /// Whether a checkpoint could be used.
+    pub from_checkpoint: bool,
+    /// Whether the store had been closed properly.
+    pub clean: bool,
+    /// Records replayed.
+    pub replayed_records: u64,
+    /// Bytes replayed.
+    pub replayed_bytes: u64,
+    /// Records at the end of the log that were not known to be durable, and were written again so that they are.
+    pub rewritten_records: u64,
+    /// Whole or torn records behind the end of the log that were cut off: transactions whose commit never returned.
+    pub torn_records: u64,
+    /// Damage to data that had been durable. Without [`OnCorruption::Salvage`](super::OnCorruption) it makes the open fail.
+    pub damage: Vec<Damage>,
+}
+
+/// Damage to data that had been durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Events lost by it, where the sequence numbers around it tell.
+    pub events: Option<u64>,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Why a store could not be opened. Nothing that holds events was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Durable data is damaged. Restore the files, or open with
+    /// [`OnCorruption::Salvage`](super::OnCorruption::Salvage) to go on without what is lost.
+    #[error("{}", describe_damage(.0))]
+    Corrupt(Box<RecoveryReport>),
+    /// Another store, in this or another process, has the directory.
+    #[error("{} is in use by another process, or opened twice in this one", .0.display())]
+    Locked(PathBuf),
+    /// A data directory of the store is missing among those given.
+    #[error("data directory {lane} of the store {} is not among those given: is its disk mounted, is it named?", store.display())]
+    MissingDir {
+        /// The store's directory.
+        store: PathBuf,
+        /// Number of the directory, counted from 0 in the order in which they were added.
+        lane: u16,
+    },
+    /// A directory belongs to another store, or should belong to this one and does not.
+    #[error("directory {} is not part of the store {}: {detail}", dir.display(), store.display())]
+    NotPartOf {
+        /// The data directory.
+        dir: PathBuf,
+        /// The store's directory.
+        store: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The settings contradict themselves. All problems are listed.
+    #[error("invalid settings: {}", .0.join("; "))]
+    Options(Vec<String>),
+    /// A system call failed, or a small file of the store is damaged.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The store was written by a newer version.
+    #[error("{} has format version {found}; this version reads up to {newest}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The newest version that can be read.
+        newest: u16,
+    },
+}
+
+fn describe_damage(report: &RecoveryReport) -> String {
+    let damage: Vec<_> = report.lanes.iter().flat_map(|lane| &lane.damage).collect();
+    let Some(first) = damage.first() else { return "durable data is damaged".to_owned() };
+    let events = first.events.map_or_else(String::new, |events| format!(" ({events} events lost)"));
+    let more = if damage.len() > 1 { format!(", and {} more places", damage.len() - 1) } else { String::new() };
+    format!(
+        "{} is damaged at offset {}, {} bytes{events}: {}{more}; restore it or open with OnCorruption::Salvage",
+        first.path.display(),
+        first.offset,
+        first.bytes,
+        first.detail
+    )
+}

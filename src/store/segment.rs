@@ -1,0 +1,234 @@
+//! Segment files: creating, recycling, opening.
+//!
+//! A segment is filled with zeros and synced before its first use, so that commits neither allocate blocks nor change the
+//! file's length: that is what makes `fdatasync` cheap, and it is how a full disk shows up before a transaction is begun.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::frame::{HeaderError, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentSeal, StoreId};
+use crate::error::StorageError;
+use crate::vfs::{OpenMode, Vfs, VfsFile};
+
+/// The directory of a lane.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneDir {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) path: PathBuf,
+    pub(crate) store: StoreId,
+    pub(crate) lane: u16,
+}
+
+/// A segment that holds, or may hold, records.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: u32,
+    pub(crate) seal: SegmentSeal,
+    pub(crate) salt: u64,
+    pub(crate) size: u64,
+    pub(crate) path: PathBuf,
+    vfs: Arc<dyn Vfs>,
+    // Closed while nobody reads it: a long backlog must not use up the process's descriptors.
+    file: Mutex<Option<Arc<dyn VfsFile>>>,
+    /// Sequence number of the first event in it.
+    pub(crate) first_seq: u64,
+    // Offset behind the last frame once the segment is sealed, `OPEN` before.
+    end: AtomicU32,
+    pub(crate) map: OnceLock<Bytes>,
+}
+
+/// A file of zeros or forgotten records, to become a segment.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) size: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn VfsFile>,
+}
+
+impl Segment {
+    /// Offset behind the last frame, if the segment is sealed.
+    pub(crate) fn end(&self) -> Option<u32> {
+        Some(self.end.load(Ordering::Acquire)).filter(|end| *end != OPEN)
+    }
+
+    /// The open file.
+    pub(crate) fn file(&self) -> Result<Arc<dyn VfsFile>, StorageError> {
+        let mut file = self.file.lock();
+        if let Some(file) = &*file {
+            return Ok(file.clone());
+        }
+        let opened = self.vfs.open(&self.path, OpenMode::ReadWrite);
+        let opened = opened.map_err(|error| StorageError::io("open", &self.path, error))?;
+        Ok(file.insert(opened).clone())
+    }
+
+    /// The same segment once more, with a file of its own.
+    pub(crate) fn reopened(&self) -> Arc<Self> {
+        Arc::new(Self {
+            id: self.id,
+            seal: self.seal,
+            salt: self.salt,
+            size: self.size,
+            path: self.path.clone(),
+            vfs: self.vfs.clone(),
+            file: Mutex::new(None),
+            first_seq: self.first_seq,
+            end: AtomicU32::new(self.end.load(Ordering::Acquire)),
+            map: OnceLock::new(),
+        })
+    }
+
+    /// Closes the file until it is needed again.
+    pub(crate) fn release(&self) {
+        self.file.lock().take();
+    }
+
+    pub(crate) fn seal_at(&self, end: u32) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    pub(crate) fn corrupt(&self, offset: u32, detail: impl Into<String>) -> StorageError {
+        StorageError::Corrupt { path: self.path.clone(), offset: offset.into(), detail: detail.into() }
+    }
+}
+
+impl LaneDir {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn error(&self, operation: &'static str, path: &Path, error: io::Error) -> StorageError {
+        if is_full(&error) {
+            StorageError::DiskFull { path: self.path.clone() }
+        } else {
+            StorageError::io(operation, path, error)
+        }
+    }
+
+    /// A new file of `size` zeros, durable but for its name.
+    pub(crate) fn create_spare(&self, name: &str, size: u64) -> Result<Spare, StorageError> {
+        let path = self.file(name);
+        let file = match self.vfs.open(&path, OpenMode::CreateNew) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.vfs.remove_file(&path).and_then(|()| self.vfs.open(&path, OpenMode::CreateNew))
+            }
+            result => result,
+        };
+        let file = file.map_err(|error| self.error("create", &path, error))?;
+        let filled = fill(&*file, size).and_then(|()| file.sync_data());
+        if let Err(error) = filled {
+            // The half-filled file would only hold the room that others need.
+            let _ = self.vfs.remove_file(&path);
+            return Err(self.error("fill", &path, error));
+        }
+        Ok(Spare { size, path, file })
+    }
+
+    /// Turns a spare file into the empty segment `id`. The spare's old content stays and never validates again.
+    pub(crate) fn activate(&self, spare: Spare, id: u32, salt: u64, first_seq: u64) -> Result<Segment, StorageError> {
+        let header = SegmentHeader { store: self.store, lane: self.lane, id, salt, size: spare.size };
+        let path = self.file(&segment_name(id));
+        let bytes = header.encode();
+        let written = spare
+            .file
+            .write_all_at(&mut [io::IoSlice::new(&bytes)], 0)
+            .map_err(|(_, error)| error)
+            .and_then(|()| spare.file.sync_data());
+        written.map_err(|error| self.error("write the header of", &spare.path, error))?;
+        // ORDER: the header is durable before the file gets a segment's name, the name before the first record.
+        self.vfs.rename(&spare.path, &path).map_err(|error| self.error("rename to", &path, error))?;
+        self.vfs.sync_dir(&self.path).map_err(|error| StorageError::io("sync directory", &self.path, error))?;
+        Ok(self.segment(&header, path, spare.file, first_seq))
+    }
+
+    pub(crate) fn segment(
+        &self,
+        header: &SegmentHeader,
+        path: PathBuf,
+        file: Arc<dyn VfsFile>,
+        first_seq: u64,
+    ) -> Segment {
+        Segment {
+            id: header.id,
+            seal: header.seal(),
+            salt: header.salt,
+            size: header.size,
+            path,
+            vfs: self.vfs.clone(),
+            file: Mutex::new(Some(file)),
+            first_seq,
+            end: AtomicU32::new(OPEN),
+            map: OnceLock::new(),
+        }
+    }
+
+    /// Opens a segment that is there. `Ok(None)`: the file has no valid header of this lane and id.
+    pub(crate) fn open_segment(&self, id: u32) -> Result<Option<Segment>, SegmentError> {
+        let path = self.file(&segment_name(id));
+        let io = |error| SegmentError::Storage(StorageError::io("open", &path, error));
+        let file = self.vfs.open(&path, OpenMode::ReadWrite).map_err(io)?;
+        let len = file.metadata().map_err(io)?.len;
+        if len < u64::from(SEGMENT_HEADER_BYTES) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; SEGMENT_HEADER_BYTES as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(io)?;
+        let header = match SegmentHeader::decode(&bytes.into()) {
+            Ok(header) => header,
+            Err(HeaderError::Version(found)) => return Err(SegmentError::Version { path, found }),
+            Err(HeaderError::Invalid) => return Ok(None),
+        };
+        if header.store != self.store {
+            return Err(SegmentError::Foreign { path });
+        }
+        if header.lane != self.lane || header.id != id {
+            return Ok(None);
+        }
+        let header = SegmentHeader { size: len.min(header.size), ..header };
+        Ok(Some(self.segment(&header, path, file, 0)))
+    }
+}
+
+/// Why a segment file was not opened.
+#[derive(Debug)]
+pub(crate) enum SegmentError {
+    Storage(StorageError),
+    Version { path: PathBuf, found: u16 },
+    Foreign { path: PathBuf },
+}
+
+/// Whether an error says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+pub(crate) fn segment_name(id: u32) -> String {
+    format!("{id:010}.seg")
+}
+
+/// The id in a segment's file name.
+pub(crate) fn parse_segment_name(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".seg")?;
+    digits.parse().ok().filter(|id| segment_name(*id) == name)
+}
+
+fn fill(file: &dyn VfsFile, size: u64) -> io::Result<()> {
+    let zeros = vec![0; usize::try_from(size.min(FILL_BYTES)).unwrap_or(0)];
+    let mut at = 0;
+    while at < size {
+        let len = usize::try_from((size - at).min(FILL_BYTES)).unwrap_or(0);
+        let piece = zeros.get(..len).unwrap_or(&zeros);
+        file.write_all_at(&mut [io::IoSlice::new(piece)], at).map_err(|(_, error)| error)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
+const OPEN: u32 = u32::MAX;
+const FILL_BYTES: u64 = 1 << 20;

@@ -1,0 +1,201 @@
+//! The supply of segment files: the one prepared to come next, files to be used again, and the reserve that keeps a full
+//! disk drainable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::lane::Lane;
+use super::segment::{LaneDir, Segment, Spare};
+use crate::error::StorageError;
+use crate::limits::SEGMENT_BYTES_RESERVE;
+
+/// The supply of one lane.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    next_id: u32,
+    prepared: Option<Segment>,
+    reusable: Option<Spare>,
+    // Puts never touch these two: acknowledgements, positions of takes and the close go there when the disk is full.
+    reserve: Vec<Spare>,
+    reserve_bytes: u64,
+    next_size: u64,
+    size_max: u64,
+    // Files that could not be removed; tried again from time to time.
+    garbage: Vec<PathBuf>,
+}
+
+impl Spares {
+    /// A supply without files. The first segment is `first_size` bytes; later ones grow fourfold up to `size_max`.
+    pub(crate) fn new(next_id: u32, first_size: u64, size_max: u64) -> Self {
+        Self {
+            next_id,
+            prepared: None,
+            reusable: None,
+            reserve: Vec::new(),
+            reserve_bytes: SEGMENT_BYTES_RESERVE.min(size_max),
+            next_size: first_size.min(size_max),
+            size_max,
+            garbage: Vec::new(),
+        }
+    }
+
+    /// An empty segment with room for `total` bytes.
+    pub(crate) fn acquire(
+        &mut self,
+        lane: &Lane,
+        total: u64,
+        first_seq: u64,
+        put: bool,
+    ) -> Result<Segment, StorageError> {
+        let dir = &lane.log.dir;
+        if put {
+            self.fill_reserve(dir)?;
+        }
+        if let Some(mut segment) = self.prepared.take() {
+            if segment.size >= total {
+                segment.first_seq = first_seq;
+                return Ok(segment);
+            }
+            self.keep_segment(dir, &segment);
+        }
+        let spare = match self.reusable.take_if(|spare| spare.size >= total) {
+            Some(spare) => spare,
+            None => match self.create(dir, total) {
+                Err(StorageError::DiskFull { .. }) if !put => self.take_reserve(dir, total)?,
+                result => result?,
+            },
+        };
+        let id = self.new_id();
+        dir.activate(spare, id, lane.shared.random(), first_seq)
+    }
+
+    /// Takes a file to prepare, if one is wanted, with the id it is to get.
+    pub(crate) fn begin_prepare(&mut self) -> Option<(u32, u64, Option<Spare>)> {
+        if self.prepared.is_some() {
+            return None;
+        }
+        let spare = self.reusable.take();
+        let size = self.next_size;
+        if spare.is_none() {
+            self.grow();
+        }
+        Some((self.new_id(), size, spare))
+    }
+
+    /// Takes in what was prepared, unless it comes too late.
+    pub(crate) fn end_prepare(&mut self, dir: &LaneDir, segment: Segment, active: u32) {
+        if self.prepared.is_none() && segment.id > active {
+            self.prepared = Some(segment);
+        } else {
+            self.keep_segment(dir, &segment);
+        }
+    }
+
+    /// Whether it is time to prepare the next segment.
+    pub(crate) fn wants_work(&self, offset: u32, active: &Segment) -> bool {
+        self.prepared.is_none() && u64::from(offset) > active.size / 4
+    }
+
+    /// Takes back a segment that is not needed any more.
+    pub(crate) fn recycle(&mut self, lane: &Lane, segment: &Arc<Segment>) {
+        if segment.map.get().is_some() {
+            // Events may still point into the mapping: its bytes must not change any more.
+            self.remove(&lane.log.dir, segment.path.clone());
+        } else {
+            self.keep_segment(&lane.log.dir, segment);
+        }
+    }
+
+    /// Tries again to remove what could not be removed, and to fill the reserve.
+    pub(crate) fn tidy(&mut self, dir: &LaneDir) {
+        for path in std::mem::take(&mut self.garbage) {
+            self.remove(dir, path);
+        }
+        // Without a reserve puts are refused, so a failure shows there.
+        let _ = self.fill_reserve(dir);
+    }
+
+    pub(crate) fn fill_reserve(&mut self, dir: &LaneDir) -> Result<(), StorageError> {
+        while self.reserve.len() < RESERVE_SEGMENTS {
+            let spare = dir.create_spare(&format!("reserve-{:010}.spare", self.new_id()), self.reserve_bytes)?;
+            self.reserve.push(spare);
+        }
+        Ok(())
+    }
+
+    /// Bytes of all files held.
+    pub(crate) fn bytes(&self) -> u64 {
+        let spares = self.reserve.iter().chain(&self.reusable).map(|spare| spare.size).sum::<u64>();
+        spares + self.prepared.as_ref().map_or(0, |segment| segment.size)
+    }
+
+    /// Removes all files, at close: an open makes what it needs.
+    pub(crate) fn discard(&mut self, dir: &LaneDir) {
+        let prepared = self.prepared.take().map(|segment| segment.path);
+        let spares = self.reserve.drain(..).chain(self.reusable.take()).map(|spare| spare.path);
+        for path in prepared.into_iter().chain(spares).chain(std::mem::take(&mut self.garbage)) {
+            // What stays is removed by the next open.
+            let _ = dir.vfs.remove_file(&path);
+        }
+    }
+
+    fn create(&mut self, dir: &LaneDir, total: u64) -> Result<Spare, StorageError> {
+        let mut size = self.next_size.max(total);
+        self.grow();
+        loop {
+            match dir.create_spare(&format!("{:010}.spare", self.new_id()), size) {
+                // Little room is better than none.
+                Err(StorageError::DiskFull { .. }) if size > total.max(SEGMENT_BYTES_MIN) => {
+                    size = (size / 4).max(total);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn take_reserve(&mut self, dir: &LaneDir, total: u64) -> Result<Spare, StorageError> {
+        match self.reserve.iter().position(|spare| spare.size >= total) {
+            Some(index) => Ok(self.reserve.swap_remove(index)),
+            None => Err(StorageError::DiskFull { path: dir.path.clone() }),
+        }
+    }
+
+    fn keep_segment(&mut self, dir: &LaneDir, segment: &Segment) {
+        match segment.file() {
+            Ok(file) => self.keep(dir, Spare { size: segment.size, path: segment.path.clone(), file }),
+            Err(_) => self.remove(dir, segment.path.clone()),
+        }
+    }
+
+    fn keep(&mut self, dir: &LaneDir, spare: Spare) {
+        let fits_reserve = spare.size >= self.reserve_bytes && spare.size <= self.reserve_bytes * 4;
+        if self.reserve.len() < RESERVE_SEGMENTS && fits_reserve {
+            self.reserve.push(spare);
+        } else if self.reusable.as_ref().is_none_or(|kept| kept.size < spare.size) {
+            if let Some(smaller) = self.reusable.replace(spare) {
+                self.remove(dir, smaller.path);
+            }
+        } else {
+            self.remove(dir, spare.path);
+        }
+    }
+
+    fn remove(&mut self, dir: &LaneDir, path: PathBuf) {
+        if dir.vfs.remove_file(&path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
+            self.garbage.push(path);
+        }
+    }
+
+    fn new_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    fn grow(&mut self) {
+        self.next_size = (self.next_size * 4).min(self.size_max);
+    }
+}
+
+const RESERVE_SEGMENTS: usize = 2;
+const SEGMENT_BYTES_MIN: u64 = 64 << 10;

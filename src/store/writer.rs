@@ -1,0 +1,466 @@
+//! The writing side of a lane: placing frames, syncing, publishing, changing segments. Only the leader of the moment, and
+//! the store's own thread between two groups, hold it.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
+use super::group::Outcome;
+use super::lane::{Body, Entry, Lane};
+use super::log::Record;
+use super::record::Payload;
+use super::segment::{Segment, is_full};
+use super::spares::Spares;
+use super::state::LaneState;
+use crate::durability::Durability;
+use crate::error::{FullReason, PutError, StorageError, TakeError};
+use crate::event::EventId;
+use crate::ticket::Receipt;
+use crate::vfs::VfsFile;
+
+/// Where the next frame goes, and what is not synced yet.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) active: Arc<Segment>,
+    pub(crate) file: Arc<dyn VfsFile>,
+    pub(crate) offset: u32,
+    /// Everything below is durable.
+    pub(crate) durable: LanePos,
+    /// Files with bytes between `durable` and the end, oldest first.
+    pub(crate) dirty: Vec<Arc<dyn VfsFile>>,
+    pub(crate) unsynced_bytes: u64,
+    pub(crate) state: LaneState,
+    pub(crate) spares: Spares,
+    /// Bytes since the last checkpoint.
+    pub(crate) since_checkpoint: u64,
+    /// A write failed half-way: nothing more goes into this segment.
+    pub(crate) spoiled: bool,
+}
+
+/// A frame that is in the file.
+struct Written {
+    index: usize,
+    head: Head,
+    pos: LanePos,
+    body: Body,
+}
+
+impl Writer {
+    pub(crate) fn end(&self) -> LanePos {
+        LanePos::new(self.active.id, self.offset)
+    }
+
+    /// Writes a group, makes it as durable as asked for, publishes it, and says what became of each transaction.
+    pub(crate) fn commit(&mut self, lane: &Lane, entries: Vec<Entry>) -> Vec<Option<Outcome>> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        outcomes.resize_with(entries.len(), || None);
+        let mut written = Vec::with_capacity(entries.len());
+        let mut level = Level::default();
+        let mut rest = entries.into_iter().enumerate().peekable();
+        while rest.peek().is_some() {
+            // IMPORTANT: looked at under the writer's lock, after the leader before us can have set it.
+            if let Some(error) = lane.refusal() {
+                rest.by_ref()
+                    .for_each(|(index, entry)| settle(&mut outcomes, index, refuse(entry.body, error.clone())));
+                break;
+            }
+            let mut chunk = Vec::new();
+            let mut bytes = 0;
+            while let Some((_, entry)) = rest.peek() {
+                let len = u64::from(HEAD_BYTES) + entry.payload.len;
+                if self.spoiled || u64::from(self.offset) + bytes + len > self.active.size {
+                    break;
+                }
+                bytes += len;
+                level.add(entry.durability);
+                chunk.extend(rest.next());
+            }
+            if chunk.is_empty() {
+                let Some((index, entry)) = rest.next() else { break };
+                let len = u64::from(HEAD_BYTES) + entry.payload.len;
+                match self.rotate(lane, len, entry.body.kind() == Kind::Put) {
+                    Ok(()) => {
+                        level.add(entry.durability);
+                        chunk.push((index, entry));
+                    }
+                    Err(error) => {
+                        settle(&mut outcomes, index, refuse(entry.body, error));
+                        continue;
+                    }
+                }
+            }
+            self.write_chunk(lane, chunk, &mut written, &mut outcomes);
+        }
+        self.finish(lane, level, written, &mut outcomes);
+        outcomes
+    }
+
+    /// Syncs if asked for, then publishes.
+    fn finish(&mut self, lane: &Lane, level: Level, written: Vec<Written>, outcomes: &mut [Option<Outcome>]) {
+        let options = &lane.shared.options;
+        let sync = (level.sync && !written.is_empty()) || self.unsynced_bytes > options.unsynced_bytes_max;
+        if sync && let Err(error) = self.sync(lane) {
+            for frame in written {
+                settle(outcomes, frame.index, indeterminate(frame.body, error.clone()));
+            }
+            return;
+        }
+        if let Some(interval) = level.interval.filter(|_| !sync) {
+            lane.shared.keeper.schedule(options.clock.monotonic() + interval);
+        }
+        for frame in written {
+            let outcome = publish(lane, &frame.head, frame.pos, frame.body);
+            settle(outcomes, frame.index, outcome);
+        }
+        if self.since_checkpoint >= options.replay_bytes_max / 2 || self.wants_segment() {
+            lane.shared.keeper.wake();
+        }
+    }
+
+    /// Makes everything written so far durable. A failure poisons the lane: what a failed sync leaves behind in the page
+    /// cache looks clean and is not on the disk, so trying again would only hide the loss.
+    pub(crate) fn sync(&mut self, lane: &Lane) -> Result<(), StorageError> {
+        let clock = &lane.shared.options.clock;
+        let begun = clock.monotonic();
+        for file in &self.dirty {
+            if let Err(error) = file.sync_data() {
+                let error = StorageError::io("sync", &lane.log.dir.path, error);
+                lane.poison(&error);
+                return Err(error);
+            }
+        }
+        self.dirty.clear();
+        self.unsynced_bytes = 0;
+        self.durable = self.end();
+        lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
+        Ok(())
+    }
+
+    /// Notes that `files` were synced when the log ended at `end`.
+    pub(crate) fn synced(&mut self, files: &[Arc<dyn VfsFile>], end: LanePos, bytes: u64) {
+        self.durable = self.durable.max(end);
+        self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
+        if self.end() == end {
+            self.dirty.clear();
+        } else if let Some((last, earlier)) = files.split_last() {
+            // The last of them may have got more bytes meanwhile.
+            self.dirty.retain(|dirty| Arc::ptr_eq(dirty, last) || !earlier.iter().any(|file| Arc::ptr_eq(dirty, file)));
+        }
+    }
+
+    /// Whether it is time to prepare the next segment.
+    pub(crate) fn wants_segment(&self) -> bool {
+        self.spares.wants_work(self.offset, &self.active)
+    }
+
+    fn write_chunk(
+        &mut self,
+        lane: &Lane,
+        chunk: Vec<(usize, Entry)>,
+        written: &mut Vec<Written>,
+        outcomes: &mut [Option<Outcome>],
+    ) {
+        let begin = self.offset;
+        let (heads, raw) = self.place(&chunk);
+        let mut slices = Vec::with_capacity(heads.len() * 2);
+        for (bytes, (_, entry)) in raw.iter().zip(&chunk) {
+            slices.push(IoSlice::new(bytes));
+            slices.extend(entry.payload.chunks.iter().map(|bytes| IoSlice::new(bytes)));
+        }
+        let result = self.file.write_all_at(&mut slices, begin.into());
+        let failed = result.err().map(|(bytes, error)| self.write_failed(lane, begin, bytes, error));
+        let mut offset = begin;
+        for ((index, entry), head) in chunk.into_iter().zip(heads) {
+            let pos = LanePos::new(self.active.id, offset);
+            let end = u64::from(offset) + head.frame_len();
+            offset = u32::try_from(end).unwrap_or(u32::MAX);
+            match &failed {
+                None => {
+                    match &entry.body {
+                        Body::Put { meta, .. } => self.state.put(&head, meta),
+                        Body::Ack { ack, .. } => self.state.ack(&head, ack),
+                    }
+                    written.push(Written { index, head, pos, body: entry.body });
+                }
+                Some(failed) if failed.poisoned && end <= failed.written_to => {
+                    settle(outcomes, index, indeterminate(entry.body, failed.error.clone()));
+                }
+                Some(failed) => settle(outcomes, index, refuse(entry.body, failed.error.clone())),
+            }
+        }
+        if failed.is_none() {
+            let bytes = u64::from(offset - begin);
+            self.offset = offset;
+            self.unsynced_bytes += bytes;
+            self.since_checkpoint += bytes;
+            lane.shared.metrics.written(bytes, raw.len() as u64);
+            self.mark_dirty();
+        }
+    }
+
+    /// Gives each transaction its place in the lane's order and builds the heads.
+    fn place(&self, chunk: &[(usize, Entry)]) -> (Vec<Head>, Vec<[u8; HEAD_BYTES as usize]>) {
+        let mut offset = self.offset;
+        let mut seq = self.state.next_seq;
+        let mut heads = Vec::with_capacity(chunk.len());
+        let mut raw = Vec::with_capacity(chunk.len());
+        for (_, entry) in chunk {
+            let events = match &entry.body {
+                Body::Put { events, .. } => u32::try_from(events.len()).unwrap_or(u32::MAX),
+                Body::Ack { .. } => 0,
+            };
+            let head = Head {
+                kind: entry.body.kind(),
+                payload_len: u32::try_from(entry.payload.len).unwrap_or(u32::MAX),
+                events,
+                seq,
+                stamp: entry.stamp,
+                durable: self.durable,
+                payload_crc: entry.payload.crc,
+            };
+            raw.push(head.encode(self.active.seal, offset));
+            heads.push(head);
+            seq += u64::from(events);
+            offset += u32::try_from(head.frame_len()).unwrap_or(u32::MAX);
+        }
+        (heads, raw)
+    }
+
+    fn mark_dirty(&mut self) {
+        if !self.dirty.last().is_some_and(|last| Arc::ptr_eq(last, &self.file)) {
+            self.dirty.push(self.file.clone());
+        }
+    }
+
+    /// Decides what a failed write means. No room: the frames are fenced off and the segment gets no more. Anything else
+    /// poisons the lane.
+    fn write_failed(&mut self, lane: &Lane, begin: u32, bytes: u64, error: io::Error) -> WriteFailure {
+        let written_to = u64::from(begin) + bytes;
+        self.spoiled = true;
+        if is_full(&error) {
+            // ORDER: without the fence, frames that are whole in the file could come back at the next open although
+            // their transactions are reported as not committed.
+            let fence = [0; HEAD_BYTES as usize];
+            let fenced = bytes == 0
+                || self
+                    .file
+                    .write_all_at(&mut [IoSlice::new(&fence)], begin.into())
+                    .map_err(|(_, error)| error)
+                    .and_then(|()| self.file.sync_data())
+                    .is_ok();
+            if fenced {
+                let error = StorageError::DiskFull { path: lane.log.dir.path.clone() };
+                return WriteFailure { error, poisoned: false, written_to };
+            }
+        }
+        let error = StorageError::io("write", &self.active.path, error);
+        lane.poison(&error);
+        WriteFailure { error, poisoned: true, written_to }
+    }
+
+    /// Seals the active segment and begins another one that has room for a frame of `need` bytes.
+    ///
+    /// The new segment's first record carries the whole state of the lane: everything before it can be forgotten but
+    /// for the events themselves.
+    pub(crate) fn rotate(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
+        let result = match self.begin_segment(lane, need, for_put) {
+            Err(StorageError::DiskFull { .. }) if !for_put => {
+                // The reserve is used up by acknowledgements alone: segments that hold nothing else are free again.
+                self.retire(lane)?;
+                self.begin_segment(lane, need, for_put)
+            }
+            result => result,
+        };
+        if for_put {
+            lane.full.store(matches!(result, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn begin_segment(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
+        let mut state = self.state.clone();
+        state.seal(self.end());
+        let payload = begin_payload(self.end(), &state);
+        let begin_len = u64::from(HEAD_BYTES) + payload.len;
+        let total = u64::from(SEGMENT_HEADER_BYTES) + begin_len + need;
+        if total > u64::from(u32::MAX) {
+            return Err(StorageError::Limit { what: "segment bytes", actual: total, max: u32::MAX.into() });
+        }
+        let segment = self.spares.acquire(lane, total, state.first_seq, for_put)?;
+        let head = Head {
+            kind: Kind::Begin,
+            payload_len: u32::try_from(payload.len).unwrap_or(u32::MAX),
+            events: 0,
+            seq: state.next_seq,
+            stamp: state.stamp,
+            durable: self.durable,
+            payload_crc: payload.crc,
+        };
+        let raw = head.encode(segment.seal, SEGMENT_HEADER_BYTES);
+        let mut slices = vec![IoSlice::new(&raw)];
+        slices.extend(payload.chunks.iter().map(|bytes| IoSlice::new(bytes)));
+        let file = segment.file()?;
+        if let Err((_, error)) = file.write_all_at(&mut slices, SEGMENT_HEADER_BYTES.into()) {
+            // ORDER: a valid BEGIN may be in the file and says that the active segment ends here, so nothing more may
+            // be written there even if the file cannot be removed.
+            self.spoiled = true;
+            lane.log.dir.vfs.remove_file(&segment.path).ok();
+            let full = is_full(&error);
+            let error = lane.log.dir.error("write", &segment.path, error);
+            if !full {
+                lane.poison(&error);
+            }
+            return Err(error);
+        }
+        self.active.seal_at(self.offset);
+        self.active.release();
+        self.state = state;
+        let segment = Arc::new(segment);
+        lane.log.add_segment(segment.clone());
+        self.active = segment;
+        self.file = file;
+        self.offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
+        self.unsynced_bytes += begin_len;
+        self.since_checkpoint += begin_len;
+        self.spoiled = false;
+        self.mark_dirty();
+        Ok(())
+    }
+
+    /// Frees the segments whose events no channel needs any more.
+    pub(crate) fn retire(&mut self, lane: &Lane) -> Result<(), StorageError> {
+        let free: Vec<u32> = {
+            let queues = lane.shared.queues.read();
+            let needed = |segment: &super::state::SealedSegment| {
+                queues.values().any(|queue| queue.needs(lane.index, segment.first_seq, segment.end_seq))
+            };
+            self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
+        };
+        if free.is_empty() {
+            return Ok(());
+        }
+        // ORDER: the acknowledgements, and the begin of the segment that repeats their state, are durable before the
+        // events they are about are gone.
+        if !self.dirty.is_empty() {
+            self.sync(lane)?;
+        }
+        for id in free {
+            self.state.sealed.remove(&id);
+            if let Some(segment) = lane.log.remove_segment(id) {
+                self.spares.recycle(lane, &segment);
+            }
+        }
+        lane.full.store(false, Ordering::Relaxed);
+        lane.shared.space_freed();
+        Ok(())
+    }
+}
+
+/// The strongest durability that a group asks for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    sync: bool,
+    interval: Option<Duration>,
+}
+
+impl Level {
+    fn add(&mut self, durability: Durability) {
+        match durability {
+            Durability::Sync => self.sync = true,
+            Durability::Interval(interval) => {
+                self.interval = Some(self.interval.map_or(interval, |shortest| shortest.min(interval)));
+            }
+            Durability::Os => {}
+        }
+    }
+}
+
+struct WriteFailure {
+    error: StorageError,
+    poisoned: bool,
+    written_to: u64,
+}
+
+/// The payload of a BEGIN record.
+pub(crate) fn begin_payload(previous_end: LanePos, state: &LaneState) -> Payload {
+    let state = state.encode();
+    let mut out = BytesMut::with_capacity(8 + state.len());
+    out.put_u64_le(previous_end.0);
+    out.put_slice(&state);
+    Payload::one(out.freeze())
+}
+
+/// Splits the payload of a BEGIN record.
+pub(crate) fn parse_begin(payload: Bytes) -> Result<(LanePos, LaneState), super::cursor::Malformed> {
+    let mut cursor = super::cursor::Cursor::new(payload);
+    let previous_end = LanePos(cursor.u64("end of the segment before")?);
+    Ok((previous_end, LaneState::decode(cursor.rest())?))
+}
+
+fn settle(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = Some(outcome);
+    }
+}
+
+/// Makes a written transaction visible.
+fn publish(lane: &Lane, head: &Head, pos: LanePos, body: Body) -> Outcome {
+    match body {
+        Body::Put { meta, events, shares, .. } => {
+            lane.shared.set_positions(head.stamp, &meta.positions);
+            let count = events.len() as u64;
+            let first = (count > 0).then_some(EventId { lane: lane.index, seq: head.seq });
+            if count > 0 {
+                let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
+                let readers = u32::try_from(shares.len()).unwrap_or(u32::MAX);
+                lane.log.cache.push(Record::new(next, head, meta, events), readers);
+                lane.log.publish(head.seq + count);
+                for share in shares {
+                    share.queue.publish(lane.index, head.seq, pos, share.events, share.bytes);
+                }
+            }
+            Outcome::Put(Ok(Receipt::new(first, count, 0)))
+        }
+        Body::Ack { ack, take } => {
+            lane.shared.set_positions(head.stamp, &ack.positions);
+            take.acknowledged(&ack);
+            Outcome::Take(Ok(()))
+        }
+    }
+}
+
+/// Nothing of the transaction happened: puts get their batch back, takes return to their channel.
+fn refuse(body: Body, error: StorageError) -> Outcome {
+    match body {
+        Body::Put { meta, events, shares, origin } => {
+            let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
+            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+            let batch = Box::new(origin.give_back(meta, events));
+            Outcome::Put(Err(match error {
+                StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
+                StorageError::Closed => PutError::Closed { channel, batch },
+                source => PutError::NotCommitted { source, batch },
+            }))
+        }
+        Body::Ack { take, .. } => {
+            let channel = take.queue.name.clone();
+            take.give_back();
+            Outcome::Take(Err(TakeError::NotCommitted { channel, source: error }))
+        }
+    }
+}
+
+/// The transaction may or may not have happened.
+fn indeterminate(body: Body, source: StorageError) -> Outcome {
+    match body {
+        Body::Put { shares, .. } => {
+            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+            Outcome::Put(Err(PutError::Indeterminate { source }))
+        }
+        Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
+    }
+}
