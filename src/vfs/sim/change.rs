@@ -1,6 +1,7 @@
 //! Changes that no sync has made durable yet.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,4 +115,16 @@ pub struct Unsynced {
     pub offset: u64,
     /// Bytes written, or the length after a change of length.
     pub len: u64,
+}
+
+impl fmt::Display for Unsynced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (offset, len) = (self.offset, self.len);
+        write!(f, "{:?} {}", self.kind, self.path.display())?;
+        match self.kind {
+            UnsyncedKind::Write => write!(f, " {offset}+{len}"),
+            UnsyncedKind::Length => write!(f, " {offset}..{len}"),
+            _ => Ok(()),
+        }
+    }
 }

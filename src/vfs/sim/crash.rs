@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
+use super::SimVfs;
 use super::change::{Change, Pending};
 use super::choice::{CrashChoice, CrashMode, Fate, Survive};
 use super::content::Content;
@@ -31,6 +32,17 @@ impl State {
         }
         next.used = used(&next.nodes);
         next
+    }
+
+    /// Keeps the present moment if recording is on and there is room.
+    pub(super) fn record_moment(&mut self, index: u64) {
+        let Some(moments) = &self.moments else { return };
+        let next = (moments.taken.len() < moments.max).then(|| SimVfs::of(self.after_kill()));
+        let Some(moments) = &mut self.moments else { return };
+        match next {
+            Some(next) => moments.taken.push((index, next)),
+            None => moments.missed += 1,
+        }
     }
 
     fn after_power_loss(&self, choice: &CrashChoice) -> Self {
@@ -77,7 +89,6 @@ impl State {
         Self {
             nodes,
             pending,
-            next_inode: self.next_inode,
             now_ns: self.now_ns,
             capacity: self.capacity,
             used: 0,
@@ -85,6 +96,7 @@ impl State {
             handles_max: self.handles_max,
             locked: BTreeSet::new(),
             control: Control::default(),
+            moments: None,
         }
     }
 }

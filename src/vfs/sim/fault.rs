@@ -1,9 +1,12 @@
 //! Counting, tracing and failing operations.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+use super::gate::Gate;
 
 /// Records that [`SimVfs::ops`](super::SimVfs::ops) keeps: the newest ones.
 pub const TRACE_RECORDS_MAX: usize = 65_536;
@@ -106,6 +109,16 @@ pub struct OpRecord {
     pub error: Option<io::ErrorKind>,
 }
 
+impl fmt::Display for OpRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {}", self.index, self.kind, self.path.display())?;
+        if matches!(self.kind, OpKind::Read | OpKind::Write | OpKind::SetLen | OpKind::Map) {
+            write!(f, " {}+{}", self.offset, self.len)?;
+        }
+        self.error.map_or(Ok(()), |error| write!(f, ": {error}"))
+    }
+}
+
 /// What happens instead of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,6 +127,14 @@ pub enum Fault {
     /// running system still reads the new bytes, the disk keeps the old ones, and later syncs succeed without writing
     /// them.
     Errno(i32),
+    /// A sync fails with `errno` as by [`Fault::Errno`], but the first `kept` of its changes, in the order of
+    /// [`SimVfs::unsynced`](super::SimVfs::unsynced), have reached the disk. Other operations fail and change nothing.
+    PartialSync {
+        /// The raw OS error.
+        errno: i32,
+        /// How many changes reached the disk.
+        kept: usize,
+    },
     /// A read or write transfers at most this many bytes; other operations are not affected.
     Short(usize),
     /// One bit of what is read or written is inverted (the bit number is taken modulo the bits transferred); other
@@ -138,7 +159,8 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Inject {
-    fault: Fault,
+    fault: Option<Fault>,
+    gate: Option<Gate>,
     kinds: u32,
     path: Option<String>,
     skip: u64,
@@ -148,7 +170,18 @@ pub struct Inject {
 impl Inject {
     /// The next operation of any kind, once.
     pub fn new(fault: Fault) -> Self {
-        Self { fault, kinds: 0, path: None, skip: 0, sticky: false }
+        Self { fault: Some(fault), gate: None, kinds: 0, path: None, skip: 0, sticky: false }
+    }
+
+    /// The next operation of any kind, once, waits at the gate before it is carried out; others go on meanwhile.
+    pub fn pause(gate: &Gate) -> Self {
+        Self { fault: None, gate: Some(gate.clone()), kinds: 0, path: None, skip: 0, sticky: false }
+    }
+
+    /// After the pause this happens instead of the operation.
+    pub fn then(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
     }
 
     /// Only operations of this kind; call it again to add another kind.
@@ -192,6 +225,14 @@ pub fn is_simulated_kill(error: &io::Error) -> bool {
 #[error("simulated kill")]
 struct SimulatedKill;
 
+/// What the fault plan says of one operation.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    pub(super) index: u64,
+    pub(super) fault: Option<Fault>,
+    pub(super) gate: Option<Gate>,
+}
+
 /// Counter, trace and fault plan.
 #[derive(Debug, Default)]
 pub(super) struct Control {
@@ -227,34 +268,37 @@ impl Control {
         io::Error::other(SimulatedKill)
     }
 
-    /// Counts and records an operation and finds the fault that is due, if any.
-    pub(super) fn begin(&mut self, kind: OpKind, path: Arc<Path>, offset: u64, len: u64) -> io::Result<Option<Fault>> {
-        if self.killed {
-            return Err(self.kill());
-        }
-        let mut due = None;
+    /// Counts and records an operation and finds what is due, if anything.
+    pub(super) fn begin(&mut self, kind: OpKind, path: &Arc<Path>, offset: u64, len: u64) -> Due {
+        let mut due = Due { index: self.count, ..Due::default() };
+        let mut found = false;
         self.rules.retain_mut(|rule| {
-            if due.is_some() || !rule.matches(kind, &path) {
+            if found || !rule.matches(kind, path) {
                 return true;
             }
             if rule.skip > 0 {
                 rule.skip -= 1;
                 return true;
             }
-            due = Some(rule.fault);
+            found = true;
+            due.fault = rule.fault;
+            due.gate.clone_from(&rule.gate);
             rule.sticky
         });
         if self.trace.len() == TRACE_RECORDS_MAX {
             self.trace.pop_front();
         }
-        self.trace.push_back(OpRecord { index: self.count, kind, path, offset, len, error: None });
+        self.trace.push_back(OpRecord { index: self.count, kind, path: Arc::clone(path), offset, len, error: None });
         self.count += 1;
-        Ok(due)
+        due
     }
 
-    /// Records how the operation begun last ended.
-    pub(super) fn finish<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        if let (Err(error), Some(record)) = (&result, self.trace.back_mut()) {
+    /// Records how an operation ended.
+    pub(super) fn finish<T>(&mut self, index: u64, result: io::Result<T>) -> io::Result<T> {
+        let Err(error) = &result else { return result };
+        let oldest = self.trace.front().map_or(0, |record| record.index);
+        let at = index.checked_sub(oldest).and_then(|at| usize::try_from(at).ok());
+        if let Some(record) = at.and_then(|at| self.trace.get_mut(at)) {
             record.error = Some(error.kind());
         }
         result

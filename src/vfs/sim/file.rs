@@ -49,7 +49,7 @@ impl SimFile {
         len: u64,
         op: impl FnOnce(&mut State, Option<Fault>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let on_sync_error = |state: &mut State| state.lose_file(self.handle.inode);
+        let on_sync_error = |state: &mut State, kept| state.lose_file(self.handle.inode, kept);
         run(&self.handle.state, (kind, &self.handle.path, offset, len), on_sync_error, op)
     }
 

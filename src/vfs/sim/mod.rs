@@ -19,7 +19,7 @@
 //!   handle closes.
 //!
 //! Not modelled: symbolic links, hard links, permissions, removal of directories, disks that drop what they
-//! acknowledged. Inode numbers are not reused. [`VfsFile::map`] yields a copy.
+//! acknowledged. Inode numbers of removed files are reused soon. [`VfsFile::map`] yields a copy.
 
 mod change;
 mod choice;
@@ -27,6 +27,7 @@ mod content;
 mod crash;
 mod fault;
 mod file;
+mod gate;
 mod rng;
 mod state;
 mod tamper;
@@ -40,17 +41,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 use content::Content;
 use file::{SimFile, SimLock};
-use state::{Body, State};
+use state::{Body, Moments, State};
 
 pub use change::{Unsynced, UnsyncedKind};
 pub use choice::{CrashChoice, CrashChoices, CrashMode, Fate, ParseChoiceError, Sector, Survive};
 pub use fault::{Fault, Inject, OpKind, OpRecord, TRACE_RECORDS_MAX, is_simulated_kill};
+pub use gate::Gate;
 pub use rng::SplitMix;
 pub use tamper::SavedFile;
 
@@ -144,6 +146,30 @@ impl SimVfs {
         self.state.lock().pending.iter().map(change::Pending::describe).collect()
     }
 
+    /// From now on keeps a [`snapshot`](SimVfs::snapshot) of the moment before each operation that can change the disk,
+    /// `max` at most. One run of a program, even one with threads, then yields every moment at which to crash it.
+    pub fn record_moments(&self, max: usize) {
+        self.state.lock().moments = Some(Moments { max, ..Moments::default() });
+    }
+
+    /// Ends the recording and yields it: the number of the operation, and the file system before it. How many moments
+    /// did not fit is in the second place.
+    #[must_use]
+    pub fn take_moments(&self) -> (Vec<(u64, Self)>, u64) {
+        self.state.lock().moments.take().map(|moments| (moments.taken, moments.missed)).unwrap_or_default()
+    }
+
+    /// Makes everything durable, as the system does on its own sooner or later. What a failed sync lost stays lost.
+    pub fn sync_everything(&self) {
+        // The only error is an inode that does not exist, and this goes through those that do.
+        drop(self.state.lock().sync_everything());
+    }
+
+    /// Lets the system forget its cache: where a failed sync dropped changes, reads see the bytes of the disk again.
+    pub fn drop_caches(&self) {
+        self.state.lock().drop_caches();
+    }
+
     /// Adds a fault to the plan. If several are due, the one added first happens, and the others stay.
     pub fn inject(&self, rule: Inject) {
         self.state.lock().control.add(rule);
@@ -202,9 +228,9 @@ impl SimVfs {
         op: impl FnOnce(&mut State, &Arc<Path>) -> io::Result<T>,
     ) -> io::Result<T> {
         let path: Arc<Path> = Arc::from(path);
-        let on_sync_error = |state: &mut State| {
+        let on_sync_error = |state: &mut State, kept| {
             if let Ok(dir) = state.find(&path) {
-                state.lose_entries(dir);
+                state.lose_entries(dir, kept);
             }
         };
         run(&self.state, (kind, &path, 0, 0), on_sync_error, |state, _| op(state, &path))
@@ -364,29 +390,44 @@ fn metadata_of(state: &State, inode: u64) -> io::Result<Metadata> {
 
 /// Counts an operation, lets the fault that is due happen, or carries the operation out.
 fn run<T>(
-    state: &Mutex<State>,
+    shared: &Mutex<State>,
     (kind, path, offset, len): (OpKind, &Arc<Path>, u64, u64),
-    on_sync_error: impl FnOnce(&mut State),
+    on_sync_error: impl FnOnce(&mut State, usize),
     op: impl FnOnce(&mut State, Option<Fault>) -> io::Result<T>,
 ) -> io::Result<T> {
     // What an operation returned to a process that is dead by then: a handle in it takes the lock when it drops, so it
     // must outlive the guard.
     let _unseen;
-    let state = &mut *state.lock();
-    let fault = state.control.begin(kind, Arc::clone(path), offset, len)?;
-    let result = match fault {
+    let mut guard = shared.lock();
+    if guard.control.is_killed() {
+        return Err(guard.control.kill());
+    }
+    let due = guard.control.begin(kind, path, offset, len);
+    if let Some(gate) = &due.gate {
+        MutexGuard::unlocked(&mut guard, || gate.pass());
+        if guard.control.is_killed() {
+            let killed = guard.control.kill();
+            return guard.control.finish(due.index, Err(killed));
+        }
+    }
+    let state = &mut *guard;
+    if kind.changes_disk() {
+        state.record_moment(due.index);
+    }
+    let result = match due.fault {
         Some(Fault::Kill) => Err(state.control.kill()),
         Some(Fault::KillAfter(_)) => {
-            _unseen = op(state, fault);
+            _unseen = op(state, due.fault);
             Err(state.control.kill())
         }
-        Some(Fault::Errno(code)) => {
+        Some(Fault::Errno(errno) | Fault::PartialSync { errno, .. }) => {
             if matches!(kind, OpKind::SyncData | OpKind::SyncDir) {
-                on_sync_error(state);
+                let kept = if let Some(Fault::PartialSync { kept, .. }) = due.fault { kept } else { 0 };
+                on_sync_error(state, kept);
             }
-            Err(io::Error::from_raw_os_error(code))
+            Err(io::Error::from_raw_os_error(errno))
         }
-        _ => op(state, fault),
+        _ => op(state, due.fault),
     };
-    state.control.finish(result)
+    state.control.finish(due.index, result)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::io::Errno;
 
+use super::SimVfs;
 use super::change::{Change, Pending};
 use super::content::Content;
 use super::fault::Control;
@@ -45,7 +46,6 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<u64, Node>,
     /// In the order in which they were made.
     pub(super) pending: Vec<Pending>,
-    pub(super) next_inode: u64,
     pub(super) now_ns: u64,
     /// Bytes in all, if bounded.
     pub(super) capacity: Option<u64>,
@@ -54,6 +54,16 @@ pub(super) struct State {
     pub(super) handles_max: Option<usize>,
     pub(super) locked: BTreeSet<u64>,
     pub(super) control: Control,
+    /// What was kept of earlier moments, if recording is on.
+    pub(super) moments: Option<Moments>,
+}
+
+/// Snapshots taken before operations.
+#[derive(Debug, Default)]
+pub(super) struct Moments {
+    pub(super) max: usize,
+    pub(super) taken: Vec<(u64, SimVfs)>,
+    pub(super) missed: u64,
 }
 
 /// A directory, reached through all of its ancestors, and the name of an entry in it.
@@ -75,7 +85,7 @@ impl State {
         Self {
             nodes: BTreeMap::from([(ROOT, root)]),
             pending: Vec::new(),
-            next_inode: ROOT + 1,
+            moments: None,
             now_ns: 0,
             capacity: None,
             used: 0,
@@ -163,8 +173,7 @@ impl State {
         if self.entry(place)?.is_some() {
             return Err(Errno::EXIST.into());
         }
-        let inode = self.next_inode;
-        self.next_inode += 1;
+        let inode = self.free_inode();
         let modified_ns = self.tick();
         self.nodes.insert(inode, Node { body, modified_ns, opens: 0, named: true, diverged: false });
         self.entries_mut(place.dir)?.insert(place.name.clone(), inode);
@@ -172,6 +181,18 @@ impl State {
         let change = Change::Link { dir: place.dir, name: place.name.clone(), inode };
         self.pending.push(Pending { change, path: Arc::clone(path) });
         Ok(inode)
+    }
+
+    /// The lowest number that nothing can refer to: numbers of removed files come back soon, as on ext4.
+    fn free_inode(&self) -> u64 {
+        let mut free = ROOT;
+        for &inode in self.nodes.keys() {
+            if inode != free {
+                break;
+            }
+            free += 1;
+        }
+        free
     }
 
     pub(super) fn remove(&mut self, place: &Place, path: &Arc<Path>) -> io::Result<()> {
@@ -301,17 +322,12 @@ impl State {
         let mine = self.take_pending(|change| change.file() == Some(inode));
         let node = self.node_mut(inode)?;
         let Body::File { durable, current } = &mut node.body else { return Ok(()) };
-        if !node.diverged {
-            *durable = current.clone();
-            return Ok(());
-        }
-        for pending in &mine {
-            match &pending.change {
-                Change::Write { offset, data, .. } => durable.write(*offset, data),
-                Change::Grow { to, .. } => durable.extend(*to),
-                Change::SetLen { to, .. } => durable.set_len(*to),
-                _ => {}
+        if node.diverged {
+            for pending in mine {
+                apply_bytes(durable, &pending.change);
             }
+        } else {
+            *durable = current.clone();
         }
         Ok(())
     }
@@ -327,18 +343,52 @@ impl State {
         Ok(())
     }
 
-    /// What a failed `sync_data` does: the changes are forgotten, the running system does not notice.
-    pub(super) fn lose_file(&mut self, inode: u64) {
-        let lost = self.take_pending(|change| change.file() == Some(inode));
-        if let (false, Some(node)) = (lost.is_empty(), self.nodes.get_mut(&inode)) {
-            node.diverged = true;
+    /// What a failed `sync_data` does: all but the first changes are forgotten, the running system does not notice.
+    pub(super) fn lose_file(&mut self, inode: u64, kept: usize) {
+        let changes = self.take_pending(|change| change.file() == Some(inode));
+        if let Some(Node { body: Body::File { durable, .. }, diverged, .. }) = self.nodes.get_mut(&inode) {
+            changes.iter().take(kept).for_each(|pending| apply_bytes(durable, &pending.change));
+            *diverged |= kept < changes.len();
         }
     }
 
     /// What a failed `sync_dir` does.
-    pub(super) fn lose_entries(&mut self, dir: u64) {
-        self.take_dir_pending(dir);
+    pub(super) fn lose_entries(&mut self, dir: u64, kept: usize) {
+        for pending in self.take_dir_pending(dir).iter().take(kept) {
+            apply_name(&mut self.nodes, &pending.change);
+        }
         self.collect();
+    }
+
+    /// Reads again what a failed sync has left clean: the bytes of the disk, at the length that the system knows.
+    pub(super) fn drop_caches(&mut self) {
+        for (&inode, node) in &mut self.nodes {
+            let Body::File { durable, current } = &mut node.body else { continue };
+            if !node.diverged || !(node.named || node.opens > 0) {
+                continue;
+            }
+            let (len, allocated) = (current.len(), current.allocated_bytes());
+            *current = durable.clone();
+            let mine = self.pending.iter().filter(|p| p.change.file() == Some(inode));
+            mine.for_each(|pending| apply_bytes(current, &pending.change));
+            node.diverged = current.len() != len;
+            current.set_len(len);
+            self.used = (self.used + current.allocated_bytes()).saturating_sub(allocated);
+        }
+    }
+
+    /// Makes everything durable that is not lost yet.
+    pub(super) fn sync_everything(&mut self) -> io::Result<()> {
+        let inodes: Vec<(u64, bool)> =
+            self.nodes.iter().map(|(&inode, node)| (inode, matches!(node.body, Body::Dir { .. }))).collect();
+        for (inode, is_dir) in inodes {
+            match self.nodes.contains_key(&inode) {
+                true if is_dir => self.sync_entries(inode)?,
+                true => self.sync_file(inode)?,
+                false => {}
+            }
+        }
+        Ok(())
     }
 
     fn take_pending(&mut self, mut wanted: impl FnMut(&Change) -> bool) -> Vec<Pending> {
@@ -414,6 +464,17 @@ fn check_name(name: &OsStr) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "file name contained an unexpected NUL byte"));
     }
     Ok(())
+}
+
+/// Carries a change of bytes or length out in full. A write reaches as far as it reaches: if the growth of the file was
+/// lost before, rewriting the bytes makes it anew.
+fn apply_bytes(content: &mut Content, change: &Change) {
+    match change {
+        Change::Write { offset, data, .. } => content.write(*offset, data),
+        Change::Grow { to, .. } => content.extend(*to),
+        Change::SetLen { to, .. } => content.set_len(*to),
+        Change::Link { .. } | Change::Unlink { .. } | Change::Rename { .. } => {}
+    }
 }
 
 /// Carries a change of names out on what the disk holds.

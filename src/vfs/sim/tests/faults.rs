@@ -323,3 +323,152 @@ fn patterns_match_whole_paths() {
         assert!(!hit(pattern, path), "{pattern} {path}");
     }
 }
+
+#[test]
+fn a_failed_sync_may_have_reached_the_disk_in_part() {
+    for kept in 0..5 {
+        let sim = with_dir();
+        let file = create(&sim, "/d/f", b"ab").unwrap();
+        sim.sync_dir(Path::new("/d")).unwrap();
+        write(&*file, b"cd", 2).unwrap();
+        sim.inject(Inject::new(Fault::PartialSync { errno: EIO, kept }).on(OpKind::SyncData));
+        assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(EIO));
+        file.sync_data().unwrap();
+        let expected = [&b""[..], b"\0\0", b"ab", b"ab\0\0", b"abcd"];
+        assert_eq!(sim.crash(&everything()).peek("/d/f").unwrap(), expected[kept]);
+        assert_eq!(sim.peek("/d/f").unwrap(), b"abcd");
+    }
+    let sim = with_dir();
+    create(&sim, "/d/f", b"").unwrap();
+    create(&sim, "/d/g", b"").unwrap();
+    sim.inject(Inject::new(Fault::PartialSync { errno: EIO, kept: 1 }).on(OpKind::SyncDir));
+    sim.sync_dir(Path::new("/d")).unwrap_err();
+    assert_eq!(sim.crash(&everything()).files(), [Path::new("/d/f")]);
+}
+
+#[test]
+fn after_a_failed_sync_the_cache_may_go_and_the_old_bytes_are_read_again() {
+    let sim = with_dir();
+    sim.poke("/d/f", 0, b"old").unwrap();
+    sim.poke("/d/g", 0, b"old").unwrap();
+    let open = |path: &str| sim.open(Path::new(path), OpenMode::ReadWrite).unwrap();
+    let (f, g) = (open("/d/f"), open("/d/g"));
+    write(&*f, b"new+", 0).unwrap();
+    write(&*g, b"new+", 0).unwrap();
+    sim.inject(Inject::new(Fault::Errno(EIO)).on(OpKind::SyncData));
+    f.sync_data().unwrap_err();
+    write(&*f, b"F", 0).unwrap();
+    sim.drop_caches();
+    assert_eq!(sim.peek("/d/f").unwrap(), b"Fld\0", "what is not lost stays, the length too");
+    assert_eq!(sim.peek("/d/g").unwrap(), b"new+", "what is dirty is not dropped");
+    sim.sync_everything();
+    assert!(sim.unsynced().is_empty());
+    assert_eq!(sim.crash(&nothing()).peek("/d/f").unwrap(), b"Fld");
+    assert_eq!(sim.crash(&nothing()).peek("/d/g").unwrap(), b"new+");
+}
+
+#[test]
+fn bytes_rewritten_after_a_failed_sync_are_durable_after_the_next_one() {
+    let sim = with_dir();
+    let file = create(&sim, "/d/f", b"0123456789").unwrap();
+    sim.sync_dir(Path::new("/d")).unwrap();
+    sim.inject(Inject::new(Fault::Errno(EIO)).on(OpKind::SyncData));
+    file.sync_data().unwrap_err();
+    write(&*file, b"0123", 0).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(sim.crash(&nothing()).peek("/d/f").unwrap(), b"0123");
+}
+
+#[test]
+fn an_operation_can_be_held_while_others_go_on() {
+    let sim = with_dir();
+    let file = create(&sim, "/d/f", b"a").unwrap();
+    let gate = Gate::new();
+    sim.inject(Inject::pause(&gate).on(OpKind::SyncData).then(Fault::Errno(EIO)));
+    sim.inject(Inject::pause(&gate).on(OpKind::Remove));
+    std::thread::scope(|scope| {
+        let sync = scope.spawn(|| file.sync_data());
+        gate.wait_for(1);
+        let remove = scope.spawn(|| sim.remove_file(Path::new("/d/f")));
+        gate.wait_for(2);
+        write(&*file, b"b", 1).unwrap();
+        assert_eq!(sim.peek("/d/f").unwrap(), b"ab");
+        gate.open();
+        assert_eq!(sync.join().unwrap().unwrap_err().raw_os_error(), Some(EIO));
+        remove.join().unwrap().unwrap();
+    });
+    let errors: Vec<_> = sim.ops().into_iter().filter(|op| op.error.is_some()).map(|op| op.kind).collect();
+    assert_eq!(errors, [OpKind::SyncData], "the error stands at the operation that had it");
+    // Whoever waits at a gate when the process is killed does not come back from it.
+    let gate = Gate::new();
+    sim.inject(Inject::pause(&gate).on(OpKind::SetLen));
+    sim.inject(Inject::new(Fault::Kill).on(OpKind::Read));
+    std::thread::scope(|scope| {
+        let cut = scope.spawn(|| file.set_len(0));
+        gate.wait_for(1);
+        assert!(is_simulated_kill(&file.read_at(&mut [0], 0).unwrap_err()));
+        gate.open();
+        assert!(is_simulated_kill(&cut.join().unwrap().unwrap_err()));
+    });
+    let disk = sim.snapshot();
+    assert!(disk.files().is_empty() && !disk.is_killed());
+}
+
+#[test]
+fn one_run_yields_every_moment_to_crash_it() {
+    let run = |sim: &SimVfs| {
+        let file = create(sim, "/d/f", b"abc").unwrap();
+        file.read_at(&mut [0], 0).unwrap();
+        file.sync_data().unwrap();
+        sim.sync_dir(Path::new("/d")).unwrap();
+    };
+    let sim = with_dir();
+    sim.record_moments(3);
+    run(&sim);
+    let (moments, missed) = sim.take_moments();
+    assert_eq!((moments.len(), missed), (3, 1));
+    assert_eq!(moments.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 3]);
+    for (index, moment) in moments {
+        // The same as killing the process before that operation.
+        let killed = with_dir();
+        killed.inject(Inject::new(Fault::Kill).skip(index));
+        let _ = create(&killed, "/d/f", b"abc").and_then(|file| file.read_at(&mut [0], 0).and(file.sync_data()));
+        assert_eq!(moment.unsynced(), killed.unsynced(), "before operation {index}");
+        assert_eq!(moment.files(), killed.files());
+    }
+    assert_eq!(sim.take_moments().0.len(), 0);
+}
+
+#[test]
+fn numbers_of_removed_files_come_back_only_when_nothing_can_refer_to_them() {
+    let sim = with_dir();
+    let id = |path: &str| sim.metadata(Path::new(path)).unwrap().id;
+    let file = create(&sim, "/d/f", b"old").unwrap();
+    let first = id("/d/f");
+    sim.sync_dir(Path::new("/d")).unwrap();
+    file.sync_data().unwrap();
+    sim.remove_file(Path::new("/d/f")).unwrap();
+    create(&sim, "/d/1", b"").unwrap();
+    assert_ne!(id("/d/1"), first, "still open");
+    drop(file);
+    create(&sim, "/d/2", b"").unwrap();
+    assert_ne!(id("/d/2"), first, "a power cut can still bring it back");
+    assert_eq!(sim.crash(&nothing()).peek("/d/f").unwrap(), b"old");
+    sim.sync_dir(Path::new("/d")).unwrap();
+    create(&sim, "/d/3", b"").unwrap();
+    assert_eq!(id("/d/3"), first);
+}
+
+#[test]
+fn records_and_changes_print_as_one_line() {
+    let sim = with_dir();
+    let file = create(&sim, "/d/f", b"abc").unwrap();
+    file.set_len(1).unwrap();
+    sim.open(Path::new("/d/g"), OpenMode::Read).unwrap_err();
+    let lines = |items: &[&dyn fmt::Display]| items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let (ops, unsynced) = (sim.ops(), sim.unsynced());
+    let ops: Vec<&dyn fmt::Display> = ops.iter().map(|op| op as _).collect();
+    assert_eq!(lines(&ops), "0 Create /d/f\n1 Write /d/f 0+3\n2 SetLen /d/f 0+1\n3 Open /d/g: entity not found");
+    let unsynced: Vec<&dyn fmt::Display> = unsynced.iter().map(|change| change as _).collect();
+    assert_eq!(lines(&unsynced), "Link /d/f\nLength /d/f 0..3\nWrite /d/f 0+3\nLength /d/f 3..1");
+}
