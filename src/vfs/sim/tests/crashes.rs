@@ -227,6 +227,19 @@ fn bytes_cut_off_do_not_come_back_when_the_file_grows_again() {
 }
 
 #[test]
+fn bytes_beyond_a_length_that_was_lost_do_not_show_up_later() {
+    let sim = with_dir();
+    sim.set_space(Some(3 * 4096));
+    let file = create(&sim, "/d/f", &[7; 6000]).unwrap();
+    sim.sync_dir(Path::new("/d")).unwrap();
+    let disk = sim.crash(&CrashChoice::new(CrashMode::Posix, Survive::Data));
+    assert_eq!(disk.available_bytes(Path::new("/")).unwrap(), 3 * 4096);
+    disk.open(Path::new("/d/f"), OpenMode::ReadWrite).unwrap().set_len(6000).unwrap();
+    assert_eq!(disk.peek("/d/f").unwrap(), [0; 6000]);
+    drop(file);
+}
+
+#[test]
 fn a_removed_file_may_come_back_until_its_directory_is_synced() {
     let sim = with_dir();
     sim.poke("/d/f", 0, b"old").unwrap();

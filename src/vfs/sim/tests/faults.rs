@@ -472,3 +472,15 @@ fn records_and_changes_print_as_one_line() {
     let unsynced: Vec<&dyn fmt::Display> = unsynced.iter().map(|change| change as _).collect();
     assert_eq!(lines(&unsynced), "Link /d/f\nLength /d/f 0..3\nWrite /d/f 0+3\nLength /d/f 3..1");
 }
+
+#[test]
+fn a_removal_whose_sync_failed_leaves_the_file_on_the_disk_for_ever() {
+    let sim = with_dir();
+    sim.poke("/d/f", 0, b"old").unwrap();
+    sim.remove_file(Path::new("/d/f")).unwrap();
+    sim.inject(Inject::new(Fault::Errno(EIO)).on(OpKind::SyncDir));
+    sim.sync_dir(Path::new("/d")).unwrap_err();
+    sim.sync_everything();
+    assert!(sim.files().is_empty());
+    assert_eq!(sim.crash(&everything()).peek("/d/f").unwrap(), b"old");
+}
