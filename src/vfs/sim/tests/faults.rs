@@ -222,6 +222,7 @@ fn a_lock_is_exclusive_until_its_guard_drops_or_the_system_crashes() {
     let path = Path::new("/d/lock");
     let guard = sim.lock(path).unwrap();
     assert_eq!(sim.clone().lock(path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(sim.handles(), 1, "a lock that was not taken holds none");
     for mode in CrashMode::ALL {
         sim.crash(&CrashChoice::new(mode, Survive::All)).lock(path).unwrap();
     }

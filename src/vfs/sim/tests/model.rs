@@ -46,7 +46,7 @@ fn contents(disk: &SimVfs) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 fn every_crash_leaves_a_settled_disk_that_no_further_crash_changes() {
     let base = seed(0xC0);
     let mut images = 0;
-    for round in 0..12 {
+    for round in 0..6 {
         workload(&mut SplitMix::new(base + round), 200, |sim, rng| {
             for mode in [CrashMode::Journaled, CrashMode::Posix, CrashMode::Garbage] {
                 for choice in sim.crash_choices(mode, 4, rng.next_u64()) {
