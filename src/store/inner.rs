@@ -332,6 +332,10 @@ impl Inner {
                 Some(_) => Ok(()),
                 None => writer.sync(lane),
             };
+            if synced.is_ok() && lane.poisoned().is_none() {
+                // What cannot be freed now is freed by the next open.
+                let _ = writer.retire(lane);
+            }
             writer.spares.discard(&lane.log.dir);
             drop(writer);
             // Whatever came in between is refused now, and hears of it.

@@ -1,0 +1,112 @@
+//! Collects the text files of a directory, line by line, durably and exactly once, into rolled files of another.
+//!
+//!     cargo run --release --example collect -- IN OUT
+//!
+//! Every file in IN is read, passes a durable channel in `OUT/.channel`, and is renamed to `*.COMPLETED`. Its lines are in
+//! the files of OUT then. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a
+//! directory of its own with something to collect.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use aqueduct::agent::Outcome;
+use aqueduct::{Agent, Drain, FileRoll, FileStore, SpoolDir, Wait};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1).map(PathBuf::from);
+    let result = match (args.next(), args.next(), args.next()) {
+        (Some(input), Some(output), None) => collect(&input, &output),
+        (None, ..) => demonstrate(),
+        _ => Err("usage: collect IN OUT".into()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("collect: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    if !input.is_dir() {
+        return Err(format!("{} is not a directory", input.display()).into());
+    }
+    let (files, bytes) = waiting(input)?;
+    let begun = Instant::now();
+    let store = FileStore::open(output.join(".channel"))?;
+    let source = SpoolDir::new(input)
+        .until_empty()
+        .line_max_bytes(1 << 20)
+        .on_report(|report| eprintln!("collect: {report}"));
+    let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
+    let agent = Agent::builder("collect")
+        .channel("disk", store.channel("lines")?)
+        .source("in", source)
+        .batch(1000)
+        .to(["disk"])
+        .sink("out", sink)
+        .batch(1000)
+        .from("disk")
+        .build()?;
+    let found: u64 = store.recovery_report().backlog.iter().map(|(_, events)| events).sum();
+    println!("{files} files with {} to collect, {found} lines already in the channel", HumanBytes(bytes));
+
+    let running = agent.start()?;
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
+    let stats = loop {
+        let outcome = running.wait_done(Wait::up_to(Duration::from_millis(200)));
+        let stats = running.stats();
+        let delivered = stats.sink("out").map_or(0, |sink| sink.stats.drain_success_events);
+        let left = stats.channel("disk").map_or(0, |channel| channel.depth_events);
+        bar.set_message(format!("{} lines delivered, {} in the channel", HumanCount(delivered), HumanCount(left)));
+        bar.tick();
+        if outcome != Outcome::Stopped {
+            break stats;
+        }
+    };
+    let report = running.shutdown(Drain::NONE)?;
+    store.close()?;
+    bar.finish_and_clear();
+
+    let delivered = stats.sink("out").map_or(0, |sink| sink.stats.drain_success_events);
+    let left: u64 = report.left.iter().map(|left| left.events).sum();
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{} lines delivered in {seconds:.2} s ({:.0} lines/s, {:.1} MB/s), {left} left in the channel: {:?}",
+        HumanCount(delivered),
+        delivered as f64 / seconds,
+        bytes as f64 / seconds / 1e6,
+        report.outcome,
+    );
+    for component in &report.components {
+        if let Some(error) = &component.status.last_error {
+            eprintln!("collect: {}: {error}", component.name);
+        }
+    }
+    Ok(ExitCode::from(report.outcome.exit_code()))
+}
+
+/// Number and bytes of the files that wait in a directory.
+fn waiting(input: &Path) -> Result<(u64, u64), Box<dyn Error>> {
+    let mut sum = (0, 0);
+    for entry in std::fs::read_dir(input)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && !entry.file_name().to_string_lossy().ends_with(".COMPLETED") {
+            sum = (sum.0 + 1, sum.1 + entry.metadata()?.len());
+        }
+    }
+    Ok(sum)
+}
+
+fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    std::fs::create_dir(&input)?;
+    for file in 0..10 {
+        let lines: String = (0..10_000).map(|line| format!("file {file} line {line}\n")).collect();
+        std::fs::write(input.join(format!("{file}.log")), lines)?;
+    }
+    println!("no arguments: collecting 10 files of 10,000 lines in a temporary directory");
+    collect(&input, &output)
+}
