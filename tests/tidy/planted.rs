@@ -34,6 +34,13 @@ fn an_upward_use_is_found_in_every_form() {
 }
 
 #[test]
+fn a_store_hands_out_channels_but_its_parts_do_not_know_them() {
+    assert_eq!(direction("src/store/mod.rs", "use crate::channel::FileChannel;"), [""; 0]);
+    assert_eq!(direction("src/store/mod.rs", "use crate::agent::Agent;").len(), 1);
+    assert_eq!(direction("src/store/writer.rs", "use crate::channel::FileChannel;").len(), 1);
+}
+
+#[test]
 fn an_exported_macro_belongs_to_the_module_that_defines_it() {
     let code = "#[macro_export]\nmacro_rules! agent_rules { () => {} }\n";
     let found = checks::exported_macros("src/agent/rules.rs", &Source::parse(code));
