@@ -25,7 +25,7 @@ use super::options::{OnCorruption, Options};
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
 use super::scan::{Frame, Frames, find_head};
-use super::segment::{LaneDir, Segment, SegmentError, parse_segment_name, segment_name};
+use super::segment::{LaneDir, Segment, SegmentError, Spare, parse_segment_name, segment_name};
 use super::state::LaneState;
 use super::writer::{begin_payload, parse_begin};
 use crate::error::StorageError;
@@ -153,16 +153,7 @@ pub(crate) fn begin_life(
         let what = "bytes to be written again";
         return Err(StorageError::Limit { what, actual: need, max: u32::MAX.into() }.into());
     }
-    let sizes = [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE, 0];
-    let name = format!("{}.new", segment_name(scanned.next_id));
-    let mut created = Err(StorageError::DiskFull { path: dir.path.clone() });
-    for size in sizes {
-        created = dir.create_spare(&name, size.max(need + u64::from(HEAD_BYTES)));
-        if !matches!(created, Err(StorageError::DiskFull { .. })) {
-            break;
-        }
-    }
-    let spare = created?;
+    let spare = create_first(dir, scanned.next_id, options, need + u64::from(HEAD_BYTES))?;
     let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
     let seal = header.seal();
     let write = |bytes: &[&[u8]], offset: u64| {
@@ -207,6 +198,18 @@ pub(crate) fn begin_life(
         checkpoint_generation: scanned.checkpoint_generation,
         report: scanned.report,
     })
+}
+
+/// The file of the new segment, smaller where the disk has little room, but never smaller than `need` bytes.
+fn create_first(dir: &LaneDir, id: u32, options: &Options, need: u64) -> Result<Spare, StorageError> {
+    let name = format!("{}.new", segment_name(id));
+    for size in [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE] {
+        match dir.create_spare(&name, size.max(need)) {
+            Err(StorageError::DiskFull { .. }) => {}
+            created => return created,
+        }
+    }
+    dir.create_spare(&name, need)
 }
 
 /// The files of a lane's directory.
