@@ -6,6 +6,10 @@
 //! the files of OUT then. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a
 //! directory of its own with something to collect.
 
+// An example prints what it proves and ends with a panic where it does not hold.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::cast_precision_loss)]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,10 +39,8 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let (files, bytes) = waiting(input)?;
     let begun = Instant::now();
     let store = FileStore::open(output.join(".channel"))?;
-    let source = SpoolDir::new(input)
-        .until_empty()
-        .line_max_bytes(1 << 20)
-        .on_report(|report| eprintln!("collect: {report}"));
+    let source =
+        SpoolDir::new(input).until_empty().line_max_bytes(1 << 20).on_report(|report| eprintln!("collect: {report}"));
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")
         .channel("disk", store.channel("lines")?)
@@ -104,8 +106,8 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     std::fs::create_dir(&input)?;
     for file in 0..10 {
-        let lines: String = (0..10_000).map(|line| format!("file {file} line {line}\n")).collect();
-        std::fs::write(input.join(format!("{file}.log")), lines)?;
+        let lines: Vec<_> = (0..10_000).map(|line| format!("file {file} line {line}")).collect();
+        std::fs::write(input.join(format!("{file}.log")), lines.join("\n"))?;
     }
     println!("no arguments: collecting 10 files of 10,000 lines in a temporary directory");
     collect(&input, &output)
