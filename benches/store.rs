@@ -300,7 +300,7 @@ fn memory(_: &Path) {
             scope.spawn(move || {
                 (0..COMMITS).for_each(|_| {
                     batch(100).into_parts().0.into_iter().for_each(|event| sender.send(event).expect("send"));
-                })
+                });
             });
             receiver.iter().for_each(drop);
         });
