@@ -90,6 +90,11 @@ impl KeptFiles {
         self.files.values().any(|(kept, _)| kept.why == Why::Changing)
     }
 
+    /// Whether the file was read to its end and is to be completed later.
+    pub(super) fn is_uncompleted(&self, rel: &Path) -> bool {
+        self.files.get(rel).is_some_and(|(kept, _)| kept.why == Why::Uncompleted)
+    }
+
     /// Files to be completed later.
     pub(super) fn uncompleted(&self) -> Vec<Place> {
         let kept = self.files.values().map(|(kept, _)| kept);

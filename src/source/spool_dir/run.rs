@@ -280,6 +280,14 @@ impl Run {
 
     /// Goes on with the listing; returns whether it is complete.
     fn list(&mut self, reporter: &mut Reporter) -> Result<bool, SourceError> {
+        if self.scan.is_none() {
+            // ORDER: before the listing, which otherwise finds a file that is about to be completed as one to be read.
+            let uncompleted = self.kept.uncompleted();
+            for place in &uncompleted {
+                self.kept.forget(&place.rel);
+            }
+            self.complete(&uncompleted, When::Later, reporter)?;
+        }
         let scan = self.scan.get_or_insert_default();
         match scan.step(&self.settings, &mut self.tracked, &*self.vfs) {
             Ok(true) => {}
@@ -291,18 +299,10 @@ impl Run {
             }
         }
         let Some(scan) = self.scan.take() else { return Ok(false) };
-        let uncompleted = self.kept.uncompleted();
-        for place in &uncompleted {
-            self.kept.forget(&place.rel);
-        }
-        self.complete(&uncompleted, When::Later, reporter)?;
         self.kept.purge(&self.settings, &*self.vfs);
         for (rel, id, problem) in scan.problems {
-            let is_known = matches!(problem, SpoolProblem::NameReused { .. })
-                && uncompleted
-                    .iter()
-                    .any(|place| place.rel == rel && id.is_some_and(|id| id.inode == place.mark.id.inode));
-            if !is_known {
+            // What is in the way of a completion was reported as such.
+            if !matches!(problem, SpoolProblem::NameReused { .. }) || !self.kept.is_uncompleted(&rel) {
                 reporter.report(self.settings.path(&rel), id, problem, &self.counters);
             }
         }

@@ -188,13 +188,14 @@ fn is_tracked(
         return true;
     }
     let head_of = |path: &Path| vfs.open(path, OpenMode::Read).and_then(|file| read_up_to(&*file, HEAD_BYTES_MAX));
-    let written = head_of(tracker).ok().and_then(|text| parse_tracker(&text));
-    let is_same = match written {
-        None => true,
-        Some(mark) if mark.is_unchanged(metadata) => true,
-        Some(mark) => {
-            mark.len == metadata.len && head_of(&settings.path(rel)).is_ok_and(|head| mark.begins_with(&head))
+    // What cannot be read now is looked at again at the next listing; until then the tracker is believed.
+    let Ok(text) = head_of(tracker) else { return true };
+    let is_same = match parse_tracker(&text) {
+        Some(mark) if !mark.is_unchanged(metadata) => {
+            let Ok(head) = head_of(&settings.path(rel)) else { return true };
+            mark.len == metadata.len && mark.begins_with(&head)
         }
+        _ => true,
     };
     if is_same {
         if known.len() >= TRACKED_MAX {

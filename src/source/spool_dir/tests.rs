@@ -3,11 +3,15 @@
 mod changes;
 mod completion;
 mod files;
+mod power;
 mod text;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -23,6 +27,7 @@ use crate::limits::SPOOL_SETTLE;
 use crate::shutdown::Shutdown;
 use crate::source::SourcePort;
 use crate::ticket::{PutTicket, Receipt, Ticket};
+use crate::vfs::{Metadata, OpenMode, VfsFile, VfsLock};
 use crate::wait::Wait;
 
 /// A port that keeps in memory what is committed, in one step, as a channel does.
@@ -87,6 +92,7 @@ impl Bench {
         let reports = self.reports.clone();
         SpoolDir::new(self.dir.path().join("in"))
             .with_clock(self.clock.clone())
+            .with_vfs(Arc::new(TestVfs::new(i64::MAX)))
             .on_report(move |report| reports.lock().push(report.to_string()))
     }
 
@@ -183,4 +189,61 @@ fn append(path: &Path, text: &str) {
 
 fn assert_one_report(reports: &[String], part: &str) {
     assert!(reports.len() == 1 && reports[0].contains(part), "{part:?} in {reports:?}");
+}
+
+/// The operating system's file system, but syncs are only counted, and it stops changing after so many changes, as if the
+/// process had been killed there.
+#[derive(Debug)]
+struct TestVfs {
+    allowed: AtomicI64,
+    lists: AtomicUsize,
+    syncs: AtomicUsize,
+}
+
+impl TestVfs {
+    fn new(allowed: i64) -> Self {
+        Self { allowed: AtomicI64::new(allowed), lists: AtomicUsize::new(0), syncs: AtomicUsize::new(0) }
+    }
+
+    fn change(&self) -> io::Result<()> {
+        if self.allowed.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(io::Error::other("cut off")) }
+    }
+}
+
+impl Vfs for TestVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        if mode != OpenMode::Read {
+            self.change()?;
+        }
+        OsVfs::new().open(path, mode)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        OsVfs::new().create_dir(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        OsVfs::new().read_dir(path)
+    }
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        OsVfs::new().metadata(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?;
+        OsVfs::new().rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        OsVfs::new().remove_file(path)
+    }
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.change()
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
+        OsVfs::new().lock(path)
+    }
+    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
+        OsVfs::new().available_bytes(path)
+    }
 }

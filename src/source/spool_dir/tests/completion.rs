@@ -1,13 +1,8 @@
 //! Restarts, crashes, and completions that fail.
 
-use std::ffi::OsString;
-use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use super::*;
-use crate::vfs::{Metadata, OpenMode, VfsFile, VfsLock};
 
-fn policies() -> [Completed; 3] {
+pub(super) fn policies() -> [Completed; 3] {
     [Completed::rename(), Completed::Delete, Completed::tracker(".flumespool")]
 }
 
@@ -84,7 +79,7 @@ fn a_crash_between_any_two_changes_neither_loses_nor_repeats_a_line() {
                 let mut bench = Bench::new();
                 bench.batch = batch;
                 let expected = fill(&bench);
-                let vfs = Arc::new(CutVfs { allowed: AtomicI64::new(allowed) });
+                let vfs = Arc::new(TestVfs::new(allowed));
                 let mut source = bench.source().completed(completed.clone()).with_vfs(vfs);
                 let crashed = source.open(&bench.context()).is_err()
                     || loop {
@@ -145,7 +140,7 @@ fn a_failed_sync_of_the_directory_ends_the_source() {
     let bench = Bench::new();
     bench.write("a", "1\n", 2);
     // The rename succeeds, the sync does not.
-    let vfs = Arc::new(CutVfs { allowed: AtomicI64::new(1) });
+    let vfs = Arc::new(TestVfs::new(1));
     let mut source = bench.opened(bench.source().with_vfs(vfs));
     assert!(matches!(bench.step(&mut source), Err(SourceError::Fatal(_))));
     bench.run(bench.source());
@@ -215,53 +210,4 @@ fn a_position_of_another_version_is_an_error_that_says_so() {
         assert!(matches!(error, SourceError::Fatal(_)) && error.to_string().contains(key), "{error}");
     }
     drop(bench);
-}
-
-/// A file system that stops changing after so many changes, as if the process had been killed there.
-#[derive(Debug)]
-struct CutVfs {
-    allowed: AtomicI64,
-}
-
-impl CutVfs {
-    fn change(&self) -> io::Result<()> {
-        if self.allowed.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(io::Error::other("cut off")) }
-    }
-}
-
-impl Vfs for CutVfs {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        if mode != OpenMode::Read {
-            self.change()?;
-        }
-        OsVfs::new().open(path, mode)
-    }
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.change()?;
-        OsVfs::new().create_dir(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        OsVfs::new().read_dir(path)
-    }
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        OsVfs::new().metadata(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change()?;
-        OsVfs::new().rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.change()?;
-        OsVfs::new().remove_file(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.change()?;
-        OsVfs::new().sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
-        OsVfs::new().lock(path)
-    }
-    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
-        OsVfs::new().available_bytes(path)
-    }
 }

@@ -1,12 +1,9 @@
 //! Which files are read, and in which order.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::vfs::{Metadata, OpenMode, VfsFile, VfsLock};
 
 #[test]
 fn include_and_ignore_match_whole_names_and_ignore_wins() {
@@ -173,16 +170,18 @@ fn many_small_files_in_every_order_and_policy() {
         for completed in [Completed::rename(), Completed::Delete, Completed::tracker(".flumespool")] {
             let mut bench = Bench::new();
             bench.batch = 100;
+            let sim = crate::vfs::sim::SimVfs::new();
+            sim.make_dirs("/in").unwrap();
             for i in 0..1000 {
-                bench.write(&format!("{i:03}"), format!("{i:03}\n"), 1);
+                sim.poke(format!("/in/{i:03}"), 0, format!("{i:03}\n").as_bytes()).unwrap();
             }
-            let source = || bench.source().order(order).completed(completed.clone());
-            bench.run(source());
-            bench.run(source());
+            let dir = || SpoolDir::new("/in").with_vfs(Arc::new(sim.clone()));
+            bench.run(dir().order(order).completed(completed.clone()));
+            bench.run(dir().order(order).completed(completed.clone()));
             let mut bodies = bench.bodies();
             bodies.sort();
             assert_eq!(bodies, (0..1000).map(|i| format!("{i:03}")).collect::<Vec<_>>());
-            let left = bench.names().iter().filter(|name| name.len() == 3).count();
+            let left = sim.files().iter().filter(|path| path.extension().is_none()).count();
             assert_eq!(left, if matches!(completed, Completed::Tracker { .. }) { 1000 } else { 0 });
             runs += 1;
         }
@@ -196,7 +195,7 @@ fn a_large_directory_is_not_listed_for_every_file() {
     for i in 0..2000 {
         bench.write(&format!("{i:04}"), "x", 1);
     }
-    let vfs = Arc::new(CountingVfs::default());
+    let vfs = Arc::new(TestVfs::new(i64::MAX));
     bench.run(bench.source().with_vfs(vfs.clone()));
     assert_eq!(bench.events().len(), 2000);
     let (lists, syncs) = (vfs.lists.load(Ordering::Relaxed), vfs.syncs.load(Ordering::Relaxed));
@@ -217,42 +216,4 @@ fn a_huge_directory_is_listed_in_steps() {
         polls += 1;
     }
     assert_eq!(polls, 3);
-}
-
-#[derive(Debug, Default)]
-struct CountingVfs {
-    lists: AtomicUsize,
-    syncs: AtomicUsize,
-}
-
-impl Vfs for CountingVfs {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        OsVfs::new().open(path, mode)
-    }
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        OsVfs::new().create_dir(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        self.lists.fetch_add(1, Ordering::Relaxed);
-        OsVfs::new().read_dir(path)
-    }
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        OsVfs::new().metadata(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsVfs::new().rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        OsVfs::new().remove_file(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        OsVfs::new().sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
-        OsVfs::new().lock(path)
-    }
-    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
-        OsVfs::new().available_bytes(path)
-    }
 }
