@@ -75,7 +75,7 @@ pub struct SpoolDir {
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
     reporter: Reporter,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
 }
 
 impl SpoolDir {
@@ -216,7 +216,7 @@ impl PullSource for SpoolDir {
         self.run = None;
         let settings = self.settings.check().map_err(SourceError::fatal)?;
         let run = Run::open(settings, self.vfs.clone(), self.clock.clone(), context, &mut self.reporter)?;
-        self.run = Some(run);
+        self.run = Some(Box::new(run));
         Ok(())
     }
 

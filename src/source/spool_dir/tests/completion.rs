@@ -81,7 +81,7 @@ fn a_crash_between_any_two_changes_neither_loses_nor_repeats_a_line() {
                 let expected = fill(&bench);
                 let vfs = Arc::new(TestVfs::new(allowed));
                 let mut source = bench.source().completed(completed.clone()).with_vfs(vfs);
-                let crashed = source.open(&bench.context()).is_err()
+                let is_cut = source.open(&bench.context()).is_err()
                     || loop {
                         match bench.step(&mut source) {
                             Err(_) => break true,
@@ -97,7 +97,7 @@ fn a_crash_between_any_two_changes_neither_loses_nor_repeats_a_line() {
                 assert_eq!(bench.bodies(), expected, "{what}");
                 assert_all_completed(&bench, &completed, &what);
                 assert_eq!(bench.reports(), [""; 0], "{what}");
-                if !crashed && !was_reported {
+                if !is_cut && !was_reported {
                     break;
                 }
                 crashes += 1;
