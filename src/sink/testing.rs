@@ -36,6 +36,13 @@ impl TestChannel {
         channel
     }
 
+    /// An independent copy, as a durable channel is found after a crash. No take may be open.
+    pub(super) fn fork(&self) -> Self {
+        let state = self.0.lock();
+        let (events, positions) = (state.events.clone(), state.positions.clone());
+        Self(Arc::new(Mutex::new(State { events, positions, failing_commits: 0 })))
+    }
+
     pub(super) fn push(&self, event: impl Into<Event>) {
         self.0.lock().events.push_back(event.into());
     }

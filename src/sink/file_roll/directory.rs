@@ -17,27 +17,29 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) names: Names,
     pub(super) fsync: Fsync,
+    /// Whether this process has created the directory.
+    pub(super) made: bool,
 }
 
 impl Directory {
     /// Creates the directory if it is missing, and makes it and what a process that was killed did in it durable: a
     /// commit to come relies on it.
-    pub(super) fn prepare(&self) -> Result<(), SinkError> {
-        let new = match self.vfs.metadata(&self.path) {
+    pub(super) fn prepare(&mut self) -> Result<(), SinkError> {
+        match self.vfs.metadata(&self.path) {
             Ok(found) if found.kind == FileKind::File => {
                 let error = io::ErrorKind::NotADirectory.into();
                 return Err(FileRollError::io("write files to", &self.path, error).into());
             }
             // A symbolic link may lead to a directory; if not, the next call says so.
-            Ok(_) => false,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.vfs
                     .create_dir(&self.path)
                     .map_err(|error| FileRollError::io("create the directory", &self.path, error))?;
-                true
+                self.made = true;
             }
             Err(error) => return Err(FileRollError::io("look at the directory", &self.path, error).into()),
-        };
+        }
         if self.fsync == Fsync::Never {
             return Ok(());
         }
@@ -48,7 +50,7 @@ impl Directory {
         };
         match self.vfs.sync_dir(parent) {
             // A directory that an administrator made may lie in one that this process may not read.
-            Err(error) if !new && error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) if !self.made && error.kind() == io::ErrorKind::PermissionDenied => {}
             Err(error) => return Err(sync_error(parent, error)),
             Ok(()) => {}
         }
@@ -145,12 +147,9 @@ impl Place {
 }
 
 /// A directory that cannot be synced must not be tried again: the next call may say `Ok` although the entries are lost.
-/// What says that nothing was tried for want of room or of a permission can pass.
+/// Only a missing permission says that nothing was tried.
 fn sync_error(path: &Path, error: io::Error) -> SinkError {
-    let passes = matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::PermissionDenied
-    );
+    let passes = error.kind() == io::ErrorKind::PermissionDenied;
     let error = FileRollError::io("sync the directory", path, error);
     if passes { SinkError::retry(error) } else { SinkError::fatal(error) }
 }

@@ -80,7 +80,8 @@ use crate::vfs::{OpenMode, OsVfs, Vfs};
 ///
 /// # Errors
 ///
-/// A full disk and a missing permission are [`SinkError::Retry`]: the events stay in the channel.
+/// A full disk and a missing permission are [`SinkError::Retry`]: the events stay in the channel. A directory that cannot be
+/// synced is [`SinkError::Fatal`]: nobody knows which files will be there after the next start of the machine.
 pub struct FileRoll {
     directory: Directory,
     clock: Arc<dyn Clock>,
@@ -108,7 +109,7 @@ pub struct FileRoll {
 /// | | process killed | power cut | cost |
 /// |---|---|---|---|
 /// | `EveryBatch` | exactly once | exactly once | one `fdatasync` for each batch |
-/// | `OnRoll` | exactly once | finished files are whole; committed events can be missing from the end of the one file in progress, which is then reported once as [`FileRollError::Short`] and finished as it is | one `fdatasync` for each file |
+/// | `OnRoll` | exactly once | finished files are whole; of the one file in progress, committed events can be missing or damaged; if it is too short, that is reported once as [`FileRollError::Short`], and the file is finished as it is | one `fdatasync` for each file |
 /// | `Never` | exactly once | any file can have lost its end, its content or its name | none |
 ///
 /// Flume is at `Never`, and does not cut off what it wrote for a take that failed.
@@ -118,7 +119,7 @@ pub enum Fsync {
     /// Before the take of each batch is committed.
     #[default]
     EveryBatch,
-    /// Before a file is given its final name.
+    /// Before a file is given its final name. If that fails, committed events are in doubt, and the sink stops.
     OnRoll,
     /// The operating system decides.
     Never,
@@ -134,6 +135,7 @@ impl FileRoll {
                 path: directory.into(),
                 names: Names { prefix: String::new(), extension: String::new(), suffix: ".tmp".to_owned() },
                 fsync: Fsync::EveryBatch,
+                made: false,
             },
             clock: Arc::new(SystemClock::new()),
             serializer: Box::new(Text::new()),
@@ -262,7 +264,6 @@ impl FileRoll {
         };
         let len = file.metadata().map_err(|error| FileRollError::io("look at", &path, error))?.len;
         let due = self.due(Duration::from_millis(self.now().saturating_sub(at.begun)));
-        let complete = at.complete;
         let mut output = Output { file, path, at, due, dirty: true };
         if len < output.at.len {
             self.report_short(&output, len)?;
@@ -271,16 +272,11 @@ impl FileRoll {
             // The serializer has not seen this file, and its end is somewhere in a batch: no footer.
             return self.finish_without_end();
         }
-        if len > output.at.len {
-            output.file.set_len(output.at.len).map_err(|error| FileRollError::io("cut", &output.path, error))?;
-        }
+        output.cut(len)?;
         let goes_on = self.serializer.resume(&output.head()?).map_err(SinkError::Retry)?;
         self.current = Some(output);
-        match (goes_on, complete) {
-            (true, false) => Ok(()),
-            (true, true) => self.finish(),
-            (false, _) => self.finish_without_end(),
-        }
+        // A file that was complete is finished by what is called next, as in the life in which it became so.
+        if goes_on { Ok(()) } else { self.finish_without_end() }
     }
 
     /// Refuses to go on with a file that has lost committed bytes; if that can be the effect of a power cut, only once.
@@ -312,7 +308,7 @@ impl FileRoll {
         let Some(output) = &mut self.current else { return Err(FileRollError::NotOpen.into()) };
         // ORDER: the bytes are durable before the position that counts them is committed.
         if self.directory.fsync == Fsync::EveryBatch {
-            output.sync()?;
+            output.sync(Fsync::EveryBatch)?;
         }
         let at = &mut output.at;
         at.events += delivered as u64;
@@ -391,9 +387,7 @@ impl FileRoll {
     fn finish_without_end(&mut self) -> Result<(), SinkError> {
         let Some(mut output) = self.current.take() else { return Ok(()) };
         // ORDER: the content is durable before the name says that it is whole.
-        if self.directory.fsync != Fsync::Never {
-            output.sync()?;
-        }
+        output.sync(self.directory.fsync)?;
         let at = &output.at;
         self.last = Some(self.directory.rename(&at.in_progress, &at.name, at.place)?);
         Ok(())

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::FileRollError;
 use super::position::Position;
+use super::{FileRollError, Fsync};
 use crate::limits::SERIALIZER_HEAD_BYTES;
+use crate::sink::SinkError;
 use crate::vfs::VfsFile;
 
 /// The file that batches are written to.
@@ -38,15 +39,28 @@ impl Output {
         Ok(())
     }
 
-    /// Makes what was written durable.
-    pub(super) fn sync(&mut self) -> Result<(), FileRollError> {
-        if self.dirty {
-            // An error is never followed by another sync of the same bytes: the sink is opened again, which cuts the
-            // file to the committed length and writes what follows anew.
-            self.file.sync_data().map_err(|error| FileRollError::io("sync", &self.path, error))?;
+    /// Makes what was written durable. An error is never followed by another sync of the same bytes, which could say `Ok`
+    /// although they are lost. What is in no committed take is cut off and written anew once the sink is opened again; but
+    /// under `OnRoll` there are committed bytes among them, and then it takes a person.
+    pub(super) fn sync(&mut self, fsync: Fsync) -> Result<(), SinkError> {
+        if self.dirty && fsync != Fsync::Never {
+            self.file.sync_data().map_err(|error| {
+                let error = FileRollError::io("sync", &self.path, error);
+                if fsync == Fsync::EveryBatch { SinkError::retry(error) } else { SinkError::fatal(error) }
+            })?;
             self.dirty = false;
         }
         Ok(())
+    }
+
+    /// Cuts the file, which is `len` bytes long, to what is committed.
+    pub(super) fn cut(&mut self, len: u64) -> Result<(), FileRollError> {
+        self.dirty = true;
+        // A cut to the present length would change nothing, and so sync nothing; but the present length may be that of an
+        // earlier cut that never reached the disk, because its sync failed.
+        let longer = (len == self.at.len).then(|| self.file.set_len(len + 1)).transpose();
+        let result = longer.and_then(|_| self.file.set_len(self.at.len));
+        result.map_err(|error| FileRollError::io("cut", &self.path, error))
     }
 
     /// The first bytes of the file.

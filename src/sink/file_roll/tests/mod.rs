@@ -1,6 +1,8 @@
 //! On the operating system's files: names, rolling, what is found on start, errors.
 #![allow(clippy::disallowed_methods)] // what is in the directory is looked at, and changed, past the sink
 
+mod crashes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -215,6 +217,40 @@ fn a_file_whose_limit_was_reached_is_finished_on_start() {
     bench.restart();
     bench.idle(&mut bench.sink());
     bench.assert_files(&[(FIRST, "a\nb\n")]);
+}
+
+#[test]
+fn a_file_is_not_finished_while_a_take_is_not_committed_whatever_the_runner_calls() {
+    let mut bench = Bench::new();
+    let mut sink = bench.sink().roll_events(1);
+    sink.open(&bench.run.context).unwrap();
+    bench.push(&["a", "b"]);
+    let mut first = bench.channel.take(1, crate::Wait::NONE).unwrap();
+    sink.write(&mut SinkBatch::new(&mut first, &bench.run.context)).unwrap();
+    bench.clock.step(Duration::from_secs(30));
+    sink.idle().unwrap();
+    let mut second = bench.channel.take(1, crate::Wait::NONE).unwrap();
+    sink.write(&mut SinkBatch::new(&mut second, &bench.run.context)).unwrap();
+    bench.assert_files(&[(FIRST_TMP, "a\nb\n")]);
+    first.commit().unwrap();
+    second.commit().unwrap();
+    sink.committed().unwrap();
+    bench.assert_files(&[(FIRST, "a\nb\n")]);
+}
+
+#[test]
+fn after_an_error_nothing_is_written_before_the_sink_is_opened_again() {
+    let mut bench = Bench::new();
+    let mut sink = bench.sink().serializer(Blocks { appendable: true, ..Blocks::default() });
+    bench.deliver(&mut sink, &["a"]);
+    bench.push(&["bad"]);
+    assert!(bench.run.step(&mut sink, 1).is_err());
+    let mut take = bench.channel.take(1, crate::Wait::NONE).unwrap();
+    let error = sink.write(&mut SinkBatch::new(&mut take, &bench.run.context)).unwrap_err();
+    assert!(message(&error).contains("not open"), "{error}");
+    sink.idle().unwrap();
+    sink.close().unwrap();
+    bench.assert_files(&[(FIRST_TMP, "HEAD|[a]")]);
 }
 
 #[test]
