@@ -168,8 +168,8 @@ impl fmt::Debug for Shared {
 impl PutTarget for Shared {
     fn submit(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         fit(&mut batch.events);
-        let size = Size { events: batch.events.len() as u64, bytes: batch.size_bytes() };
-        let checked = self.check(&batch, size);
+        let (size, body_max) = measure(&batch.events);
+        let checked = self.check(&batch, size, body_max);
         let mut now = self.settings.clock.monotonic();
         let mut state = self.state.lock();
         state.counts.put_attempt_events += size.events;
@@ -217,6 +217,16 @@ fn fit(events: &mut Vec<Event>) {
     }
 }
 
+/// The size of some events, and the longest body among them.
+fn measure(events: &[Event]) -> (Size, usize) {
+    let (mut bytes, mut body_max) = (0, 0);
+    for event in events {
+        bytes += event.size_bytes();
+        body_max = body_max.max(event.body().len());
+    }
+    (Size { events: events.len() as u64, bytes }, body_max)
+}
+
 fn drop_newest(mut state: MutexGuard<'_, State>, batch: PutBatch) -> PutTicket {
     let PutBatch { events, positions, .. } = batch;
     let count = events.len() as u64;
@@ -261,15 +271,14 @@ impl Shared {
     }
 
     /// Checks what can be checked without the lock.
-    fn check(&self, batch: &PutBatch, size: Size) -> Result<(), Excess> {
+    fn check(&self, batch: &PutBatch, size: Size, body_max: usize) -> Result<(), Excess> {
         let settings = &self.settings;
         let events_max = settings.transaction_events_max as u64;
-        Excess::check("transaction events (setting transaction_events_max)", size.events, events_max)?;
         Excess::check("transaction events (setting capacity_events)", size.events, settings.capacity_events)?;
+        Excess::check("transaction events (setting transaction_events_max)", size.events, events_max)?;
         let bytes_max = settings.transaction_bytes_max;
         Excess::check("transaction bytes (setting transaction_bytes_max)", size.bytes, bytes_max)?;
         Excess::check("transaction bytes (setting capacity_bytes)", size.bytes, settings.capacity_bytes)?;
-        let body_max = batch.events.iter().map(|event| event.body().len()).max().unwrap_or(0);
         let body_bytes_max = settings.body_bytes_max as u64;
         Excess::check("event body bytes (setting body_bytes_max)", body_max as u64, body_bytes_max)?;
         positions::check(&batch.positions)

@@ -12,10 +12,8 @@ use super::positions::PositionTable;
 use super::queue::{Queue, Taken};
 use crate::error::FullReason;
 use crate::event::Event;
+use crate::limits::READY_TASKS_MAX;
 use crate::stats::ChannelStats;
-
-/// Tasks that wait for events, at most; the one that waits longest is woken to make room, finds nothing, and waits again.
-pub(super) const WAKERS_MAX: usize = 1024;
 
 /// What a transaction needs room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,7 +148,7 @@ impl State {
         if self.wakers.iter().any(|known| known.will_wake(waker)) {
             return None;
         }
-        let surplus = if self.wakers.len() >= WAKERS_MAX { self.wakers.pop_front() } else { None };
+        let surplus = if self.wakers.len() >= READY_TASKS_MAX { self.wakers.pop_front() } else { None };
         self.wakers.push_back(waker.clone());
         surplus
     }

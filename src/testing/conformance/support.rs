@@ -187,6 +187,15 @@ pub(super) fn ids_of(take: &TakeTransaction) -> Vec<EventId> {
     (0..take.len()).map(|index| take.id(index).expect("every event of a take has an identity")).collect()
 }
 
+/// Lets other threads run for a moment, so that those that are about to wait do. No case depends on it: where it was too
+/// short, the case has only checked an easier thing.
+pub(super) fn let_them_wait() {
+    let clock = SystemClock::new();
+    while clock.monotonic() < Duration::from_millis(3) {
+        thread::yield_now();
+    }
+}
+
 /// Waits until something is so; fails if it never is.
 pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let clock = SystemClock::new();

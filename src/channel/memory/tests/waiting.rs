@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{drain, names, numbered};
 use crate::batch::PutBatch;
-use crate::channel::memory::state::WAKERS_MAX;
 use crate::channel::{Channel, MemoryChannel, Overflow};
+use crate::limits::READY_TASKS_MAX;
 use crate::wait::Wait;
 
 const PATIENTLY: Wait = Wait::up_to(Duration::from_secs(60));
@@ -39,6 +39,9 @@ fn a_large_put_is_not_starved_by_small_ones() {
         small.set_wait(Wait::NONE);
         let error = small.commit().expect_err("others stand in line");
         assert!(error.is_full(), "{error}");
+        let mut position = channel.begin_put();
+        position.set_position("source", "18");
+        position.commit().expect("what needs no room need not stand in line");
         let small = scope.spawn(|| channel.put_batch(PutBatch::new(numbered(18..19))).expect("put"));
         until_waiting(&channel, 2);
         channel.take(3, Wait::NONE).expect("take").commit().expect("commit");
@@ -176,11 +179,11 @@ fn a_task_that_asks_again_is_remembered_once() {
 #[test]
 fn tasks_beyond_the_limit_take_the_place_of_the_oldest_which_are_woken() {
     let channel = channel(10);
-    let tasks: Vec<Arc<Nosy>> = (0..WAKERS_MAX + 10).map(|_| Nosy::new(&channel)).collect();
+    let tasks: Vec<Arc<Nosy>> = (0..READY_TASKS_MAX + 10).map(|_| Nosy::new(&channel)).collect();
     for task in &tasks {
         assert_eq!(poll(&channel, task), Poll::Pending);
     }
-    assert_eq!(channel.shared.state.lock().wakers.len(), WAKERS_MAX);
+    assert_eq!(channel.shared.state.lock().wakers.len(), READY_TASKS_MAX);
     let wakes = |task: &Arc<Nosy>| task.wakes.load(Ordering::Relaxed);
     assert!(tasks[..10].iter().all(|task| wakes(task) == 1));
     assert!(tasks[10..].iter().all(|task| wakes(task) == 0));
@@ -193,7 +196,7 @@ fn a_task_that_is_gone_is_let_go_of_outside_the_lock() {
     // Each task is held only by the channel, so that waking it drops it; its end uses the channel. A deadlock would
     // not end this test.
     let channel = channel(10);
-    for _ in 0..WAKERS_MAX + 10 {
+    for _ in 0..READY_TASKS_MAX + 10 {
         assert_eq!(poll(&channel, &Nosy::new(&channel)), Poll::Pending);
     }
     channel.put("event").expect("put");

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::super::support::{PATIENTLY, Subject, name, numbered, until};
+use super::super::support::{PATIENTLY, Subject, let_them_wait, name, names, numbered, until};
 use super::super::{ChannelFactory, ChannelSetup};
 use crate::batch::PutBatch;
 use crate::channel::Channel;
@@ -161,6 +161,7 @@ pub(in super::super) fn a_waiting_put_goes_on_when_there_is_room(factory: &dyn C
     thread::scope(|scope| {
         let putter = scope.spawn(move || handle.put_batch(PutBatch::new(numbered(4..7))));
         until("the put has come", || subject.stats().put_attempt_events == 7);
+        let_them_wait();
         let takes = subject.take_exactly(4);
         assert!(!putter.is_finished(), "a put into a full channel did not wait");
         takes.commit();
@@ -199,6 +200,7 @@ pub(in super::super) fn a_put_may_set_a_wait_of_its_own(factory: &dyn ChannelFac
     thread::scope(|scope| {
         let putter = scope.spawn(move || tx.commit());
         until("the put has come", || subject.stats().put_attempt_events == 2);
+        let_them_wait();
         let takes = subject.take_exactly(1);
         takes.commit();
         putter.join().expect("putter").expect("put once there is room");
@@ -216,6 +218,7 @@ pub(in super::super) fn all_waiting_puts_get_in(factory: &dyn ChannelFactory) {
             let handle = subject.handle();
             scope.spawn(move || handle.put(name(putter)).expect("put"));
         }
+        let_them_wait();
         while bodies.len() < 6 {
             let takes = subject.take_exactly(1);
             bodies.extend(takes.bodies());
@@ -223,7 +226,7 @@ pub(in super::super) fn all_waiting_puts_get_in(factory: &dyn ChannelFactory) {
         }
     });
     bodies.sort();
-    assert_eq!(bodies, super::super::support::names(0..PUTTERS));
+    assert_eq!(bodies, names(0..PUTTERS));
     subject.assert_nothing_to_take();
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::super::support::{PATIENTLY, Subject, Task, name, numbered, until};
+use super::super::support::{PATIENTLY, Subject, Task, let_them_wait, name, numbered, until};
 use super::super::{ChannelFactory, ChannelSetup};
 use crate::batch::PutBatch;
 use crate::channel::Channel;
@@ -54,6 +54,7 @@ pub(in super::super) fn close_wakes_a_waiting_take(factory: &dyn ChannelFactory)
                 scope.spawn(move || handle.take(1, Wait::FOREVER).map(drop))
             })
             .collect();
+        let_them_wait();
         subject.close().expect("close");
         for taker in takers {
             assert!(matches!(taker.join().expect("taker"), Err(TakeError::Closed { .. })));
@@ -73,6 +74,7 @@ pub(in super::super) fn close_wakes_a_waiting_put(factory: &dyn ChannelFactory) 
             })
             .collect();
         until("the puts have come", || subject.stats().put_attempt_events == 4);
+        let_them_wait();
         subject.close().expect("close");
         for putter in putters {
             let error = putter.join().expect("putter").expect_err("put into a closed channel");

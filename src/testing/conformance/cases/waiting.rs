@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::ChannelFactory;
-use super::super::support::{PATIENTLY, Subject, Task, bodies_of, name, names, until};
+use super::super::support::{PATIENTLY, Subject, Task, bodies_of, let_them_wait, name, names, until};
 use crate::channel::Channel;
 use crate::wait::Wait;
 
@@ -71,6 +71,7 @@ pub(in super::super) fn a_waiting_take_wakes_for_a_rollback(factory: &dyn Channe
             let take = handle.take(1, PATIENTLY).expect("take");
             bodies_of(&take)
         });
+        let_them_wait();
         open.rollback();
         assert_eq!(taker.join().expect("taker"), names(0..1));
     });
@@ -91,6 +92,7 @@ pub(in super::super) fn one_put_serves_many_waiting_takes(factory: &dyn ChannelF
                 })
             })
             .collect();
+        let_them_wait();
         subject.put_range(0..TAKERS);
         takers.into_iter().flat_map(|taker| taker.join().expect("taker")).collect::<Vec<_>>()
     });
