@@ -187,6 +187,15 @@ pub(super) fn ids_of(take: &TakeTransaction) -> Vec<EventId> {
     (0..take.len()).map(|index| take.id(index).expect("every event of a take has an identity")).collect()
 }
 
+/// Runs something that waits and asserts that it was woken, and did not go on because its wait was over: that comes to the
+/// same, only late.
+pub(super) fn promptly<T>(what: &str, action: impl FnOnce() -> T) -> T {
+    let clock = SystemClock::new();
+    let outcome = action();
+    assert!(clock.monotonic() < PATIENCE / 2, "{what} was not woken");
+    outcome
+}
+
 /// Lets other threads run for a moment, so that those that are about to wait do. No case depends on it: where it was too
 /// short, the case has only checked an easier thing.
 pub(super) fn let_them_wait() {

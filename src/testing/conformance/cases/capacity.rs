@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::super::support::{PATIENTLY, Subject, let_them_wait, name, names, numbered, until};
+use super::super::support::{PATIENTLY, Subject, let_them_wait, name, names, numbered, promptly, until};
 use super::super::{ChannelFactory, ChannelSetup};
 use crate::batch::PutBatch;
 use crate::channel::Channel;
@@ -159,7 +159,7 @@ pub(in super::super) fn a_waiting_put_goes_on_when_there_is_room(factory: &dyn C
     subject.put_range(0..4);
     let handle = subject.handle();
     thread::scope(|scope| {
-        let putter = scope.spawn(move || handle.put_batch(PutBatch::new(numbered(4..7))));
+        let putter = scope.spawn(move || promptly("a waiting put", || handle.put_batch(PutBatch::new(numbered(4..7)))));
         until("the put has come", || subject.stats().put_attempt_events == 7);
         let_them_wait();
         let takes = subject.take_exactly(4);
@@ -198,7 +198,7 @@ pub(in super::super) fn a_put_may_set_a_wait_of_its_own(factory: &dyn ChannelFac
     tx.push(name(1));
     tx.set_wait(PATIENTLY);
     thread::scope(|scope| {
-        let putter = scope.spawn(move || tx.commit());
+        let putter = scope.spawn(move || promptly("a waiting put", || tx.commit()));
         until("the put has come", || subject.stats().put_attempt_events == 2);
         let_them_wait();
         let takes = subject.take_exactly(1);
@@ -216,7 +216,7 @@ pub(in super::super) fn all_waiting_puts_get_in(factory: &dyn ChannelFactory) {
     thread::scope(|scope| {
         for putter in 0..PUTTERS {
             let handle = subject.handle();
-            scope.spawn(move || handle.put(name(putter)).expect("put"));
+            scope.spawn(move || promptly("a waiting put", || handle.put(name(putter))).expect("put"));
         }
         let_them_wait();
         while bodies.len() < 6 {

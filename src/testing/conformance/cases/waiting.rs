@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::ChannelFactory;
-use super::super::support::{PATIENTLY, Subject, Task, bodies_of, let_them_wait, name, names, until};
-use crate::channel::Channel;
+use super::super::support::{PATIENTLY, Subject, Task, bodies_of, let_them_wait, name, names, promptly, until};
+use crate::channel::{Channel, TakeTransaction};
 use crate::wait::Wait;
 
 pub(in super::super) const NEEDS_DURABLE: bool = false;
@@ -46,7 +46,7 @@ pub(in super::super) fn a_waiting_take_wakes_for_each_put(factory: &dyn ChannelF
     thread::scope(|scope| {
         scope.spawn(move || {
             for round in 0..ROUNDS {
-                let take = there_handle.take(1, PATIENTLY).expect("take");
+                let take = promptly("a waiting take", || there_handle.take(1, PATIENTLY)).expect("take");
                 assert_eq!(bodies_of(&take), [name(round)]);
                 take.commit().expect("commit of a take");
                 back_handle.put(name(round)).expect("put");
@@ -54,7 +54,7 @@ pub(in super::super) fn a_waiting_take_wakes_for_each_put(factory: &dyn ChannelF
         });
         for round in 0..ROUNDS {
             there.put(name(round)).expect("put");
-            let take = back.take(1, PATIENTLY).expect("take");
+            let take = promptly("a waiting take", || back.take(1, PATIENTLY)).expect("take");
             assert_eq!(bodies_of(&take), [name(round)]);
             take.commit().expect("commit of a take");
         }
@@ -68,7 +68,7 @@ pub(in super::super) fn a_waiting_take_wakes_for_a_rollback(factory: &dyn Channe
     let open = subject.take_exactly(1);
     thread::scope(|scope| {
         let taker = scope.spawn(move || {
-            let take = handle.take(1, PATIENTLY).expect("take");
+            let take = promptly("a waiting take", || handle.take(1, PATIENTLY)).expect("take");
             bodies_of(&take)
         });
         let_them_wait();
@@ -80,22 +80,19 @@ pub(in super::super) fn a_waiting_take_wakes_for_a_rollback(factory: &dyn Channe
 pub(in super::super) fn one_put_serves_many_waiting_takes(factory: &dyn ChannelFactory) {
     const TAKERS: u64 = 8;
     let subject = Subject::new(factory);
-    let mut bodies = thread::scope(|scope| {
+    // All of the takes stay open: none may be woken by the end of another.
+    let open: Vec<TakeTransaction> = thread::scope(|scope| {
         let takers: Vec<_> = (0..TAKERS)
             .map(|_| {
                 let handle = subject.handle();
-                scope.spawn(move || {
-                    let take = handle.take(1, PATIENTLY).expect("take");
-                    let bodies = bodies_of(&take);
-                    take.commit().expect("commit of a take");
-                    bodies
-                })
+                scope.spawn(move || promptly("a waiting take", || handle.take(1, PATIENTLY)).expect("take"))
             })
             .collect();
         let_them_wait();
         subject.put_range(0..TAKERS);
-        takers.into_iter().flat_map(|taker| taker.join().expect("taker")).collect::<Vec<_>>()
+        takers.into_iter().map(|taker| taker.join().expect("taker")).collect()
     });
+    let mut bodies: Vec<String> = open.iter().flat_map(|take| bodies_of(take)).collect();
     bodies.sort();
     assert_eq!(bodies, names(0..TAKERS));
 }
