@@ -363,9 +363,8 @@ fn a_life_of_crashes_and_a_reader_that_fetches_files_agree_on_every_event() {
                             fetched.insert(place(&path), content);
                         }
                     }
-                    Ok(_) => {}
                     Err(_) if world.sim.is_killed() => break false,
-                    Err(SinkError::Retry(_)) => {}
+                    Ok(_) | Err(SinkError::Retry(_)) => {}
                     Err(error) => panic!("round {round}, AQUEDUCT_SEED={seed}: {error}"),
                 }
             };

@@ -221,7 +221,7 @@ fn a_file_whose_limit_was_reached_is_finished_on_start() {
 
 #[test]
 fn a_file_is_not_finished_while_a_take_is_not_committed_whatever_the_runner_calls() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let mut sink = bench.sink().roll_events(1);
     sink.open(&bench.run.context).unwrap();
     bench.push(&["a", "b"]);
