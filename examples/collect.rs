@@ -40,7 +40,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let begun = Instant::now();
     let store = FileStore::open(output.join(".channel"))?;
     let source =
-        SpoolDir::new(input).until_empty().line_max_bytes(1 << 20).on_report(|report| eprintln!("collect: {report}"));
+        SpoolDir::new(input).until_empty().line_max_bytes(8 << 20).on_report(|report| eprintln!("collect: {report}"));
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")
         .channel("disk", store.channel("lines")?)

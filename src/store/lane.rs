@@ -88,6 +88,10 @@ pub(crate) struct Lane {
     poison: OnceLock<String>,
     /// The store is closed: nothing more is written.
     pub(crate) closed: AtomicBool,
+    /// An interval is running for bytes that are not synced.
+    pub(crate) sync_wanted: AtomicBool,
+    /// Bytes of the files kept for later segments.
+    pub(crate) spare_bytes: AtomicU64,
     /// The disk had no room for the last segment that puts needed.
     pub(crate) full: AtomicBool,
     pending_bytes: AtomicU64,
@@ -119,6 +123,8 @@ impl Lane {
             writer: Mutex::new(writer),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            sync_wanted: AtomicBool::new(false),
+            spare_bytes: AtomicU64::new(0),
             full: AtomicBool::new(false),
             pending_bytes: AtomicU64::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
@@ -180,16 +186,23 @@ impl Lane {
 
     /// Has the store's own thread write what is pending; without such a thread, does it at once.
     pub(crate) fn request_lead(&self) {
-        if self.shared.options.background {
+        if self.shared.options.background && !self.shared.keeper.is_stopped() {
             self.shared.keeper.wake();
         } else {
             self.try_lead();
         }
     }
 
-    /// Writes everything that is pending.
+    /// Writes everything that is pending, and waits for who is writing.
     pub(crate) fn drain_pending(&self) {
-        while self.try_lead() {}
+        while self.try_lead() || !self.is_idle() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let pending = self.pending.lock();
+        !pending.leading && pending.groups.is_empty()
     }
 
     /// Bytes of the transactions that are not written yet: how busy the lane is.
@@ -270,13 +283,15 @@ impl Lane {
 
     /// One round of the work that nobody waits for.
     pub(crate) fn maintain(&self) {
-        self.drain_pending();
-        let due = {
+        while self.try_lead() {}
+        let (due, free) = {
             let writer = self.writer.lock();
-            writer.since_checkpoint >= self.shared.options.replay_bytes_max / 2
+            (writer.checkpoint_due(self), !writer.free_segments(self).is_empty())
         };
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
-        self.sync_aside();
+        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || free {
+            self.sync_aside();
+        }
         if self.poisoned().is_some() {
             return;
         }
@@ -289,6 +304,7 @@ impl Lane {
         writer.spares.tidy(&self.log.dir);
         // A failure poisons the lane and shows at the next commit.
         let _ = writer.retire(self);
+        self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
     }
 
     /// Prepares the segment to come, so that no commit waits for it.

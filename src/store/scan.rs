@@ -76,7 +76,7 @@ pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option
         file.read_exact_at(window, at).map_err(|error| StorageError::io("read", &segment.path, error))?;
         let heads = len - HEAD_BYTES as usize + 1;
         let mut skip = 0;
-        while let Some(found) = window.get(skip..heads).and_then(|rest| memchr(*FRAME_MAGIC.first()?, rest)) {
+        while let Some(found) = window.get(skip..heads).and_then(|rest| memchr::memchr(*FRAME_MAGIC.first()?, rest)) {
             let place = skip + found;
             let offset = u32::try_from(at + place as u64).unwrap_or(u32::MAX);
             let head = window.get(place..).and_then(|bytes| Head::decode(bytes, segment.seal, offset));
@@ -88,12 +88,6 @@ pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option
         at += heads as u64;
     }
     Ok(None)
-}
-
-fn memchr(byte: u8, haystack: &[u8]) -> Option<usize> {
-    // Zeros are by far the most common: whole words of them are passed over.
-    let words = haystack.chunks_exact(16).take_while(|word| **word == [0; 16]).count() * 16;
-    haystack.get(words..)?.iter().position(|found| *found == byte).map(|place| words + place)
 }
 
 const FRAMES_AHEAD_BYTES: u64 = 256 << 10;

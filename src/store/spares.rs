@@ -14,7 +14,7 @@ use crate::limits::SEGMENT_BYTES_RESERVE;
 pub(crate) struct Spares {
     next_id: u32,
     prepared: Option<Segment>,
-    reusable: Option<Spare>,
+    reusable: Vec<Spare>,
     // Puts never touch these two: acknowledgements, positions of takes and the close go there when the disk is full.
     reserve: Vec<Spare>,
     reserve_bytes: u64,
@@ -30,7 +30,7 @@ impl Spares {
         Self {
             next_id,
             prepared: None,
-            reusable: None,
+            reusable: Vec::new(),
             reserve: Vec::new(),
             reserve_bytes: SEGMENT_BYTES_RESERVE.min(size_max),
             next_size: first_size.min(size_max),
@@ -58,8 +58,8 @@ impl Spares {
             }
             self.keep_segment(dir, &segment);
         }
-        let spare = match self.reusable.take_if(|spare| spare.size >= total) {
-            Some(spare) => spare,
+        let spare = match self.reusable.iter().position(|spare| spare.size >= total) {
+            Some(index) => self.reusable.swap_remove(index),
             None => match self.create(dir, total) {
                 Err(StorageError::DiskFull { .. }) if !put => self.take_reserve(dir, total)?,
                 result => result?,
@@ -74,7 +74,7 @@ impl Spares {
         if self.prepared.is_some() {
             return None;
         }
-        let spare = self.reusable.take();
+        let spare = self.reusable.pop();
         let size = self.next_size;
         if spare.is_none() {
             self.grow();
@@ -132,7 +132,7 @@ impl Spares {
     /// Removes all files, at close: an open makes what it needs.
     pub(crate) fn discard(&mut self, dir: &LaneDir) {
         let prepared = self.prepared.take().map(|segment| segment.path);
-        let spares = self.reserve.drain(..).chain(self.reusable.take()).map(|spare| spare.path);
+        let spares = self.reserve.drain(..).chain(self.reusable.drain(..)).map(|spare| spare.path);
         for path in prepared.into_iter().chain(spares).chain(std::mem::take(&mut self.garbage)) {
             // What stays is removed by the next open.
             let _ = dir.vfs.remove_file(&path);
@@ -171,12 +171,13 @@ impl Spares {
         let fits_reserve = spare.size >= self.reserve_bytes && spare.size <= self.reserve_bytes * 4;
         if self.reserve.len() < RESERVE_SEGMENTS && fits_reserve {
             self.reserve.push(spare);
-        } else if self.reusable.as_ref().is_none_or(|kept| kept.size < spare.size) {
-            if let Some(smaller) = self.reusable.replace(spare) {
-                self.remove(dir, smaller.path);
-            }
         } else {
-            self.remove(dir, spare.path);
+            self.reusable.push(spare);
+            if self.reusable.len() > REUSABLE_SEGMENTS {
+                self.reusable.sort_unstable_by_key(|spare| std::cmp::Reverse(spare.size));
+                let smallest = self.reusable.pop().map(|spare| spare.path);
+                smallest.into_iter().for_each(|path| self.remove(dir, path));
+            }
         }
     }
 
@@ -198,4 +199,6 @@ impl Spares {
 }
 
 const RESERVE_SEGMENTS: usize = 2;
+/// Full-grown segments kept to be used again: filling them with zeros costs as much as writing the events.
+const REUSABLE_SEGMENTS: usize = 3;
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;

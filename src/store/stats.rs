@@ -61,7 +61,7 @@ pub(crate) fn collect(inner: &Inner) -> StoreStats {
             disk_full: lane.full.load(Ordering::Relaxed),
             segments,
             segment_bytes,
-            spare_bytes: lane.writer.lock().spares.bytes(),
+            spare_bytes: get(&lane.spare_bytes),
             cache_bytes: lane.log.cache.bytes(),
             damaged_bytes: get(&lane.log.damaged_bytes),
         }

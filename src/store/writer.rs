@@ -15,7 +15,7 @@ use super::log::Record;
 use super::record::Payload;
 use super::segment::{Segment, is_full};
 use super::spares::Spares;
-use super::state::LaneState;
+use super::state::{LaneState, SealedSegment};
 use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::EventId;
@@ -110,13 +110,14 @@ impl Writer {
             return;
         }
         if let Some(interval) = level.interval.filter(|_| !sync) {
+            lane.sync_wanted.store(true, Ordering::Release);
             lane.shared.keeper.schedule(options.clock.monotonic() + interval);
         }
         for frame in written {
             let outcome = publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
-        if self.since_checkpoint >= options.replay_bytes_max / 2 || self.wants_segment() {
+        if self.checkpoint_due(lane) || self.wants_segment() {
             lane.shared.keeper.wake();
         }
     }
@@ -138,6 +139,16 @@ impl Writer {
         self.durable = self.end();
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
+    }
+
+    /// Whether it is time for a checkpoint. It needs everything before it synced, which a store that leaves syncing to
+    /// the operating system puts off as long as it may.
+    pub(crate) fn checkpoint_due(&self, lane: &Lane) -> bool {
+        let options = &lane.shared.options;
+        let replay = options.replay_bytes_max / 2;
+        let step =
+            if options.durability == Durability::Sync { replay } else { replay.max(options.unsynced_bytes_max / 2) };
+        self.since_checkpoint >= step
     }
 
     /// Notes that `files` were synced when the log ended at `end`.
@@ -331,15 +342,18 @@ impl Writer {
         Ok(())
     }
 
+    /// The sealed segments whose events no channel needs any more.
+    pub(crate) fn free_segments(&self, lane: &Lane) -> Vec<u32> {
+        let queues = lane.shared.queues.read();
+        let needed = |segment: &SealedSegment| {
+            queues.values().any(|queue| queue.needs(lane.index, segment.first_seq, segment.end_seq))
+        };
+        self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
+    }
+
     /// Frees the segments whose events no channel needs any more.
     pub(crate) fn retire(&mut self, lane: &Lane) -> Result<(), StorageError> {
-        let free: Vec<u32> = {
-            let queues = lane.shared.queues.read();
-            let needed = |segment: &super::state::SealedSegment| {
-                queues.values().any(|queue| queue.needs(lane.index, segment.first_seq, segment.end_seq))
-            };
-            self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
-        };
+        let free = self.free_segments(lane);
         if free.is_empty() {
             return Ok(());
         }
