@@ -219,7 +219,8 @@ impl TakeTransaction {
         self.submit()?.wait()
     }
 
-    /// Removes the first `count` events and returns the others to the head of the channel.
+    /// Removes the first `count` events and returns the others to the head of the channel. A count of 0 is a rollback, of
+    /// the positions, too.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
