@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, FileStoreBuilder, MemoryChannel, PutBatch, Wait};
+use aqueduct::{
+    Agent, Channel, Durability, Event, FileChannel, FileRoll, FileStore, FileStoreBuilder, MemoryChannel, PutBatch,
+    SpoolDir, Wait,
+};
 
 type Row = fn(&Path);
 
@@ -34,7 +37,7 @@ fn main() {
     if sync > 50_000.0 {
         println!("fdatasync is free on this file system: the durable numbers below say nothing");
     }
-    let rows: [(&str, Row); 9] = [
+    let rows: [(&str, Row); 10] = [
         ("put-1x100", |dir| put_blocking(dir, 1, 100, 300, Durability::Sync)),
         ("put-1x1", |dir| put_blocking(dir, 1, 1, 1000, Durability::Sync)),
         ("put-8x10", |dir| put_blocking(dir, 8, 10, 300, Durability::Sync)),
@@ -44,6 +47,7 @@ fn main() {
         ("fan-out-4", fan_out),
         ("reopen", reopen),
         ("memory-1x100", memory),
+        ("collect", collect),
     ];
     for (name, row) in rows {
         if wanted(name) {
@@ -96,6 +100,10 @@ fn batch(events: usize) -> PutBatch {
     static BODIES: std::sync::OnceLock<bytes::Bytes> = std::sync::OnceLock::new();
     let body = BODIES.get_or_init(|| vec![b'x'; BODY].into());
     PutBatch::new((0..events).map(|_| Event::new(body.clone())).collect())
+}
+
+fn put(channel: &impl Channel, events: usize) {
+    channel.put_batch(batch(events)).expect("put");
 }
 
 /// Empties a channel, outside of what is measured.
@@ -180,7 +188,7 @@ fn tickets(dir: &Path) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let begun = Instant::now();
-        (0..500).for_each(|_| drop(channel.put_batch(batch(1)).expect("put")));
+        (0..500).for_each(|_| put(&channel, 1));
         let blocking = 500.0 / begun.elapsed().as_secs_f64();
         let begun = Instant::now();
         let mut in_flight = std::collections::VecDeque::new();
@@ -193,7 +201,9 @@ fn tickets(dir: &Path) {
             tx.set_batch(batch(1));
             in_flight.push_back(tx.submit().expect("put"));
         }
-        in_flight.into_iter().for_each(|ticket| drop(ticket.wait().expect("put")));
+        for ticket in in_flight {
+            ticket.wait().expect("put");
+        }
         if round > 0 {
             ours.push(20_000.0 / begun.elapsed().as_secs_f64());
             theirs.push(blocking);
@@ -214,7 +224,7 @@ fn put_take(dir: &Path) {
         let raw_rate = raw.run(100 * BODY, COMMITS, true) * 100.0;
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..COMMITS).for_each(|_| drop(channel.put_batch(batch(100)).expect("put"))));
+            scope.spawn(|| (0..COMMITS).for_each(|_| put(&channel, 100)));
             let mut taken = 0;
             while taken < COMMITS * 100 {
                 let take = channel.take(100, Wait::FOREVER).expect("take");
@@ -239,7 +249,7 @@ fn fan_out(dir: &Path) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let begun = Instant::now();
-        (0..COMMITS).for_each(|_| drop(channel.put_batch(batch(100)).expect("put")));
+        (0..COMMITS).for_each(|_| put(&channel, 100));
         let one = (COMMITS * 100) as f64 / begun.elapsed().as_secs_f64();
         let begun = Instant::now();
         for _ in 0..COMMITS {
@@ -262,10 +272,10 @@ fn reopen(dir: &Path) {
     let wanted =
         std::env::var("AQUEDUCT_BENCH_BACKLOG").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000_u32);
     let (store, channel) = open(FileStore::builder(dir.join("store")).durability(Durability::Os));
-    (0..wanted / 1000).for_each(|_| drop(channel.put_batch(batch(1000)).expect("put")));
+    (0..wanted / 1000).for_each(|_| put(&channel, 1000));
     // Not closed: this is what a crash leaves.
     drop((store, channel));
-    let before = resident_kib();
+    let before = status_kib("VmRSS:");
     let begun = Instant::now();
     let (store, channel) = open(FileStore::builder(dir.join("store")));
     let took = begun.elapsed();
@@ -276,7 +286,7 @@ fn reopen(dir: &Path) {
         took.as_secs_f64(),
         lane.replayed_bytes,
         before,
-        resident_kib(),
+        status_kib("VmRSS:"),
     );
     let begun = Instant::now();
     drain(&channel);
@@ -284,9 +294,9 @@ fn reopen(dir: &Path) {
     store.close().expect("close");
 }
 
-fn resident_kib() -> u64 {
+fn status_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
@@ -308,7 +318,7 @@ fn memory(_: &Path) {
         let channel = MemoryChannel::builder("bench").capacity_events(10_000).build().expect("a channel");
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..COMMITS).for_each(|_| drop(channel.put_batch(batch(100)).expect("put"))));
+            scope.spawn(|| (0..COMMITS).for_each(|_| put(&channel, 100)));
             let mut taken = 0;
             while taken < COMMITS * 100 {
                 let take = channel.take(100, Wait::FOREVER).expect("take");
@@ -322,4 +332,36 @@ fn memory(_: &Path) {
         }
     }
     print_row(&mut ours, &mut theirs, "crossbeam-channel");
+}
+
+/// The main job: 10 files of 202-byte lines through a durable file channel into one file, everything synced.
+fn collect(dir: &Path) {
+    const FILES: usize = 10;
+    const LINES: usize = 100_000;
+    let (input, output) = (dir.join("in"), dir.join("out"));
+    std::fs::create_dir(&input).expect("a directory");
+    for file in 0..FILES {
+        let lines: Vec<String> = (0..LINES).map(|line| format!("{file:01} {line:08} {:x<190}", "")).collect();
+        std::fs::write(input.join(format!("{file}.log")), lines.join("\n") + "\n").expect("a file");
+    }
+    let begun = Instant::now();
+    let (store, channel) = open(FileStore::builder(dir.join("store")));
+    let agent = Agent::builder("collect")
+        .channel("disk", channel)
+        .source("in", SpoolDir::new(&input).until_empty())
+        .batch(1000)
+        .to(["disk"])
+        .sink("out", FileRoll::new(&output).roll_interval(Duration::ZERO))
+        .batch(1000)
+        .from("disk");
+    let report = agent.build().expect("an agent").run_to_completion(Wait::FOREVER).expect("a run");
+    store.close().expect("close");
+    let seconds = begun.elapsed().as_secs_f64();
+    let rate = (FILES * LINES) as f64 / seconds;
+    println!(
+        "{rate:9.0} events/s {:7.1} MB/s | {:?} in {seconds:.2} s, resident {} KiB at most",
+        rate * 202.0 / 1e6,
+        report.outcome,
+        status_kib("VmHWM:"),
+    );
 }
