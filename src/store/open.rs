@@ -16,6 +16,7 @@ use super::log::Log;
 use super::manifest::{LaneMark, MANIFEST, Manifest};
 use super::options::{FileStoreBuilder, OnCorruption, Options};
 use super::queue::{Backlog, Capacity, Queue};
+use super::ranges::RangeSet;
 use super::recovery::{self, Recovered, Scanned};
 use super::report::{Damage, OpenError, RecoveryReport};
 use super::segment::{LaneDir, parse_segment_name, segment_name};
@@ -79,7 +80,9 @@ fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options:
             let Some(sealed) = scanned.state.sealed.get(&id).copied() else { continue };
             let needed = manifest.channels.keys().any(|channel| {
                 let (backlog, _) = backlog_of(&states, dir.lane, *channel);
-                backlog.events > 0 && !backlog.acked.covers(sealed.first_seq, sealed.end_seq)
+                backlog.events > 0
+                    && !backlog.acked.covers(sealed.first_seq, sealed.end_seq)
+                    && backlog.events > waiting_in(scanned.replayed.get(channel), &backlog.acked)
             });
             if needed {
                 let events = Some(sealed.end_seq - sealed.first_seq);
@@ -95,6 +98,16 @@ fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options:
         }
     }
     Ok(())
+}
+
+/// Events among the replayed ones that no take is done with. The acknowledgements of a channel do not cover the end of a
+/// segment that only had other channels' events there. If the channel was empty when the segment was freed, all it has now
+/// came later, and so after the record that still lists the segment: it was replayed.
+fn waiting_in(replayed: Option<&RangeSet>, acked: &RangeSet) -> u64 {
+    let Some(replayed) = replayed else { return 0 };
+    let mut both = acked.clone();
+    both.union(replayed);
+    both.count() - acked.count()
 }
 
 fn assemble(

@@ -66,6 +66,15 @@ impl PutMeta {
         Self { sets: routes.sets, runs, positions }
     }
 
+    /// The sequence numbers of each channel's events, for a record that begins at `seq`.
+    pub(crate) fn visit_ranges(&self, mut seq: u64, mut visit: impl FnMut(u16, u64, u64)) {
+        for run in &self.runs {
+            let end = seq + u64::from(run.events);
+            self.channels(run).iter().for_each(|channel| visit(*channel, seq, end));
+            seq = end;
+        }
+    }
+
     pub(crate) fn into_routes(self) -> (Routes, Positions) {
         let runs = self.runs.into_iter().map(|run| (run.set, run.events)).collect();
         (Routes { sets: self.sets, runs }, self.positions)

@@ -1,0 +1,43 @@
+//! Mistakes that the randomised suites found in the store, each as a test of its own.
+
+#![allow(clippy::expect_used)] // an error is a failed test
+
+use std::sync::Arc;
+
+use aqueduct::store::{FileStore, FileStoreBuilder};
+use aqueduct::vfs::sim::SimVfs;
+use aqueduct::{Channel, Wait};
+
+fn settings(disk: &SimVfs) -> FileStoreBuilder {
+    FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
+}
+
+/// Opening after a kill reported a freed segment as missing, if the segment ended with events of another channel and this
+/// channel was empty when it was freed and got events since.
+#[test]
+fn a_segment_that_was_freed_while_a_channel_was_empty_is_not_missed() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let (busy, idle) = (store.channel("busy").expect("a channel"), store.channel("idle").expect("a channel"));
+    idle.put("first").expect("a put");
+    for channel in [&idle, &busy] {
+        for _ in 0..20 {
+            busy.put(vec![b'x'; 700]).expect("a put");
+        }
+        while let take = channel.take(100, Wait::NONE).expect("a take")
+            && !take.is_empty()
+        {
+            take.commit().expect("its commit");
+        }
+        store.maintain();
+    }
+    idle.put("second").expect("a put");
+
+    let after_kill = disk.snapshot();
+    drop(store);
+    let store = settings(&after_kill).open().expect("nothing is missing");
+    let idle = store.channel("idle").expect("a channel");
+    let take = idle.take(10, Wait::NONE).expect("a take");
+    assert_eq!(take.len(), 1);
+    assert_eq!(take[0].body(), "second");
+}
