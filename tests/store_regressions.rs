@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::vfs::sim::SimVfs;
-use aqueduct::{Channel, Wait};
+use aqueduct::{Channel, Durability, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -40,4 +40,45 @@ fn a_segment_that_was_freed_while_a_channel_was_empty_is_not_missed() {
     let take = idle.take(10, Wait::NONE).expect("a take");
     assert_eq!(take.len(), 1);
     assert_eq!(take[0].body(), "second");
+}
+
+/// Opening reported a freed segment as missing if nothing had been written since the segment behind it was begun, and its
+/// end was not yet synced then: the log itself did not say that it had been durable.
+#[test]
+fn a_segment_that_was_freed_right_after_the_next_one_began_is_not_missed() {
+    for puts in 1..80 {
+        let disk = SimVfs::new();
+        let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        for number in 0..puts {
+            let mut put = channel.begin_put();
+            put.set_position("owner", vec![number; 100]);
+            put.commit().expect("a put");
+        }
+        store.maintain();
+        let after_kill = disk.snapshot();
+        drop(store);
+        let store = settings(&after_kill).open().unwrap_or_else(|error| panic!("after {puts} puts: {error}"));
+        let position = store.channel("channel").expect("a channel").position("owner");
+        assert_eq!(position.as_deref(), Some(&[puts - 1; 100][..]));
+    }
+}
+
+/// The same, where later frames of the segment do say so.
+#[test]
+fn a_segment_that_later_frames_know_to_be_durable_is_not_missed() {
+    for puts in 1..80 {
+        let disk = SimVfs::new();
+        let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        for _ in 0..puts {
+            channel.put(vec![b'x'; 100]).expect("a put");
+        }
+        channel.take(100, Wait::NONE).expect("a take").commit().expect("its commit");
+        store.maintain();
+        let after_kill = disk.snapshot();
+        drop(store);
+        let store = settings(&after_kill).open().unwrap_or_else(|error| panic!("after {puts} puts: {error}"));
+        assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 0);
+    }
 }

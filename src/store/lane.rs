@@ -231,9 +231,9 @@ impl Lane {
 
     /// Makes everything written so far durable, without holding up those who write meanwhile.
     pub(crate) fn sync_aside(&self) {
-        let (files, end, bytes) = {
+        let (files, end, marked, bytes) = {
             let writer = self.writer.lock();
-            (writer.dirty.clone(), writer.end(), writer.unsynced_bytes)
+            (writer.dirty.clone(), writer.end(), writer.marked, writer.unsynced_bytes)
         };
         if files.is_empty() || self.poisoned().is_some() {
             return;
@@ -244,7 +244,7 @@ impl Lane {
                 return;
             }
         }
-        self.writer.lock().synced(&files, end, bytes);
+        self.writer.lock().synced(&files, end, marked, bytes);
     }
 
     /// Takes a checkpoint of what is durable; `clean` if nothing will follow.
@@ -272,6 +272,9 @@ impl Lane {
         match &result {
             Ok(()) => {
                 *generation += 1;
+                let mut writer = self.writer.lock();
+                writer.proven = writer.proven.max(checkpoint.pos);
+                drop(writer);
                 metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {
@@ -303,8 +306,12 @@ impl Lane {
         let mut writer = self.writer.lock();
         writer.spares.tidy(&self.log.dir);
         // A failure poisons the lane and shows at the next commit.
-        let _ = writer.retire(self);
-        self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
+        let held = writer.retire(self).unwrap_or(false);
+        drop(writer);
+        if held && self.checkpoint(false).is_ok() {
+            let _ = self.writer.lock().retire(self);
+        }
+        self.spare_bytes.store(self.writer.lock().spares.bytes(), Ordering::Relaxed);
     }
 
     /// Prepares the segment to come, so that no commit waits for it.

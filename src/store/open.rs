@@ -165,6 +165,8 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
     let writer = Writer {
         file,
         durable: super::frame::LanePos::new(active.id, offset),
+        marked: super::frame::LanePos::new(active.id, 0),
+        proven: super::frame::LanePos::new(active.id, 0),
         active,
         offset,
         dirty: Vec::new(),

@@ -25,7 +25,7 @@ use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
-use super::scan::{Frame, Frames, find_head};
+use super::scan::{Frame, Frames, count_heads, find_head, newest_mark};
 use super::segment::{LaneDir, Segment, SegmentError, Spare, parse_segment_name, segment_name};
 use super::state::LaneState;
 use super::writer::{begin_payload, parse_begin};
@@ -124,10 +124,9 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
         }
     }
     let junk = files.all_paths();
-    let durable_end = folded;
     Ok(Scanned {
         durable_state,
-        durable_end,
+        durable_end: folded,
         rest,
         state,
         segments,
@@ -398,11 +397,16 @@ impl<'a> Scan<'a> {
         mut report: LaneReport,
         options: &'a Options,
     ) -> Result<Self, OpenError> {
-        let known = tail.begin.head.durable.max(checkpoint.as_ref().map_or(LanePos::default(), |found| found.pos));
+        let mut known = tail.begin.head.durable.max(checkpoint.as_ref().map_or(LanePos::default(), |found| found.pos));
         let mut chain = VecDeque::from([(tail.segment.clone(), None)]);
         let (mut segment, mut begin) = (tail.segment, tail.begin);
         // As long as the segment before was not wholly durable, its frames have to be looked at.
         while known < begin.previous_end {
+            // The frames behind the begin may know more. What they know to be durable may have been freed since.
+            known = known.max(newest_mark(&segment, begin.end(segment.id))?);
+            if known >= begin.previous_end {
+                break;
+            }
             let id = begin.previous_end.segment();
             let end = begin.previous_end.offset();
             let before = files.segments.get(&id).map(Segment::reopened);
@@ -581,15 +585,6 @@ fn find_proof(segment: &Segment, from: u32, end: u32, place: LanePos) -> Result<
         from = offset + HEAD_BYTES;
     }
     Ok(None)
-}
-
-fn count_heads(segment: &Segment, from: u32, end: u32) -> Result<u64, StorageError> {
-    let (mut from, mut count) = (from, 0);
-    while let Some((offset, _)) = find_head(segment, from, end)? {
-        count += 1;
-        from = offset + HEAD_BYTES;
-    }
-    Ok(count)
 }
 
 fn damage(segment: &Segment, offset: u32, bytes: u64, events: Option<u64>, detail: &str) -> Damage {

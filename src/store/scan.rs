@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::frame::{FRAME_MAGIC, HEAD_BYTES, Head};
+use super::frame::{FRAME_MAGIC, HEAD_BYTES, Head, LanePos};
 use super::segment::Segment;
 use crate::error::StorageError;
 use crate::vfs::VfsFile;
@@ -64,6 +64,16 @@ impl Frames {
     }
 }
 
+/// How far the log was durable when the last of the frames from `place` on was written.
+pub(crate) fn newest_mark(segment: &Arc<Segment>, place: LanePos) -> Result<LanePos, StorageError> {
+    let (mut frames, mut place, mut mark) = (Frames::new(segment.clone())?, place, LanePos::default());
+    while let Frame::Valid(head, _) = frames.at(place.offset(), u32::MAX)? {
+        mark = mark.max(head.durable);
+        place = place.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
+    }
+    Ok(mark)
+}
+
 /// The first valid head at or behind `from` and before `end`, at any offset.
 pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option<(u32, Head)>, StorageError> {
     let end = u64::from(end).min(segment.size);
@@ -88,6 +98,16 @@ pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option
         at += heads as u64;
     }
     Ok(None)
+}
+
+/// Valid heads between `from` and `end`, at any offset.
+pub(crate) fn count_heads(segment: &Segment, from: u32, end: u32) -> Result<u64, StorageError> {
+    let (mut from, mut count) = (from, 0);
+    while let Some((offset, _)) = find_head(segment, from, end)? {
+        count += 1;
+        from = offset + HEAD_BYTES;
+    }
+    Ok(count)
 }
 
 const FRAMES_AHEAD_BYTES: u64 = 256 << 10;

@@ -30,6 +30,10 @@ pub(crate) struct Writer {
     pub(crate) offset: u32,
     /// Everything below is durable.
     pub(crate) durable: LanePos,
+    /// The largest `durable` that a written frame carries, and that a durable frame or a checkpoint carries: what the
+    /// next open can know without looking at older segments.
+    pub(crate) marked: LanePos,
+    pub(crate) proven: LanePos,
     /// Files with bytes between `durable` and the end, oldest first.
     pub(crate) dirty: Vec<Arc<dyn VfsFile>>,
     pub(crate) unsynced_bytes: u64,
@@ -137,6 +141,7 @@ impl Writer {
         self.dirty.clear();
         self.unsynced_bytes = 0;
         self.durable = self.end();
+        self.proven = self.proven.max(self.marked);
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
     }
@@ -151,9 +156,10 @@ impl Writer {
         self.since_checkpoint >= step
     }
 
-    /// Notes that `files` were synced when the log ended at `end`.
-    pub(crate) fn synced(&mut self, files: &[Arc<dyn VfsFile>], end: LanePos, bytes: u64) {
+    /// Notes that `files` were synced when the log ended at `end` and its frames carried `marked`.
+    pub(crate) fn synced(&mut self, files: &[Arc<dyn VfsFile>], end: LanePos, marked: LanePos, bytes: u64) {
         self.durable = self.durable.max(end);
+        self.proven = self.proven.max(marked);
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if self.end() == end {
             self.dirty.clear();
@@ -206,6 +212,7 @@ impl Writer {
         if failed.is_none() {
             let bytes = u64::from(offset - begin);
             self.offset = offset;
+            self.marked = self.durable;
             self.unsynced_bytes += bytes;
             self.since_checkpoint += bytes;
             lane.shared.metrics.written(bytes, raw.len() as u64);
@@ -338,6 +345,7 @@ impl Writer {
         self.unsynced_bytes += begin_len;
         self.since_checkpoint += begin_len;
         self.spoiled = false;
+        self.marked = self.durable;
         self.mark_dirty();
         Ok(())
     }
@@ -351,17 +359,26 @@ impl Writer {
         self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
     }
 
-    /// Frees the segments whose events no channel needs any more.
-    pub(crate) fn retire(&mut self, lane: &Lane) -> Result<(), StorageError> {
+    /// Frees the segments whose events no channel needs any more. `true`: some have to stay until a later frame or a
+    /// checkpoint says that they are durable.
+    pub(crate) fn retire(&mut self, lane: &Lane) -> Result<bool, StorageError> {
         let free = self.free_segments(lane);
         if free.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // ORDER: the acknowledgements, and the begin of the segment that repeats their state, are durable before the
         // events they are about are gone.
         if !self.dirty.is_empty() {
             self.sync(lane)?;
         }
+        // ORDER: what the durable log does not prove to be durable, the next open looks for.
+        let all = free.len();
+        let is_proven = |id: &u32| self.state.sealed.get(id).is_some_and(|s| LanePos::new(*id, s.end) <= self.proven);
+        let free: Vec<u32> = free.into_iter().filter(is_proven).collect();
+        if free.is_empty() {
+            return Ok(true);
+        }
+        let held = free.len() < all;
         for id in free {
             self.state.sealed.remove(&id);
             if let Some(segment) = lane.log.remove_segment(id) {
@@ -370,7 +387,7 @@ impl Writer {
         }
         lane.full.store(false, Ordering::Relaxed);
         lane.shared.space_freed();
-        Ok(())
+        Ok(held)
     }
 }
 
