@@ -31,6 +31,7 @@ struct State {
     panics: bool,
     held: bool,
     waiting: usize,
+    attempts: usize,
 }
 
 impl Default for State {
@@ -38,8 +39,8 @@ impl Default for State {
         let max = usize::MAX;
         let (events, batches) = (Vec::new(), Vec::new());
         let (capacity, transaction_max, body_max) = (max, max, max);
-        let (closed, broken, panics, held, waiting) = (false, false, false, false, 0);
-        Self { events, batches, capacity, transaction_max, body_max, closed, broken, panics, held, waiting }
+        let (closed, broken, panics, held, waiting, attempts) = (false, false, false, false, 0, 0);
+        Self { events, batches, capacity, transaction_max, body_max, closed, broken, panics, held, waiting, attempts }
     }
 }
 
@@ -58,7 +59,9 @@ impl TestPort {
     fn until(&self, condition: impl Fn(&State) -> bool) {
         let mut state = self.state.lock();
         while !condition(&state) {
-            self.changed.wait(&mut state);
+            // Only so that a test that fails does not hang.
+            let waited = self.changed.wait_for(&mut state, Duration::from_secs(60));
+            assert!(!waited.timed_out(), "nothing changed for a minute");
         }
     }
 
@@ -73,6 +76,7 @@ impl SourcePort for TestPort {
         let deadline = wait.unwrap_or(Wait::NONE).deadline();
         let mut state = self.state.lock();
         state.waiting += 1;
+        state.attempts += 1;
         self.changed.notify_all();
         while state.held {
             self.changed.wait(&mut state);
@@ -333,6 +337,25 @@ fn the_longest_lines_pass_within_the_smallest_memory() {
 }
 
 #[test]
+fn what_a_batch_held_is_given_back_with_its_commit() {
+    let port = TestPort::with(|state| state.held = true);
+    let running = start(source().line_bytes_max(64), &port);
+    let mut client = running.connect();
+    client.send(numbers(100));
+    port.until(|state| state.waiting == 1);
+    let held = running.handle.stats().bytes_in_flight;
+    port.change(|state| state.held = false);
+    for _ in 0..100 {
+        assert_eq!(client.answer(), "OK\n");
+    }
+    let listener = running.handle.stats();
+    assert_eq!(listener.bytes_in_flight, 64, "the share of a connection that is open and idle");
+    assert!(held > 64 && listener.bytes_in_flight_peak >= held, "{listener:?}");
+    drop(client);
+    running.stop();
+}
+
+#[test]
 fn clients_that_die_or_stall_in_a_line_harm_nobody() {
     let port = TestPort::with(|_| ());
     let running = start(source(), &port);
@@ -381,10 +404,13 @@ fn a_client_that_never_reads_its_answers_is_closed() {
 
 #[test]
 fn a_full_channel_slows_its_senders_and_loses_nothing() {
-    let port = TestPort::with(|state| state.capacity = 10);
+    let port = TestPort::with(|state| state.capacity = 0);
     let running = start(source().batch_max(7), &port);
     let mut client = running.connect();
     client.send(numbers(100));
+    // Longer than any one attempt lasts.
+    port.until(|state| state.attempts >= 3);
+    port.change(|state| state.capacity = 10);
     let mut taken = Vec::new();
     while taken.len() < 100 {
         port.until(|state| !state.events.is_empty());
@@ -509,15 +535,17 @@ fn silent_clients_are_closed() {
 #[test]
 fn a_trickle_of_bytes_does_not_stretch_the_time_for_a_line() {
     let port = TestPort::with(|_| ());
-    let running = start(source().line_timeout(Duration::from_millis(50)), &port);
+    // A line too long to reach its limit first.
+    let wide = source().line_bytes_max(1 << 20).connections_max(1).line_timeout(Duration::from_millis(50));
+    let running = start(wide, &port);
     let mut client = running.connect();
     client.stream.set_nonblocking(true).unwrap();
     while client.stream.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
         let _ = client.stream.write(b"x");
         thread::yield_now();
     }
-    let (_, stats, _) = running.stop();
-    assert_eq!((stats.event_read_fail, stats.accepted_events), (1, 0));
+    let (_, stats, listener) = running.stop();
+    assert_eq!((stats.event_read_fail, stats.accepted_events, listener.timed_out_connections), (1, 0, 1));
 }
 
 #[test]
