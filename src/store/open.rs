@@ -96,6 +96,11 @@ fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options:
             let report = RecoveryReport { lanes: vec![scanned.report.clone()], ..RecoveryReport::default() };
             return Err(OpenError::Corrupt(Box::new(report)));
         }
+        // IMPORTANT: the new life must not list them: what tells the next open that they were not needed is gone by then.
+        for id in std::mem::take(&mut scanned.missing) {
+            scanned.durable_state.sealed.remove(&id);
+            scanned.state.sealed.remove(&id);
+        }
     }
     Ok(())
 }
@@ -149,14 +154,11 @@ fn assemble(
 }
 
 fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_bytes: u64) -> Lane {
-    let Recovered { mut state, segments, missing, active, file, offset, junk, checkpoint_generation, .. } = recovered;
+    let Recovered { state, segments, active, file, offset, junk, checkpoint_generation, .. } = recovered;
     let options = &shared.options;
     for path in junk {
         // A file that stays is found again by the next open.
         let _ = dir.vfs.remove_file(&path);
-    }
-    for id in missing {
-        state.sealed.remove(&id);
     }
     let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes);
     // Without a reserve puts are refused until there is room for it; what is here can be taken.

@@ -38,8 +38,6 @@ use crate::vfs::VfsFile;
 pub(crate) struct Recovered {
     pub(crate) state: LaneState,
     pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
-    /// Sealed segments that should be there and are not, or are not what they were.
-    pub(crate) missing: Vec<u32>,
     pub(crate) active: Arc<Segment>,
     pub(crate) file: Arc<dyn VfsFile>,
     pub(crate) offset: u32,
@@ -53,7 +51,7 @@ pub(crate) struct Recovered {
 #[derive(Debug)]
 pub(crate) struct Scanned {
     /// After the records that are known to be durable, with the tail sealed.
-    durable_state: LaneState,
+    pub(crate) durable_state: LaneState,
     /// End of those records.
     durable_end: LanePos,
     /// The records behind them, to be written again.
@@ -61,6 +59,7 @@ pub(crate) struct Scanned {
     /// After all records.
     pub(crate) state: LaneState,
     pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
+    /// Sealed segments that are not there, or not as they were.
     pub(crate) missing: Vec<u32>,
     /// Events of the records that were replayed, by channel.
     pub(crate) replayed: BTreeMap<u16, RangeSet>,
@@ -146,7 +145,7 @@ pub(crate) fn begin_life(
     options: &Options,
     salt: u64,
 ) -> Result<Recovered, OpenError> {
-    let Scanned { durable_state, durable_end, rest, state, mut segments, mut missing, mut junk, .. } = scanned;
+    let Scanned { durable_state, durable_end, rest, state, mut segments, mut junk, .. } = scanned;
     // What the last life left unfinished only takes the room that the new segment may need.
     junk.retain(|path| !(is_leftover(path) && dir.vfs.remove_file(path).is_ok()));
     let payload = begin_payload(durable_end, &durable_state);
@@ -190,11 +189,9 @@ pub(crate) fn begin_life(
     dir.vfs.sync_dir(&dir.path).map_err(|error| StorageError::io("sync directory", &dir.path, error))?;
     let active = Arc::new(dir.segment(&header, path, spare.file.clone(), durable_state.next_seq));
     segments.insert(active.id, active.clone());
-    missing.retain(|id| *id != active.id);
     Ok(Recovered {
         state,
         segments,
-        missing,
         active,
         file: spare.file,
         offset,
