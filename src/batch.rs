@@ -110,6 +110,8 @@ pub(crate) fn set_position(positions: &mut Positions, owner: String, value: Opti
 /// Without runs, all events go to the one channel that the transaction belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Routes {
+    /// The store whose channel numbers these are; anywhere else they mean nothing.
+    pub(crate) store: u64,
     /// The distinct sets, each sorted and without repetition.
     pub(crate) sets: Vec<Vec<u16>>,
     /// Index into `sets`, number of events.

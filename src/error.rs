@@ -113,6 +113,14 @@ pub enum PutError {
         /// What was to be put.
         batch: Box<PutBatch>,
     },
+    /// A transaction over several channels names one that is not of its store, or an event that goes to none.
+    #[error("{channel} is not a channel of the store that the transaction belongs to")]
+    ForeignChannel {
+        /// The channel, or what stands for it.
+        channel: String,
+        /// What was to be put.
+        batch: Box<PutBatch>,
+    },
     /// The transaction can never be put as it is. Waiting does not help.
     #[error("{what} of {actual} is over the limit of {max} of channel {channel}")]
     TooLarge {
@@ -169,6 +177,7 @@ impl PutError {
         match self {
             Self::Full { batch, .. }
             | Self::Closed { batch, .. }
+            | Self::ForeignChannel { batch, .. }
             | Self::TooLarge { batch, .. }
             | Self::NotCommitted { batch, .. }
             | Self::Stopped { batch, .. }
@@ -182,6 +191,7 @@ impl PutError {
         match self {
             Self::Full { batch, .. }
             | Self::Closed { batch, .. }
+            | Self::ForeignChannel { batch, .. }
             | Self::TooLarge { batch, .. }
             | Self::NotCommitted { batch, .. }
             | Self::Stopped { batch, .. }

@@ -67,7 +67,9 @@ impl From<TakeError> for Failure {
 impl From<PutError> for Failure {
     fn from(error: PutError) -> Self {
         match error {
-            PutError::Closed { .. } | PutError::TooLarge { .. } => Self::Fatal(error.into()),
+            PutError::Closed { .. } | PutError::ForeignChannel { .. } | PutError::TooLarge { .. } => {
+                Self::Fatal(error.into())
+            }
             _ => Self::Retry(error.into()),
         }
     }

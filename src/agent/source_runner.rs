@@ -169,7 +169,10 @@ impl PullRunner {
                     return Ok(Committed::Smaller(room.min(events) / 2));
                 }
                 // The source finds out at its next open what is committed.
-                PutError::Indeterminate { .. } | PutError::Closed { .. } | PutError::TooLarge { .. } => {
+                PutError::Closed { .. }
+                | PutError::ForeignChannel { .. }
+                | PutError::Indeterminate { .. }
+                | PutError::TooLarge { .. } => {
                     return Err(error.into());
                 }
                 PutError::Component { .. } | PutError::NotCommitted { .. } | PutError::Stopped { .. } => {

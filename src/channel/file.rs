@@ -104,10 +104,11 @@ impl Channel for FileChannel {
         self.view.queue.stats()
     }
 
-    /// Refuses new transactions on this channel; the other channels of the store and the store itself stay open.
+    /// Refuses new transactions on this channel and makes what was committed durable. The other channels of the store and
+    /// the store itself stay open; [`FileStore::channel`](crate::FileStore::channel) opens this one again.
     fn close(&self) -> Result<(), StorageError> {
         self.view.queue.close();
-        Ok(())
+        self.view.inner.flush()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::batch::{Positions, PutBatch, set_position};
+use crate::batch::{Positions, PutBatch, Routes, set_position};
 use crate::durability::Durability;
 use crate::error::{PutError, TakeError};
 use crate::event::{Event, EventId};
@@ -28,19 +28,22 @@ pub struct PutTransaction {
     target: Arc<dyn PutTarget>,
     batch: PutBatch,
     wait: Option<Wait>,
-    // Numbers of the channels of a transaction over several; empty for one.
+    // The store, and the numbers of the channels there, of a transaction over several; no channels for one.
+    store: u64,
     channels: Vec<u16>,
 }
 
 impl PutTransaction {
     /// An empty transaction; for implementers of channels.
     pub fn new(target: Arc<dyn PutTarget>) -> Self {
-        Self { target, batch: PutBatch::default(), wait: None, channels: Vec::new() }
+        Self { target, batch: PutBatch::default(), wait: None, store: 0, channels: Vec::new() }
     }
 
     /// An empty transaction over several channels of a store, given by their numbers.
-    pub(crate) fn over(target: Arc<dyn PutTarget>, channels: Vec<u16>) -> Self {
-        Self { channels, ..Self::new(target) }
+    pub(crate) fn over(target: Arc<dyn PutTarget>, store: u64, channels: Vec<u16>) -> Self {
+        let mut tx = Self { store, channels, ..Self::new(target) };
+        tx.batch.routes.store = store;
+        tx
     }
 
     /// Adds an event, for all channels of the transaction.
@@ -68,9 +71,17 @@ impl PutTransaction {
         }
     }
 
-    /// Replaces everything collected so far. A batch given back by an error keeps its routes to several channels.
+    /// Replaces everything collected so far. A batch that a transaction over the channels of the same store gave back keeps
+    /// its channels; any other goes to all channels of this transaction.
     pub fn set_batch(&mut self, batch: PutBatch) {
         self.batch = batch;
+        let known = self.batch.routes.store == self.store && !self.batch.routes.runs.is_empty();
+        if self.channels.is_empty() || !known {
+            self.batch.routes = Routes { store: self.store, ..Routes::default() };
+        }
+        if !self.channels.is_empty() && !known {
+            self.batch.events.iter().for_each(|_| self.batch.routes.push(&self.channels));
+        }
     }
 
     /// Sets the position of an owner; it is committed if and only if the events are.

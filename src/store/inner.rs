@@ -16,7 +16,7 @@ use super::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
 use super::reader::{Piece, ack_ranges, split_pieces};
 use super::record::{Ack, PutMeta, encode_ack, encode_put};
 use super::shared::Shared;
-use crate::batch::{PutBatch, Routes};
+use crate::batch::{Positions, PutBatch, Routes};
 use crate::channel::TakeCommit;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::limits;
@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     manifest: Mutex<Manifest>,
     locks: Mutex<Vec<Box<dyn VfsLock>>>,
     closed: AtomicBool,
+    closing: Mutex<Option<Result<(), StorageError>>>,
     turn: AtomicUsize,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -55,6 +56,7 @@ impl Inner {
             manifest: Mutex::new(manifest),
             locks: Mutex::new(locks),
             closed: AtomicBool::new(false),
+            closing: Mutex::new(None),
             turn: AtomicUsize::new(0),
             thread: Mutex::new(None),
         }
@@ -73,6 +75,7 @@ impl Inner {
         if let Some((id, _)) = manifest.channels.iter().find(|(_, known)| *known == name)
             && let Some(queue) = self.shared.queues.read().get(id)
         {
+            queue.reopen();
             return Ok(queue.clone());
         }
         let count = manifest.channels.len();
@@ -114,12 +117,15 @@ impl Inner {
     }
 
     fn start_put(&self, channel: Option<u16>, batch: PutBatch, deadline: Deadline) -> Result<PutPlace, PutError> {
-        let batch = self.check_batch(channel, batch)?;
-        let PutBatch { events, mut routes, positions, durability, resume } = batch;
-        let origin = Origin { durability, routed: !routes.runs.is_empty(), resume };
-        if let Some(channel) = channel.filter(|_| !origin.routed && !events.is_empty()) {
-            routes =
-                Routes { sets: vec![vec![channel]], runs: vec![(0, u32::try_from(events.len()).unwrap_or(u32::MAX))] };
+        let PutBatch { events, mut routes, positions, durability, resume } = self.check_batch(channel, batch)?;
+        let origin = Origin { durability, routed: channel.is_none(), resume };
+        if let Some(channel) = channel {
+            // Routes of another transaction, to other channels, mean nothing here.
+            routes = Routes { store: self.instance, ..Routes::default() };
+            if let Ok(count @ 1..) = u32::try_from(events.len()) {
+                routes.sets = vec![vec![channel]];
+                routes.runs = vec![(0, count)];
+            }
         }
         let meta = PutMeta::new(routes, &events, positions);
         let shares = match self.reserve(&meta, deadline) {
@@ -132,7 +138,7 @@ impl Inner {
                 });
             }
         };
-        let lane = match self.choose_lane() {
+        let lane = match self.choose_lane(&meta.positions) {
             Ok(lane) => lane,
             Err(source) => {
                 shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
@@ -182,27 +188,27 @@ impl Inner {
         let options = &self.shared.options;
         let bytes = batch.size_bytes();
         let body = batch.events.iter().map(|event| event.body().len()).max().unwrap_or(0);
-        let owner = batch.positions.iter().map(|(owner, _)| owner.len()).max().unwrap_or(0);
-        let position = batch.positions.iter().filter_map(|(_, value)| value.as_ref()).map(bytes::Bytes::len).max();
         let queues = self.shared.queues.read();
-        let ids = if batch.routes.sets.is_empty() { channel.into_iter().collect() } else { batch.routes.sets.concat() };
+        let ids = channel.map_or_else(|| batch.routes.sets.concat(), |channel| vec![channel]);
+        if channel.is_none() && !self.routes_fit(&batch, |id| queues.contains_key(&id)) {
+            let channel = format!("a channel of {} events", batch.events.len());
+            return Err(PutError::ForeignChannel { channel, batch: Box::new(batch) });
+        }
         let of = || ids.iter().filter_map(|id| queues.get(id));
         let capacity = of().map(|queue| queue.capacity());
         let smallest = capacity.reduce(|a, b| Capacity { events: a.events.min(b.events), bytes: a.bytes.min(b.bytes) });
         let smallest = smallest.unwrap_or(Capacity { events: u64::MAX, bytes: u64::MAX });
-        let (count, positions) = (batch.events.len() as u64, self.shared.positions_with(&batch.positions));
+        let count = batch.events.len() as u64;
         let checks = [
             ("event body bytes", body as u64, options.body_bytes_max as u64),
             ("events of a transaction", count, options.transaction_events_max as u64),
             ("bytes of a transaction", bytes, options.transaction_bytes_max as u64),
             ("events of a transaction (capacity)", count, smallest.events),
             ("bytes of a transaction (capacity)", bytes, smallest.bytes),
-            ("bytes of a position's owner", owner as u64, limits::POSITION_OWNER_BYTES_MAX as u64),
-            ("bytes of a position", position.unwrap_or(0) as u64, limits::POSITION_BYTES_MAX as u64),
-            ("positions of a transaction", batch.positions.len() as u64, limits::POSITIONS_PER_TRANSACTION_MAX as u64),
-            ("positions of a store", positions as u64, limits::POSITIONS_MAX as u64),
+            ("channel sets of a transaction", batch.routes.sets.len() as u64, u16::MAX.into()),
         ];
-        match checks.into_iter().find(|(_, actual, max)| actual > max) {
+        let checks = checks.into_iter().chain(self.position_checks(&batch.positions));
+        match { checks }.find(|(_, actual, max)| actual > max) {
             None => Ok(batch),
             Some((what, actual, max)) => {
                 of().for_each(|queue| queue.refused(count));
@@ -212,8 +218,36 @@ impl Inner {
         }
     }
 
-    /// The least busy lane that can be written to.
-    fn choose_lane(&self) -> Result<&Arc<Lane>, StorageError> {
+    /// What is limited about positions, how much it is, and how much it may be.
+    fn position_checks(&self, positions: &Positions) -> [(&'static str, u64, u64); 4] {
+        let owner = positions.iter().map(|(owner, _)| owner.len()).max().unwrap_or(0);
+        let value = positions.iter().filter_map(|(_, value)| value.as_ref()).map(bytes::Bytes::len).max().unwrap_or(0);
+        let all = if positions.is_empty() { 0 } else { self.shared.positions_with(positions) };
+        [
+            ("bytes of a position's owner", owner as u64, limits::POSITION_OWNER_BYTES_MAX as u64),
+            ("bytes of a position", value as u64, limits::POSITION_BYTES_MAX as u64),
+            ("positions of a transaction", positions.len() as u64, limits::POSITIONS_PER_TRANSACTION_MAX as u64),
+            ("positions of a store", all as u64, limits::POSITIONS_MAX as u64),
+        ]
+    }
+
+    /// Whether the routes of a batch are this store's, name only its channels, and cover each event.
+    fn routes_fit(&self, batch: &PutBatch, is_known: impl Fn(u16) -> bool) -> bool {
+        let routes = &batch.routes;
+        let routed: u64 = routes.runs.iter().map(|(_, count)| u64::from(*count)).sum();
+        let known = routes.sets.iter().all(|set| !set.is_empty() && set.iter().all(|id| is_known(*id)));
+        (routes.store == self.instance || routes.runs.is_empty()) && known && routed == batch.events.len() as u64
+    }
+
+    /// The lane for a put: the one that holds its positions, the one that this thread's last put is on its way to, or the
+    /// least busy one.
+    fn choose_lane(&self, positions: &Positions) -> Result<&Arc<Lane>, StorageError> {
+        // An owner stays in one lane: then no other lane knows an older position of it that would have to be overruled.
+        let holder = if self.lanes.len() > 1 { self.shared.holder(positions) } else { None };
+        let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane)));
+        if let Some(lane) = holder.filter(|lane| lane.refusal().is_none() && !lane.full.load(Ordering::Relaxed)) {
+            return Ok(lane);
+        }
         if let Some(lane) = self.lane_in_use().filter(|lane| lane.refusal().is_none()) {
             return Ok(lane);
         }
@@ -248,20 +282,10 @@ impl Inner {
             queue.give_back(rest, rest_events);
         }
         let take = OpenTake { queue: queue.clone(), pieces: done, events };
-        let positions_after = self.shared.positions_with(&positions) as u64;
-        let lane = if positions_after > limits::POSITIONS_MAX as u64
-            || positions.len() > limits::POSITIONS_PER_TRANSACTION_MAX
-        {
-            let max = limits::POSITIONS_MAX as u64;
-            Err(StorageError::Limit { what: "positions of a store", actual: positions_after, max })
-        } else if let Some((owner, value)) = positions.iter().find(|(owner, value)| {
-            owner.len() > limits::POSITION_OWNER_BYTES_MAX
-                || value.as_ref().is_some_and(|value| value.len() > limits::POSITION_BYTES_MAX)
-        }) {
-            let actual = value.as_ref().map_or(owner.len(), bytes::Bytes::len).max(owner.len()) as u64;
-            Err(StorageError::Limit { what: "bytes of a position", actual, max: limits::POSITION_BYTES_MAX as u64 })
-        } else {
-            self.take_lane(&take.pieces)
+        let over = self.position_checks(&positions).into_iter().find(|(_, actual, max)| actual > max);
+        let lane = match over {
+            Some((what, actual, max)) => Err(StorageError::Limit { what, actual, max }),
+            None => self.take_lane(&take.pieces),
         };
         let lane = match lane {
             Ok(lane) => lane,
@@ -298,11 +322,27 @@ impl Inner {
     /// Gives up the knowledge of nothing: what is pending is written, weaker levels are synced, checkpoints taken, segments
     /// freed and prepared.
     pub(crate) fn maintain(&self) {
+        for lane in self.lanes.iter().filter(|_| !self.shared.keeper.is_stopped()) {
+            let free = lane.writer.lock().free_segments(lane);
+            if !free.is_empty() {
+                // ORDER: the acknowledgements may be in another lane's log; they are durable before the events are gone.
+                self.lanes.iter().filter(|other| other.index != lane.index).for_each(|other| other.sync_aside());
+            }
+            lane.maintain(&free);
+        }
+    }
+
+    /// Waits for what is pending and makes it durable.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
         for lane in &self.lanes {
-            if !self.shared.keeper.is_stopped() {
-                lane.maintain();
+            lane.drain_pending();
+            lane.sync_aside();
+            let writer = lane.writer.lock();
+            if let Some(error) = lane.poisoned().filter(|_| !writer.dirty.is_empty()) {
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     fn stop_thread(&self) {
@@ -316,9 +356,12 @@ impl Inner {
 
     /// Closes the store. The first failure is returned; everything is tried.
     pub(crate) fn close(&self) -> Result<(), StorageError> {
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        // Whoever closes second waits for the first, and hears the same.
+        let mut closing = self.closing.lock();
+        if let Some(result) = &*closing {
+            return result.clone();
         }
+        self.closed.store(true, Ordering::Release);
         let queues: Vec<_> = self.shared.queues.read().values().cloned().collect();
         queues.iter().for_each(|queue| queue.close());
         self.stop_thread();
@@ -334,7 +377,8 @@ impl Inner {
             };
             if synced.is_ok() && lane.poisoned().is_none() {
                 // What cannot be freed now is freed by the next open.
-                let _ = writer.retire(lane);
+                let free = if self.lanes.len() == 1 { writer.free_segments(lane) } else { Vec::new() };
+                let _ = writer.retire(lane, &free);
             }
             writer.spares.discard(&lane.log.dir);
             drop(writer);
@@ -349,6 +393,7 @@ impl Inner {
             }
         }
         self.locks.lock().clear();
+        *closing = Some(result.clone());
         result
     }
 }

@@ -19,7 +19,7 @@ use super::queue::{OpenTake, Queue};
 use super::record::{Ack, Payload, PutMeta};
 use super::shared::Shared;
 use super::writer::Writer;
-use crate::batch::{PutBatch, Resume, Routes};
+use crate::batch::{Positions, PutBatch, Resume, Routes};
 use crate::durability::Durability;
 use crate::error::StorageError;
 use crate::event::Event;
@@ -68,6 +68,13 @@ pub(crate) struct Share {
 }
 
 impl Body {
+    pub(crate) fn positions(&self) -> &Positions {
+        match self {
+            Self::Put { meta, .. } => &meta.positions,
+            Self::Ack { ack, .. } => &ack.positions,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Put { .. } => Kind::Put,
@@ -96,6 +103,8 @@ pub(crate) struct Lane {
     pub(crate) full: AtomicBool,
     pending_bytes: AtomicU64,
     checkpoint_generation: Mutex<u64>,
+    /// Held while files are synced; after `writer`, if both.
+    pub(crate) syncing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +137,7 @@ impl Lane {
             full: AtomicBool::new(false),
             pending_bytes: AtomicU64::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
+            syncing: Mutex::new(()),
         }
     }
 
@@ -196,6 +206,8 @@ impl Lane {
     /// Writes everything that is pending, and waits for who is writing.
     pub(crate) fn drain_pending(&self) {
         while self.try_lead() || !self.is_idle() {
+            // Who leads holds the writer.
+            drop(self.writer.lock());
             std::thread::yield_now();
         }
     }
@@ -238,10 +250,13 @@ impl Lane {
         if files.is_empty() || self.poisoned().is_some() {
             return;
         }
-        for file in &files {
-            if let Err(error) = file.sync_data() {
-                self.poison(&StorageError::io("sync", &self.log.dir.path, error));
-                return;
+        {
+            let _alone = self.syncing.lock();
+            for file in &files {
+                if let Err(error) = file.sync_data() {
+                    self.poison(&StorageError::io("sync", &self.log.dir.path, error));
+                    return;
+                }
             }
         }
         self.writer.lock().synced(&files, end, marked, bytes);
@@ -284,15 +299,13 @@ impl Lane {
         result
     }
 
-    /// One round of the work that nobody waits for.
-    pub(crate) fn maintain(&self) {
+    /// One round of the work that nobody waits for. `free` are segments that nobody needs any more, by acknowledgements that
+    /// are durable as far as they are in other lanes' logs.
+    pub(crate) fn maintain(&self, free: &[u32]) {
         while self.try_lead() {}
-        let (due, free) = {
-            let writer = self.writer.lock();
-            (writer.checkpoint_due(self), !writer.free_segments(self).is_empty())
-        };
+        let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
-        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || free {
+        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || !free.is_empty() {
             self.sync_aside();
         }
         if self.poisoned().is_some() {
@@ -306,10 +319,10 @@ impl Lane {
         let mut writer = self.writer.lock();
         writer.spares.tidy(&self.log.dir);
         // A failure poisons the lane and shows at the next commit.
-        let held = writer.retire(self).unwrap_or(false);
+        let held = writer.retire(self, free).unwrap_or(false);
         drop(writer);
         if held && self.checkpoint(false).is_ok() {
-            let _ = self.writer.lock().retire(self);
+            let _ = self.writer.lock().retire(self, free);
         }
         self.spare_bytes.store(self.writer.lock().spares.bytes(), Ordering::Relaxed);
     }

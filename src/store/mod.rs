@@ -110,7 +110,7 @@ impl FileStore {
         Ok(Self { inner: Arc::new(Handle(inner)), report: Arc::new(report) })
     }
 
-    /// The channel `name`. It is created, durably, if the store has none of that name.
+    /// The channel `name`. It is created, durably, if the store has none of that name, and opened again if it was closed.
     ///
     /// # Errors
     /// If the name is empty or too long, there are too many channels, or the store's list cannot be written.
@@ -139,7 +139,9 @@ impl FileStore {
     /// # }
     /// ```
     pub fn begin_put(&self) -> StorePut {
-        StorePut { inner: self.inner.clone(), batch: PutBatch::default(), foreign: None }
+        let mut batch = PutBatch::default();
+        batch.routes.store = self.inner.instance;
+        StorePut { inner: self.inner.clone(), batch, foreign: None }
     }
 
     /// What the open found and did.
@@ -220,8 +222,7 @@ impl StorePut {
     /// As [`PutTransaction::submit`]; also if a channel was of another store.
     pub fn submit(self) -> Result<PutTicket, PutError> {
         if let Some(channel) = self.foreign {
-            let (what, batch) = ("channels of another store", Box::new(self.batch));
-            return Err(PutError::TooLarge { channel, what, actual: 1, max: 0, batch });
+            return Err(PutError::ForeignChannel { channel, batch: Box::new(self.batch) });
         }
         self.inner.submit_put(None, self.batch, None)
     }
@@ -239,6 +240,7 @@ pub(crate) struct Everywhere(Arc<Handle>);
 
 impl Everywhere {
     pub(crate) fn begin(inner: Arc<Handle>, channels: Vec<u16>) -> PutTransaction {
-        PutTransaction::over(Arc::new(Self(inner)), channels)
+        let instance = inner.instance;
+        PutTransaction::over(Arc::new(Self(inner)), instance, channels)
     }
 }

@@ -6,8 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::FileStore;
 use super::frame::StoreId;
 use super::inner::Inner;
@@ -16,11 +14,10 @@ use super::log::Log;
 use super::manifest::{LaneMark, MANIFEST, Manifest};
 use super::options::{FileStoreBuilder, OnCorruption, Options};
 use super::queue::{Backlog, Capacity, Queue};
-use super::ranges::RangeSet;
 use super::recovery::{self, Recovered, Scanned};
 use super::report::{Damage, OpenError, RecoveryReport};
 use super::segment::{LaneDir, parse_segment_name, segment_name};
-use super::shared::{Shared, splitmix};
+use super::shared::{Position, Shared, splitmix};
 use super::spares::Spares;
 use super::state::LaneState;
 use super::writer::Writer;
@@ -45,7 +42,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         let scanned = recovery::scan(&dir, &options)?;
         lanes.push((dir, scanned));
     }
-    check_missing(&mut lanes, &manifest, &options)?;
+    check_missing(&mut lanes, &options)?;
     let mut recovered = Vec::new();
     for (dir, scanned) in lanes {
         let salt = splitmix(&mut random);
@@ -72,17 +69,15 @@ fn backlog_of(states: &[&LaneState], lane: u16, channel: u16) -> (Backlog, u64) 
 }
 
 /// Segments that are gone may be gone only if no channel needs them.
-fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options: &Options) -> Result<(), OpenError> {
+fn check_missing(lanes: &mut [(LaneDir, Scanned)], options: &Options) -> Result<(), OpenError> {
     let states: Vec<_> = lanes.iter().map(|(_, scanned)| scanned.state.clone()).collect();
     let states: Vec<_> = states.iter().collect();
     for (dir, scanned) in lanes {
         for id in scanned.missing.clone() {
-            let Some(sealed) = scanned.state.sealed.get(&id).copied() else { continue };
-            let needed = manifest.channels.keys().any(|channel| {
+            let Some(sealed) = scanned.state.sealed.get(&id).cloned() else { continue };
+            let needed = sealed.spans.iter().any(|(channel, (lo, hi))| {
                 let (backlog, _) = backlog_of(&states, dir.lane, *channel);
-                backlog.events > 0
-                    && !backlog.acked.covers(sealed.first_seq, sealed.end_seq)
-                    && backlog.events > waiting_in(scanned.replayed.get(channel), &backlog.acked)
+                !backlog.acked.covers(*lo, *hi)
             });
             if needed {
                 let events = Some(sealed.end_seq - sealed.first_seq);
@@ -103,16 +98,6 @@ fn check_missing(lanes: &mut [(LaneDir, Scanned)], manifest: &Manifest, options:
         }
     }
     Ok(())
-}
-
-/// Events among the replayed ones that no take is done with. The acknowledgements of a channel do not cover the end of a
-/// segment that only had other channels' events there. If the channel was empty when the segment was freed, all it has now
-/// came later, and so after the record that still lists the segment: it was replayed.
-fn waiting_in(replayed: Option<&RangeSet>, acked: &RangeSet) -> u64 {
-    let Some(replayed) = replayed else { return 0 };
-    let mut both = acked.clone();
-    both.union(replayed);
-    both.count() - acked.count()
 }
 
 fn assemble(
@@ -154,12 +139,13 @@ fn assemble(
 }
 
 fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_bytes: u64) -> Lane {
-    let Recovered { state, segments, active, file, offset, junk, checkpoint_generation, .. } = recovered;
+    let Recovered { mut state, segments, active, file, offset, junk, checkpoint_generation, .. } = recovered;
     let options = &shared.options;
     for path in junk {
         // A file that stays is found again by the next open.
         let _ = dir.vfs.remove_file(&path);
     }
+    state.positions.retain(|owner, (_, value)| value.is_some() || shared.names_position(owner));
     let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes);
     // Without a reserve puts are refused until there is room for it; what is here can be taken.
     let _ = spares.fill_reserve(&dir);
@@ -184,16 +170,21 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
 }
 
 /// The newest position of every owner over all lanes.
-fn merge_positions(recovered: &[(LaneDir, Recovered)]) -> BTreeMap<String, (u64, Bytes)> {
-    let mut newest: BTreeMap<&String, &(u64, Option<Bytes>)> = BTreeMap::new();
-    for (owner, entry) in recovered.iter().flat_map(|(_, lane)| &lane.state.positions) {
-        let known = newest.entry(owner).or_insert(entry);
-        if entry.0 > known.0 {
-            *known = entry;
+fn merge_positions(recovered: &[(LaneDir, Recovered)]) -> BTreeMap<String, Position> {
+    let mut newest: BTreeMap<String, Position> = BTreeMap::new();
+    for (dir, lane) in recovered {
+        for (owner, (stamp, value)) in &lane.state.positions {
+            let known = newest.entry(owner.clone()).or_default();
+            known.lanes |= 1 << dir.lane;
+            if *stamp >= known.stamp {
+                known.stamp = *stamp;
+                known.value.clone_from(value);
+            }
         }
     }
-    let set = newest.into_iter().filter_map(|(owner, (stamp, value))| Some((owner, (*stamp, value.clone()?))));
-    set.map(|(owner, entry)| (owner.clone(), entry)).collect()
+    // A cleared position that no other lane names has nothing to overrule any more.
+    newest.retain(|_, position| position.value.is_some() || position.lanes.count_ones() > 1);
+    newest
 }
 
 /// Finds out which directory is which lane, and writes down what is new.

@@ -15,6 +15,7 @@ use super::record::{Ack, AckRange};
 use crate::clock::Clock;
 use crate::error::{FullReason, StorageError, TakeError};
 use crate::event::Event;
+use crate::limits;
 use crate::stats::ChannelStats;
 use crate::wait::Wait;
 
@@ -73,7 +74,6 @@ pub(crate) struct LaneGate {
     pub(crate) unread: u64,
     // Where the first unread event is, if the cursor was at the end when it came.
     pub(crate) hint: Option<(u64, LanePos)>,
-    outstanding: u64,
     acked: RangeSet,
 }
 
@@ -95,10 +95,8 @@ impl Queue {
     ) -> Self {
         let depth = backlog.iter().map(|lane| lane.events).sum();
         let reader = Reader::new(&backlog);
-        let lanes = backlog
-            .into_iter()
-            .map(|lane| LaneGate { unread: lane.events, outstanding: lane.events, acked: lane.acked, hint: None })
-            .collect();
+        let lanes =
+            backlog.into_iter().map(|lane| LaneGate { unread: lane.events, acked: lane.acked, hint: None }).collect();
         let gate = Gate { ready: depth, depth_events: depth, depth_bytes: bytes, lanes, ..Gate::default() };
         Self {
             id,
@@ -203,7 +201,6 @@ impl Queue {
                 lane.hint = Some((seq, pos));
             }
             lane.unread += events;
-            lane.outstanding += events;
         }
         gate.note_age(now);
         let takers = gate.takers;
@@ -308,7 +305,6 @@ impl Queue {
             gate.in_flight -= events;
             gate.stats.take_success_events += events;
             if let Some(lane) = gate.lanes.get_mut(usize::from(range.lane)) {
-                lane.outstanding -= events;
                 lane.acked.insert(range.lo, range.hi);
             }
         }
@@ -316,11 +312,10 @@ impl Queue {
         self.notify_room(gate);
     }
 
-    /// Whether events with these sequence numbers may still be wanted.
-    pub(crate) fn needs(&self, lane: u16, first_seq: u64, end_seq: u64) -> bool {
-        let gate = self.gate.lock();
-        let Some(lane) = gate.lanes.get(usize::from(lane)) else { return true };
-        lane.outstanding > 0 && !lane.acked.covers(first_seq, end_seq)
+    /// Whether the channel may still want one of its events from `lo` up to `hi`, the first and the end of those that it has in
+    /// a segment.
+    pub(crate) fn needs(&self, lane: u16, lo: u64, hi: u64) -> bool {
+        self.gate.lock().lanes.get(usize::from(lane)).is_none_or(|lane| !lane.acked.covers(lo, hi))
     }
 
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
@@ -328,9 +323,16 @@ impl Queue {
         if gate.ready > 0 || gate.closed {
             return Poll::Ready(());
         }
+        let mut evicted = Vec::new();
         if !gate.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if gate.wakers.len() >= limits::READY_TASKS_MAX {
+                evicted = std::mem::take(&mut gate.wakers);
+            }
             gate.wakers.push(cx.waker().clone());
         }
+        drop(gate);
+        // They find nothing and come again: what is remembered stays bounded, and nobody is forgotten.
+        evicted.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 
@@ -342,6 +344,11 @@ impl Queue {
         self.ready.notify_all();
         self.room.notify_all();
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets new transactions in again.
+    pub(crate) fn reopen(&self) {
+        self.gate.lock().closed = false;
     }
 
     pub(crate) fn stats(&self) -> ChannelStats {

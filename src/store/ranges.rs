@@ -53,11 +53,6 @@ impl RangeSet {
         self.ranges.get(&0).copied().unwrap_or(0)
     }
 
-    /// How many numbers are in the set.
-    pub(crate) fn count(&self) -> u64 {
-        self.iter().map(|(lo, hi)| hi - lo).sum()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.ranges.iter().map(|(&lo, &hi)| (lo, hi))
     }

@@ -37,6 +37,8 @@ impl Payload {
 /// What a PUT record says besides its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PutMeta {
+    // Not on disk: see `Routes`.
+    store: u64,
     pub(crate) sets: Vec<Vec<u16>>,
     pub(crate) runs: Vec<Run>,
     pub(crate) positions: Positions,
@@ -63,7 +65,7 @@ impl PutMeta {
                 bytes: rest.by_ref().take(count as usize).map(Event::size_bytes).sum(),
             })
             .collect();
-        Self { sets: routes.sets, runs, positions }
+        Self { store: routes.store, sets: routes.sets, runs, positions }
     }
 
     /// The sequence numbers of each channel's events, for a record that begins at `seq`.
@@ -77,7 +79,7 @@ impl PutMeta {
 
     pub(crate) fn into_routes(self) -> (Routes, Positions) {
         let runs = self.runs.into_iter().map(|run| (run.set, run.events)).collect();
-        (Routes { sets: self.sets, runs }, self.positions)
+        (Routes { store: self.store, sets: self.sets, runs }, self.positions)
     }
 
     /// The channels of a run.

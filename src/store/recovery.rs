@@ -22,7 +22,6 @@ use bytes::Bytes;
 use super::checkpoint::{self, Checkpoint};
 use super::frame::{FORMAT_VERSION, HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::options::{OnCorruption, Options};
-use super::ranges::RangeSet;
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark};
@@ -61,8 +60,6 @@ pub(crate) struct Scanned {
     pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
     /// Sealed segments that are not there, or not as they were.
     pub(crate) missing: Vec<u32>,
-    /// Events of the records that were replayed, by channel.
-    pub(crate) replayed: BTreeMap<u16, RangeSet>,
     junk: Vec<PathBuf>,
     next_id: u32,
     checkpoint_generation: u64,
@@ -90,7 +87,6 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
             state: LaneState::default(),
             segments: BTreeMap::new(),
             missing: Vec::new(),
-            replayed: BTreeMap::new(),
             junk: files.all_paths(),
             next_id,
             checkpoint_generation,
@@ -99,7 +95,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     };
     let mut scan = Scan::new(&files, tail, checkpoint, report, options)?;
     scan.run()?;
-    let Scan { state: mut durable_state, folded, pending, replayed, report, .. } = scan;
+    let Scan { state: mut durable_state, folded, pending, report, .. } = scan;
     durable_state.seal(folded);
     let rest: Vec<Item> =
         pending.into_iter().filter(|item| matches!(item.what, What::Put(..) | What::Ack(..))).collect();
@@ -130,7 +126,6 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
         state,
         segments,
         missing,
-        replayed,
         junk,
         next_id,
         checkpoint_generation,
@@ -379,7 +374,6 @@ struct Scan<'a> {
     folded: LanePos,
     // Items behind `folded`.
     pending: VecDeque<Item>,
-    replayed: BTreeMap<u16, RangeSet>,
     // Sequence number that the next PUT record must have; `None` behind damage.
     next_seq: Option<u64>,
     clean_end: Option<LanePos>,
@@ -427,7 +421,6 @@ impl<'a> Scan<'a> {
             state: begin.state,
             folded: begin_end,
             pending: VecDeque::new(),
-            replayed: BTreeMap::new(),
             next_seq: None,
             clean_end: None,
             report,
@@ -516,9 +509,6 @@ impl<'a> Scan<'a> {
         self.durable = self.durable.max(head.durable);
         if head.kind == Kind::Put {
             self.next_seq = Some(head.seq + u64::from(head.events));
-        }
-        if let What::Put(meta) = &what {
-            meta.visit_ranges(head.seq, |channel, lo, hi| self.replayed.entry(channel).or_default().insert(lo, hi));
         }
         self.report.replayed_records += 1;
         self.report.replayed_bytes += head.frame_len();

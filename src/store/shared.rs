@@ -14,6 +14,16 @@ use super::queue::Queue;
 use crate::batch::Positions;
 use crate::wait::Deadline;
 
+/// The newest position of an owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) stamp: u64,
+    /// `None`: cleared, and an older one may still stand in the log of another lane.
+    pub(crate) value: Option<Bytes>,
+    /// The lanes whose logs name the owner, one bit each.
+    pub(crate) lanes: u64,
+}
+
 /// State common to all lanes and channels.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,14 +32,14 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) queues: RwLock<BTreeMap<u16, Arc<Queue>>>,
     stamp: AtomicU64,
-    positions: Mutex<BTreeMap<String, (u64, Bytes)>>,
+    positions: Mutex<BTreeMap<String, Position>>,
     // Counts up whenever segments become free.
     space: (Mutex<u64>, Condvar),
     random: Mutex<u64>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, stamp: u64, positions: BTreeMap<String, (u64, Bytes)>, random: u64) -> Self {
+    pub(crate) fn new(options: Options, stamp: u64, positions: BTreeMap<String, Position>, random: u64) -> Self {
         Self {
             options,
             keeper: Keeper::default(),
@@ -47,31 +57,38 @@ impl Shared {
         self.stamp.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn set_positions(&self, stamp: u64, changed: &Positions) {
+    /// Applies changed positions of a record in the log of `lane`. Returns the owners that this log can forget: cleared, and
+    /// known to no other lane.
+    pub(crate) fn set_positions(&self, lane: u16, stamp: u64, changed: &Positions) -> Vec<String> {
+        let mut forget = Vec::new();
         if changed.is_empty() {
-            return;
+            return forget;
         }
         let mut positions = self.positions.lock();
         for (owner, value) in changed {
+            let known = positions.entry(owner.clone()).or_default();
+            known.lanes |= 1 << lane;
             // Two lanes may publish in another order than that of their stamps.
-            if positions.get(owner).is_some_and(|(known, _)| *known > stamp) {
-                continue;
+            if known.stamp <= stamp {
+                known.stamp = stamp;
+                known.value.clone_from(value);
             }
-            match value {
-                Some(value) => positions.insert(owner.clone(), (stamp, value.clone())),
-                None => positions.remove(owner),
-            };
+            if known.value.is_none() && known.lanes == 1 << lane {
+                positions.remove(owner);
+                forget.push(owner.clone());
+            }
         }
+        forget
     }
 
     pub(crate) fn position(&self, owner: &str) -> Option<Bytes> {
-        self.positions.lock().get(owner).map(|(_, value)| value.clone())
+        self.positions.lock().get(owner).and_then(|position| position.value.clone())
     }
 
     pub(crate) fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         let positions = self.positions.lock();
         let from_prefix = positions.range(prefix.to_owned()..).take_while(|(owner, _)| owner.starts_with(prefix));
-        from_prefix.map(|(owner, (_, value))| (owner.clone(), value.clone())).collect()
+        from_prefix.filter_map(|(owner, position)| Some((owner.clone(), position.value.clone()?))).collect()
     }
 
     /// How many positions there would be with these.
@@ -79,6 +96,18 @@ impl Shared {
         let positions = self.positions.lock();
         let new = changed.iter().filter(|(owner, value)| value.is_some() && !positions.contains_key(owner));
         positions.len() + new.count()
+    }
+
+    /// Whether anything is known of an owner's position.
+    pub(crate) fn names_position(&self, owner: &str) -> bool {
+        self.positions.lock().contains_key(owner)
+    }
+
+    /// A lane that holds a position of one of these owners.
+    pub(crate) fn holder(&self, changed: &Positions) -> Option<u16> {
+        let positions = self.positions.lock();
+        let lanes = changed.iter().find_map(|(owner, _)| Some(positions.get(owner)?.lanes))?;
+        u16::try_from(lanes.trailing_zeros()).ok()
     }
 
     /// A number that nobody can guess from the one before; the sequence is fixed by the seed.

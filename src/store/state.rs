@@ -26,7 +26,12 @@ pub(crate) struct LaneState {
     pub(crate) sealed: BTreeMap<u32, SealedSegment>,
     /// Sequence number of the first event of the newest segment.
     pub(crate) first_seq: u64,
+    /// Which channels have events in the newest segment.
+    pub(crate) spans: Spans,
 }
+
+/// For each channel with events in a segment, the sequence numbers of its first event there and behind its last.
+pub(crate) type Spans = BTreeMap<u16, (u64, u64)>;
 
 /// What the log of one lane says of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub(crate) struct Acked {
 }
 
 /// A segment that is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SealedSegment {
     /// Sequence number of its first event.
     pub(crate) first_seq: u64,
@@ -56,6 +61,8 @@ pub(crate) struct SealedSegment {
     pub(crate) end_seq: u64,
     /// Offset behind its last frame.
     pub(crate) end: u32,
+    /// Which channels have events in it.
+    pub(crate) spans: Spans,
 }
 
 impl LaneState {
@@ -70,6 +77,10 @@ impl LaneState {
                 channel.put_bytes += run.bytes;
             }
         }
+        meta.visit_ranges(head.seq, |channel, lo, hi| {
+            let span = self.spans.entry(channel).or_insert((lo, hi));
+            span.1 = span.1.max(hi);
+        });
         self.set_positions(head.stamp, &meta.positions);
     }
 
@@ -88,7 +99,8 @@ impl LaneState {
 
     /// Notes that the newest segment is complete and another one begins.
     pub(crate) fn seal(&mut self, end: LanePos) {
-        let sealed = SealedSegment { first_seq: self.first_seq, end_seq: self.next_seq, end: end.offset() };
+        let spans = std::mem::take(&mut self.spans);
+        let sealed = SealedSegment { first_seq: self.first_seq, end_seq: self.next_seq, end: end.offset(), spans };
         self.sealed.insert(end.segment(), sealed);
         self.first_seq = self.next_seq;
     }
@@ -127,7 +139,9 @@ impl LaneState {
             out.put_u32_le(segment.end);
             out.put_u64_le(segment.first_seq);
             out.put_u64_le(segment.end_seq);
+            put_spans(&segment.spans, &mut out);
         }
+        put_spans(&self.spans, &mut out);
         out.put_u32_le(count(self.positions.len()));
         for (owner, (stamp, value)) in &self.positions {
             out.put_u64_le(*stamp);
@@ -148,12 +162,15 @@ impl LaneState {
             state.channels.insert(id, decode_channel(&mut cursor)?);
         }
         let sealed = cursor.u32("segments")?;
-        for _ in 0..cursor.count(sealed, 24, "segments")? {
+        for _ in 0..cursor.count(sealed, 28, "segments")? {
             let id = cursor.u32("segment")?;
             let end = cursor.u32("segment end")?;
             let first_seq = cursor.u64("segment")?;
-            state.sealed.insert(id, SealedSegment { first_seq, end_seq: cursor.u64("segment")?, end });
+            let end_seq = cursor.u64("segment")?;
+            let spans = take_spans(&mut cursor)?;
+            state.sealed.insert(id, SealedSegment { first_seq, end_seq, end, spans });
         }
+        state.spans = take_spans(&mut cursor)?;
         let positions = cursor.u32("positions")?;
         for _ in 0..cursor.count(positions, 14, "positions")? {
             let stamp = cursor.u64("position stamp")?;
@@ -182,6 +199,22 @@ fn decode_channel(cursor: &mut Cursor) -> Result<ChannelState, Malformed> {
         channel.acked.insert(lane, Acked { events, bytes, ranges });
     }
     Ok(channel)
+}
+
+fn put_spans(spans: &Spans, out: &mut BytesMut) {
+    out.put_u32_le(count(spans.len()));
+    for (channel, (lo, hi)) in spans {
+        out.put_u16_le(*channel);
+        out.put_u64_le(*lo);
+        out.put_u64_le(*hi);
+    }
+}
+
+fn take_spans(cursor: &mut Cursor) -> Result<Spans, Malformed> {
+    let spans = cursor.u32("spans")?;
+    (0..cursor.count(spans, 18, "spans")?)
+        .map(|_| Ok((cursor.u16("span")?, (cursor.u64("span")?, cursor.u64("span")?))))
+        .collect()
 }
 
 /// Counts of things in memory, each of which takes more than a byte: far below 2^32.
@@ -219,7 +252,8 @@ mod tests {
         assert_eq!((state.channels[&0].put_events, state.channels[&0].put_bytes), (1, 5));
         assert_eq!(state.channels[&5].acked[&0].ranges.floor(), 1);
         assert_eq!(state.positions["x"], (2, None));
-        assert_eq!(state.sealed[&1], SealedSegment { first_seq: 0, end_seq: 2, end: 999 });
+        let spans = Spans::from([(0, (0, 1)), (5, (0, 2))]);
+        assert_eq!(state.sealed[&1], SealedSegment { first_seq: 0, end_seq: 2, end: 999, spans });
         let encoded = state.encode();
         assert_eq!(LaneState::decode(encoded.clone()), Ok(state));
         for len in 0..encoded.len() {

@@ -118,6 +118,9 @@ impl Writer {
             lane.shared.keeper.schedule(options.clock.monotonic() + interval);
         }
         for frame in written {
+            for owner in lane.shared.set_positions(lane.index, frame.head.stamp, frame.body.positions()) {
+                self.state.positions.remove(&owner);
+            }
             let outcome = publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
@@ -131,6 +134,12 @@ impl Writer {
     pub(crate) fn sync(&mut self, lane: &Lane) -> Result<(), StorageError> {
         let clock = &lane.shared.options.clock;
         let begun = clock.monotonic();
+        // IMPORTANT: the system tells each failure once for each descriptor. Whoever syncs aside and hears of it poisons the
+        // lane before this sync, to which the same loss would look like success, can begin.
+        let _alone = lane.syncing.lock();
+        if let Some(error) = lane.poisoned() {
+            return Err(error);
+        }
         for file in &self.dirty {
             if let Err(error) = file.sync_data() {
                 let error = StorageError::io("sync", &lane.log.dir.path, error);
@@ -288,7 +297,9 @@ impl Writer {
         let result = match self.begin_segment(lane, need, for_put) {
             Err(StorageError::DiskFull { .. }) if !for_put => {
                 // The reserve is used up by acknowledgements alone: segments that hold nothing else are free again.
-                self.retire(lane)?;
+                let empty = self.state.sealed.iter().filter(|(_, segment)| segment.spans.is_empty());
+                let empty: Vec<u32> = empty.map(|(id, _)| *id).collect();
+                self.retire(lane, &empty)?;
                 self.begin_segment(lane, need, for_put)
             }
             result => result,
@@ -353,16 +364,17 @@ impl Writer {
     /// The sealed segments whose events no channel needs any more.
     pub(crate) fn free_segments(&self, lane: &Lane) -> Vec<u32> {
         let queues = lane.shared.queues.read();
+        // A channel that the store does not know cannot be asked: the segment stays.
         let needed = |segment: &SealedSegment| {
-            queues.values().any(|queue| queue.needs(lane.index, segment.first_seq, segment.end_seq))
+            let mut spans = segment.spans.iter();
+            spans.any(|(channel, (lo, hi))| queues.get(channel).is_none_or(|queue| queue.needs(lane.index, *lo, *hi)))
         };
         self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
     }
 
     /// Frees the segments whose events no channel needs any more. `true`: some have to stay until a later frame or a
     /// checkpoint says that they are durable.
-    pub(crate) fn retire(&mut self, lane: &Lane) -> Result<bool, StorageError> {
-        let free = self.free_segments(lane);
+    pub(crate) fn retire(&mut self, lane: &Lane, free: &[u32]) -> Result<bool, StorageError> {
         if free.is_empty() {
             return Ok(false);
         }
@@ -374,7 +386,7 @@ impl Writer {
         // ORDER: what the durable log does not prove to be durable, the next open looks for.
         let all = free.len();
         let is_proven = |id: &u32| self.state.sealed.get(id).is_some_and(|s| LanePos::new(*id, s.end) <= self.proven);
-        let free: Vec<u32> = free.into_iter().filter(is_proven).collect();
+        let free: Vec<u32> = free.iter().copied().filter(is_proven).collect();
         if free.is_empty() {
             return Ok(true);
         }
@@ -442,7 +454,6 @@ fn settle(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
 fn publish(lane: &Lane, head: &Head, pos: LanePos, body: Body) -> Outcome {
     match body {
         Body::Put { meta, events, shares, .. } => {
-            lane.shared.set_positions(head.stamp, &meta.positions);
             let count = events.len() as u64;
             let first = (count > 0).then_some(EventId { lane: lane.index, seq: head.seq });
             if count > 0 {
@@ -457,7 +468,6 @@ fn publish(lane: &Lane, head: &Head, pos: LanePos, body: Body) -> Outcome {
             Outcome::Put(Ok(Receipt::new(first, count, 0)))
         }
         Body::Ack { ack, take } => {
-            lane.shared.set_positions(head.stamp, &ack.positions);
             take.acknowledged(&ack);
             Outcome::Take(Ok(()))
         }
