@@ -17,6 +17,8 @@ pub(super) struct Group {
     channels: Vec<Arc<dyn Channel>>,
     // Their numbers in the store, for several channels; empty for one.
     numbers: Vec<u16>,
+    /// The store whose numbers these are.
+    store: u64,
 }
 
 impl Group {
@@ -26,7 +28,8 @@ impl Group {
             0 | 1 => Vec::new(),
             _ => channels.iter().filter_map(|channel| channel.store_part().map(|(_, number)| number)).collect(),
         };
-        Self { places, channels, numbers }
+        let store = channels.first().and_then(|channel| channel.store_part()).map_or(0, |(store, _)| store);
+        Self { places, channels, numbers, store }
     }
 
     /// The channel that is asked for positions.
@@ -55,6 +58,7 @@ impl Group {
     /// Routes all events of `batch` to all channels of the group.
     fn route_all(&self, batch: &mut PutBatch) {
         if !self.numbers.is_empty() {
+            batch.routes.store = self.store;
             (0..batch.events.len()).for_each(|_| batch.routes.push(&self.numbers));
         }
     }
@@ -72,6 +76,7 @@ impl Group {
             self.places.iter().zip(&self.numbers).filter(|(place, _)| required.contains(place)).map(|(_, n)| *n),
         );
         if !scratch.is_empty() {
+            part.routes.store = self.store;
             part.routes.push(scratch);
             part.events.push(event.clone());
         }

@@ -262,7 +262,7 @@ impl Channel for Part {
             assert_eq!(store, own.0);
             numbers.push(number);
         }
-        Some(PutTransaction::over(Arc::new(self.clone()), numbers))
+        Some(PutTransaction::over(Arc::new(self.clone()), own.0, numbers))
     }
 
     fn store_part(&self) -> Option<(u64, u16)> {
