@@ -19,6 +19,8 @@ pub(super) struct Directory {
     pub(super) fsync: Fsync,
     /// Whether this process has created the directory.
     pub(super) made: bool,
+    /// Whether a committed position names the series.
+    pub(super) claimed: bool,
 }
 
 impl Directory {
@@ -60,17 +62,26 @@ impl Directory {
     /// Creates the file that follows `last`, or the first one of a series that begins `now`.
     ///
     /// A series belongs to the sink that created its first file, so that all files of the series are known to be this
-    /// sink's, whoever else writes to the directory.
-    pub(super) fn create(&self, last: Option<Place>, now: u64) -> Result<(Place, Arc<dyn VfsFile>), FileRollError> {
+    /// sink's, whoever else writes to the directory. A file of a series that no committed take names, has a
+    /// name by which the sink knows it.
+    pub(super) fn create(&self, last: Option<Place>, now: u64) -> Result<Created, FileRollError> {
         let mut place = match last {
             Some(last) => last.next(),
             None => self.unused_series(now)?,
         };
         loop {
-            let path = self.path.join(self.names.in_progress(place));
-            if !self.exists(&self.names.finished(place))? {
+            let in_progress = self.names.in_progress(place);
+            let is_free = !self.exists(&self.names.finished(place))? && (self.claimed || !self.exists(&in_progress)?);
+            let name = if self.claimed { in_progress } else { self.names.unclaimed(&in_progress) };
+            let path = self.path.join(&name);
+            if is_free {
                 match self.vfs.open(&path, OpenMode::CreateNew) {
-                    Ok(file) => return Ok((place, file)),
+                    // IMPORTANT: names of two sinks differ, so both can have created one. Who sees the other's goes away:
+                    // the second does, because its own was there before it looked, and so was the first's.
+                    Ok(_) if last.is_none() && self.is_shared(place.series, &name)? => {
+                        self.vfs.remove_file(&path).map_err(|error| FileRollError::io("remove", &path, error))?;
+                    }
+                    Ok(file) => return Ok(Created { place, file, path }),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(FileRollError::io("create", &path, error)),
                 }
@@ -98,17 +109,43 @@ impl Directory {
         }
     }
 
+    /// Removes the files of this sink that no committed take has named; not that of `kept`, the newest committed take.
+    pub(super) fn remove_unclaimed(&self, kept: Option<&str>) -> Result<(), FileRollError> {
+        let kept = kept.map(|in_progress| self.names.unclaimed(in_progress));
+        for name in self.list()? {
+            if name.starts_with(&self.names.owner) && kept.as_ref() != Some(&name) {
+                let path = self.path.join(name);
+                self.vfs.remove_file(&path).map_err(|error| FileRollError::io("remove", &path, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a file that a committed take names the name that is in the position, unless it has it, or somebody has put a
+    /// file there. Returns its path. A power cut may undo it: either name is found again.
+    pub(super) fn claim(&self, in_progress: &str) -> Result<PathBuf, FileRollError> {
+        let unclaimed = self.names.unclaimed(in_progress);
+        let (from, to) = (self.path.join(&unclaimed), self.path.join(in_progress));
+        if !self.exists(&unclaimed)? {
+            return Ok(to);
+        }
+        if self.exists(in_progress)? {
+            return Ok(from);
+        }
+        self.vfs.rename(&from, &to).map_err(|error| FileRollError::io("give its name to", &from, error))?;
+        Ok(to)
+    }
+
     /// Gives a file its final name, or, if someone has put a file there, the next free one. Returns its place.
-    pub(super) fn rename(&self, from: &str, name: &str, place: Place) -> Result<Place, SinkError> {
+    pub(super) fn rename(&self, from: &Path, name: &str, place: Place) -> Result<Place, SinkError> {
         let (mut to, mut reached) = (name.to_owned(), place);
         while self.exists(&to)? {
             reached = reached.next();
             to = self.names.finished(reached);
         }
-        let from = self.path.join(from);
         self.vfs
-            .rename(&from, &self.path.join(to))
-            .map_err(|error| FileRollError::io("give its final name to", &from, error))?;
+            .rename(from, &self.path.join(to))
+            .map_err(|error| FileRollError::io("give its final name to", from, error))?;
         if self.fsync != Fsync::Never {
             self.sync()?;
         }
@@ -131,13 +168,31 @@ impl Directory {
 
     /// The first place of the first series from `now` on of which no file is there.
     fn unused_series(&self, now: u64) -> Result<Place, FileRollError> {
-        let entries = self.vfs.read_dir(&self.path).map_err(|error| FileRollError::io("list", &self.path, error))?;
+        let entries = self.list()?;
         let mut series = now;
-        while entries.iter().filter_map(|name| name.to_str()).any(|name| self.names.is_of_series(name, series)) {
+        while entries.iter().any(|name| self.names.is_of_series(name, series)) {
             series += 1;
         }
         Ok(Place { series, number: 1 })
     }
+
+    /// Whether there is another file of the series than `own`.
+    fn is_shared(&self, series: u64, own: &str) -> Result<bool, FileRollError> {
+        Ok(self.list()?.iter().any(|name| name != own && self.names.is_of_series(name, series)))
+    }
+
+    /// The names of the files, but for those that are not UTF-8: they are not of a sink.
+    fn list(&self) -> Result<Vec<String>, FileRollError> {
+        let entries = self.vfs.read_dir(&self.path).map_err(|error| FileRollError::io("list", &self.path, error))?;
+        Ok(entries.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+}
+
+/// A file that was created.
+pub(super) struct Created {
+    pub(super) place: Place,
+    pub(super) file: Arc<dyn VfsFile>,
+    pub(super) path: PathBuf,
 }
 
 impl Place {

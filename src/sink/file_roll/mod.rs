@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use directory::Directory;
+use directory::{Created, Directory};
 pub use error::FileRollError;
 use names::Names;
 use output::Output;
@@ -46,7 +46,9 @@ use crate::vfs::{OpenMode, OsVfs, Vfs};
 /// A finished file is called `<prefix><start>-<number>[.<extension>]`, as in Flume: `start` is the time, in milliseconds
 /// since 1970, at which the sink wrote to this directory for the first time, and `number` counts its files from 1. Until it
 /// is finished, `.tmp` is appended to the name: a reader that leaves such files alone sees only whole files that do not
-/// change any more, and may move or delete them. No existing file is ever overwritten. The directory is created if it is
+/// change any more, and may move or delete them. The very first file of a sink is hidden, besides, until its first take is
+/// committed: `.<16 hexadecimal digits>-` stands before its name, a hash of the names of agent and sink and of the prefix,
+/// by which the sink knows the file as its own although no position names it. No existing file is ever overwritten. The directory is created if it is
 /// missing, its parent is not; files have mode 0600.
 ///
 /// A file is finished once a limit is reached and the take of its last batch is committed. Limits are looked at between
@@ -64,19 +66,20 @@ use crate::vfs::{OpenMode, OsVfs, Vfs};
 ///
 /// | committed position | file in progress | then |
 /// |---|---|---|
-/// | none | any | they are left alone: without a position nobody knows whose they are (see below) |
+/// | none | hidden, with the digits of this sink | removed: its events are in no committed take, and come again |
+/// | none | any other | they are left alone: without a position nobody knows whose they are (see below) |
 /// | some | longer than committed | cut, and gone on with |
 /// | some | as long as committed | gone on with, or finished if its limit was reached |
 /// | some | shorter than committed | [`FileRollError::Short`] |
 /// | some | missing | it was finished, and perhaps fetched by its reader: the next file is begun |
 /// | some | a later one of the same series | removed: it is in no committed take |
 ///
-/// A file in progress that no position names is left when the process is killed before its very first commit, or when
-/// the channel is in memory and the process is killed at all. In the first case its events come again; in the second they
-/// were delivered. Because the sink cannot tell, it neither removes nor finishes such a file.
+/// A file in progress that no position names is left when the channel is in memory and the process is killed. Its events
+/// were delivered, so the sink neither removes nor finishes it.
 ///
-/// Several sinks may write to one directory, with the same prefix or with different ones: each has a start of its own. Stop
-/// the agent before you give a sink another directory, or another name: its file in progress would stay behind.
+/// Several sinks may write to one directory: each has a start of its own. They must differ in the name of the sink, of the
+/// agent, or in the prefix: of two that do not, one that starts can take the hidden file of the other for its own, and
+/// remove it. Stop the agent before you give a sink another directory, or another name: its file in progress would stay behind.
 ///
 /// # Errors
 ///
@@ -133,9 +136,15 @@ impl FileRoll {
             directory: Directory {
                 vfs: Arc::new(OsVfs::new()),
                 path: directory.into(),
-                names: Names { prefix: String::new(), extension: String::new(), suffix: ".tmp".to_owned() },
+                names: Names {
+                    prefix: String::new(),
+                    extension: String::new(),
+                    suffix: ".tmp".to_owned(),
+                    owner: String::new(),
+                },
                 fsync: Fsync::EveryBatch,
                 made: false,
+                claimed: false,
             },
             clock: Arc::new(SystemClock::new()),
             serializer: Box::new(Text::new()),
@@ -234,6 +243,7 @@ impl FileRoll {
 
     fn recover(&mut self, context: &SinkContext) -> Result<(), SinkError> {
         self.directory.names.check()?;
+        self.directory.names.own(context.prefix());
         let committed = match context.position(POSITION) {
             Some(bytes) => Some(Position::decode(&bytes).map_err(FileRollError::Position)?),
             None => None,
@@ -245,10 +255,10 @@ impl FileRoll {
             (None, Some(created)) => Some(Place { number: 0, ..created }),
             (None, None) => None,
         };
-        if let Some(last) = self.last {
-            self.directory.remove_strays(last, self.created)?;
-        }
+        self.directory.claimed = committed.is_some();
+        self.directory.remove_unclaimed(committed.as_ref().map(|position| position.in_progress.as_str()))?;
         if let Some(position) = committed {
+            self.directory.remove_strays(position.place, self.created)?;
             self.resume(position)?;
         }
         self.begin_if_empty_files_are_wanted()
@@ -256,7 +266,7 @@ impl FileRoll {
 
     /// Goes on with the file of the last committed take, if it is still in progress.
     fn resume(&mut self, at: Position) -> Result<(), SinkError> {
-        let path = self.directory.path.join(&at.in_progress);
+        let path = self.directory.claim(&at.in_progress)?;
         let file = match self.directory.vfs.open(&path, OpenMode::ReadWrite) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -346,7 +356,7 @@ impl FileRoll {
 
     fn begin(&mut self) -> Result<(), SinkError> {
         let begun = self.now();
-        let (place, file) = self.directory.create(self.last, begun)?;
+        let Created { place, file, path } = self.directory.create(self.last, begun)?;
         self.last = Some(place);
         self.created = Some(place);
         // ORDER: the entry is durable before any take is committed whose events are in the file.
@@ -354,12 +364,25 @@ impl FileRoll {
             self.directory.sync()?;
         }
         let (name, in_progress) = (self.directory.names.finished(place), self.directory.names.in_progress(place));
-        let path = self.directory.path.join(&in_progress);
         let at = Position { place, len: 0, events: 0, begun, complete: false, name, in_progress };
         let mut output = Output { file, path, at, due: self.due(Duration::ZERO), dirty: true };
         self.serializer.begin(&mut self.buffer).map_err(SinkError::Retry)?;
         output.write(&mut self.buffer)?;
         self.current = Some(output);
+        Ok(())
+    }
+
+    /// After a commit.
+    fn go_on(&mut self) -> Result<(), SinkError> {
+        let took = std::mem::replace(&mut self.pending, false);
+        let Some(output) = &mut self.current else { return Ok(()) };
+        if took && !std::mem::replace(&mut self.directory.claimed, true) {
+            output.path = self.directory.claim(&output.at.in_progress)?;
+        }
+        if output.at.complete {
+            self.finish()?;
+            self.begin_if_empty_files_are_wanted()?;
+        }
         Ok(())
     }
 
@@ -388,8 +411,7 @@ impl FileRoll {
         let Some(mut output) = self.current.take() else { return Ok(()) };
         // ORDER: the content is durable before the name says that it is whole.
         output.sync(self.directory.fsync)?;
-        let at = &output.at;
-        self.last = Some(self.directory.rename(&at.in_progress, &at.name, at.place)?);
+        self.last = Some(self.directory.rename(&output.path, &output.at.name, output.at.place)?);
         Ok(())
     }
 
@@ -435,11 +457,7 @@ impl Sink for FileRoll {
     }
 
     fn committed(&mut self) -> Result<(), SinkError> {
-        self.pending = false;
-        let result = match &self.current {
-            Some(output) if output.at.complete => self.finish().and_then(|()| self.begin_if_empty_files_are_wanted()),
-            _ => Ok(()),
-        };
+        let result = self.go_on();
         self.checked(result)
     }
 

@@ -10,6 +10,8 @@ pub(super) struct Names {
     pub(super) prefix: String,
     pub(super) extension: String,
     pub(super) suffix: String,
+    /// Whose files in progress are unclaimed ones of this sink: `.<owner>-`, see [`Names::own`].
+    pub(super) owner: String,
 }
 
 impl Names {
@@ -28,8 +30,31 @@ impl Names {
         self.finished(place) + &self.suffix
     }
 
+    /// Remembers whose files these are. The name of a sink can be longer than that of a file, and contain what a file name
+    /// must not: so its hash, FNV-1a with 64 bits, stands for it.
+    pub(super) fn own(&mut self, sink: &str) {
+        let bytes = sink.bytes().chain(self.prefix.bytes());
+        let hash = bytes
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        self.owner = format!(".{hash:0OWNER_DIGITS$x}-");
+    }
+
+    /// The name of a file in progress while no committed take has named its series.
+    pub(super) fn unclaimed(&self, in_progress: &str) -> String {
+        format!("{}{in_progress}", self.owner)
+    }
+
     /// Whether the name is one of this series.
     pub(super) fn is_of_series(&self, name: &str, series: u64) -> bool {
+        let claimed = name.strip_prefix('.').and_then(|rest| {
+            let (owner, rest) = rest.split_at_checked(OWNER_DIGITS)?;
+            let is_owner = owner.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_owner { rest.strip_prefix('-') } else { None }
+        });
+        self.begins_series(name, series) || claimed.is_some_and(|name| self.begins_series(name, series))
+    }
+
+    fn begins_series(&self, name: &str, series: u64) -> bool {
         name.strip_prefix(self.prefix.as_str())
             .and_then(|rest| rest.strip_prefix(series.to_string().as_str()))
             .is_some_and(|rest| rest.starts_with('-'))
@@ -52,10 +77,13 @@ impl Names {
             return Err(FileRollError::Name { what: "suffix", value: self.suffix.clone(), why });
         }
         let longest = self.in_progress(Place { series: u64::MAX, number: u64::MAX });
-        if longest.len() > FILE_NAME_BYTES_MAX {
+        if longest.len() + OWNER_DIGITS + 2 > FILE_NAME_BYTES_MAX {
             let why = "makes names of more than 255 bytes, together with what else is in a name";
             return Err(FileRollError::Name { what: "prefix", value: self.prefix.clone(), why });
         }
         Ok(())
     }
 }
+
+// In hexadecimal; a dot stands before them, and a hyphen behind.
+const OWNER_DIGITS: usize = 16;

@@ -116,12 +116,12 @@ impl World {
         files.into_iter().map(|path| (path.clone(), self.sim.peek(&path).unwrap())).collect()
     }
 
-    /// All events are in finished files, each once, in order; if `whole`, no file is left in progress.
-    fn check(&self, case: Case, whole: bool, context: &str) {
+    /// All events are in finished files, each once, in order, and no file is left in progress.
+    fn check(&self, case: Case, context: &str) {
         let found: Vec<String> = self.finished().iter().flat_map(|(_, content)| case.bodies(content)).collect();
         assert_eq!(found, bodies(), "{}: {context}: {:?}", case.name, self.sim.files());
         let left: Vec<_> = self.sim.files().into_iter().filter(|path| is_in_progress(path)).collect();
-        assert!(!whole || left.is_empty(), "{}: {context}: {left:?}", case.name);
+        assert!(left.is_empty(), "{}: {context}: {left:?}", case.name);
     }
 }
 
@@ -146,11 +146,10 @@ fn recover_all(case: Case, world: &World, modes: &[CrashMode], random: u64, cont
         for choice in world.sim.crash_choices(*mode, random, images) {
             let context = format!("{context}, {choice}");
             let next = world.after(&choice);
-            let had_position = next.has_position();
             next.drain(&mut case.sink(&next), None).unwrap_or_else(|error| panic!("{}: {context}: {error}", case.name));
-            next.check(case, had_position, &context);
+            next.check(case, &context);
             if case.fsync != Fsync::Never {
-                next.after(&nothing()).check(case, had_position, &format!("{context}, then power off"));
+                next.after(&nothing()).check(case, &format!("{context}, then power off"));
             }
             images += 1;
         }
@@ -158,9 +157,10 @@ fn recover_all(case: Case, world: &World, modes: &[CrashMode], random: u64, cont
     images
 }
 
-/// Stops a run at every operation, in every way, and at every commit, and recovers from each.
-fn crash_everywhere(case: Case, modes: &[CrashMode], random: u64) -> u64 {
-    let mut images = 0;
+/// Stops a run at every operation, in every way, and at every commit, and recovers from each. Returns the number of images,
+/// and of those from before the first commit.
+fn crash_everywhere(case: Case, modes: &[CrashMode], random: u64) -> (u64, u64) {
+    let (mut images, mut early) = (0, 0);
     for fault in [Fault::Kill, Fault::KillAfter(usize::MAX), Fault::KillAfter(1), Fault::KillAfter(700)] {
         for at in 0.. {
             let world = World::new();
@@ -171,7 +171,9 @@ fn crash_everywhere(case: Case, modes: &[CrashMode], random: u64) -> u64 {
                 assert!(at > 10, "{at} operations are not a run");
                 break;
             }
-            images += recover_all(case, &world, modes, random, &format!("{fault:?} at {at}"));
+            let found = recover_all(case, &world, modes, random, &format!("{fault:?} at {at}"));
+            images += found;
+            early += if world.has_position() { 0 } else { found };
         }
     }
     for commit in 0.. {
@@ -179,16 +181,19 @@ fn crash_everywhere(case: Case, modes: &[CrashMode], random: u64) -> u64 {
         if world.drain(&mut case.sink(&world), Some(commit)).is_ok() {
             break;
         }
-        images += recover_all(case, &world, modes, random, &format!("before commit {commit}"));
+        let found = recover_all(case, &world, modes, random, &format!("before commit {commit}"));
+        images += found;
+        early += if world.has_position() { 0 } else { found };
     }
-    images
+    assert!(early > 20, "{early} images are too few before the first commit");
+    (images, early)
 }
 
 #[test]
 fn synced_with_every_batch_each_event_is_delivered_once_through_every_crash() {
     for case in CASES {
-        let images = crash_everywhere(case, &CrashMode::ALL, 8);
-        println!("{}: {images} images", case.name);
+        let (images, early) = crash_everywhere(case, &CrashMode::ALL, 8);
+        println!("{}: {images} images, {early} of them from before the first commit", case.name);
     }
 }
 
@@ -196,8 +201,8 @@ fn synced_with_every_batch_each_event_is_delivered_once_through_every_crash() {
 fn without_syncs_each_event_is_delivered_once_as_long_as_only_processes_die() {
     for case in CASES {
         for fsync in [Fsync::OnRoll, Fsync::Never] {
-            let images = crash_everywhere(Case { fsync, ..case }, &[CrashMode::Kill], 0);
-            println!("{} {fsync:?}: {images} images", case.name);
+            let (images, early) = crash_everywhere(Case { fsync, ..case }, &[CrashMode::Kill], 0);
+            println!("{} {fsync:?}: {images} images, {early} of them from before the first commit", case.name);
         }
     }
 }
@@ -248,7 +253,7 @@ fn whatever_operation_fails_each_event_is_delivered_once() {
                     if world.sim.op_count() <= at {
                         break;
                     }
-                    world.check(case, true, &format!("errno {errno} at {at}"));
+                    world.check(case, &format!("errno {errno} at {at}"));
                     continue;
                 };
                 errors += 1;
@@ -258,21 +263,20 @@ fn whatever_operation_fails_each_event_is_delivered_once() {
                 if matches!(error, SinkError::Fatal(_)) {
                     assert_eq!(failed, Some(OpKind::SyncDir), "{context}");
                     fatal += 1;
-                    let had_position = world.has_position();
                     world = world.after(&nothing());
                     world.drain(&mut case.sink(&world), None).unwrap();
-                    world.check(case, had_position, &context);
+                    world.check(case, &context);
                 } else {
                     // At the close, too, the agent does not come back: a new process does.
                     if world.channel.waiting() == 0 {
                         sink = case.sink(&world);
                     }
                     world.drain(&mut sink, None).unwrap();
-                    world.check(case, true, &context);
+                    world.check(case, &context);
                 }
                 // A directory that may not be opened for its sync has lost nothing; the simulator drops changes all the same.
                 if (errno, failed) != (EACCES, Some(OpKind::SyncDir)) {
-                    world.after(&nothing()).check(case, false, &format!("{context}, then power off"));
+                    world.after(&nothing()).check(case, &format!("{context}, then power off"));
                 }
             }
         }
@@ -304,7 +308,7 @@ fn a_full_disk_delays_events_until_there_is_room() {
             assert!(failures > 0 || blocks > 1, "{} had room in {blocks} blocks", case.name);
             world.sim.set_space(None);
             world.drain(&mut sink, None).unwrap();
-            world.check(case, true, &format!("{blocks} blocks"));
+            world.check(case, &format!("{blocks} blocks"));
         }
     }
 }
@@ -328,8 +332,8 @@ fn a_cut_whose_sync_failed_is_made_again() {
     assert!(matches!(run.step(&mut sink, 5), Err(SinkError::Retry(_))));
     run.step(&mut sink, 5).unwrap();
     sink.close().unwrap();
-    world.check(case, true, "running on");
-    world.after(&nothing()).check(case, true, "power off");
+    world.check(case, "running on");
+    world.after(&nothing()).check(case, "power off");
 }
 
 /// Crash after crash, with a reader that takes files away as soon as the sink has told of no error, and with failing

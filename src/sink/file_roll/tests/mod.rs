@@ -86,6 +86,9 @@ impl Bench {
 
 const FIRST: &str = "1795425556919-1";
 const FIRST_TMP: &str = "1795425556919-1.tmp";
+// Until the first commit.
+const FIRST_HIDDEN: &str = ".39253e9c6f6c9875-1795425556919-1.tmp";
+const SECOND_HIDDEN: &str = ".39253e9c6f6c9875-1795425556919-2.tmp";
 const SECOND: &str = "1795425556919-2";
 const SECOND_TMP: &str = "1795425556919-2.tmp";
 
@@ -152,10 +155,10 @@ fn with_empty_files_there_is_one_from_the_start_and_one_for_each_interval_as_in_
     let mut bench = Bench::new();
     let mut sink = bench.sink().empty_files(true);
     bench.idle(&mut sink);
-    bench.assert_files(&[(FIRST_TMP, "")]);
+    bench.assert_files(&[(FIRST_HIDDEN, "")]);
     bench.clock.step(Duration::from_secs(30));
     bench.idle(&mut sink);
-    bench.assert_files(&[(FIRST, ""), (SECOND_TMP, "")]);
+    bench.assert_files(&[(FIRST, ""), (SECOND_HIDDEN, "")]);
     bench.deliver(&mut sink, &["a"]);
     bench.clock.step(Duration::from_secs(30));
     bench.idle(&mut sink);
@@ -172,7 +175,7 @@ fn what_was_written_for_a_take_that_failed_is_cut_off() {
     let mut sink = bench.sink().roll_interval(Duration::ZERO);
     // The very first take fails: nothing of the file is committed.
     bench.deliver_without_commit(&mut sink, &["a", "b"]);
-    bench.assert_files(&[(FIRST_TMP, "a\nb\n")]);
+    bench.assert_files(&[(FIRST_HIDDEN, "a\nb\n")]);
     assert_eq!(bench.run.step(&mut sink, 1).unwrap(), 1);
     bench.assert_files(&[(FIRST_TMP, "a\n")]);
     assert_eq!(bench.run.step(&mut sink, 1).unwrap(), 1);
@@ -204,6 +207,41 @@ fn closing_with_an_uncommitted_take_leaves_the_file_in_progress() {
 }
 
 #[test]
+fn a_file_of_a_sink_that_was_killed_before_its_first_commit_is_removed_by_that_sink_alone() {
+    let mut bench = Bench::new();
+    bench.deliver_without_commit(&mut bench.sink(), &["a"]);
+    bench.assert_files(&[(FIRST_HIDDEN, "a\n")]);
+    // Another name, and another prefix: not theirs.
+    let other = TestChannel::default();
+    other.run("another").step(&mut bench.sink(), 1).unwrap();
+    other.run("roll").step(&mut bench.sink().prefix("p-"), 1).unwrap();
+    bench.assert_files(&[(FIRST_HIDDEN, "a\n")]);
+    // Nor is its series.
+    other.push("x");
+    other.run("another").step(&mut bench.sink(), 1).unwrap();
+    bench.assert_files(&[(FIRST_HIDDEN, "a\n"), ("1795425556920-1.tmp", "x\n")]);
+    bench.restart();
+    bench.clock.step(Duration::from_millis(5));
+    assert_eq!(bench.run.step(&mut bench.sink(), 9).unwrap(), 1);
+    bench.assert_files(&[("1795425556920-1.tmp", "x\n"), ("1795425556924-1.tmp", "a\n")]);
+}
+
+#[test]
+fn a_file_of_a_sink_that_was_killed_right_after_its_first_commit_is_gone_on_with() {
+    let mut bench = Bench::new();
+    bench.push(&["a", "b"]);
+    let mut sink = bench.sink();
+    let mut take = bench.channel.take(1, crate::Wait::NONE).unwrap();
+    sink.open(&bench.run.context).unwrap();
+    sink.write(&mut SinkBatch::new(&mut take, &bench.run.context)).unwrap();
+    take.commit().unwrap();
+    bench.assert_files(&[(FIRST_HIDDEN, "a\n")]);
+    bench.restart();
+    assert_eq!(bench.run.step(&mut bench.sink(), 9).unwrap(), 1);
+    bench.assert_files(&[(FIRST_TMP, "a\nb\n")]);
+}
+
+#[test]
 fn a_file_whose_limit_was_reached_is_finished_on_start() {
     let mut bench = Bench::new();
     let mut sink = bench.sink().roll_events(2);
@@ -213,7 +251,7 @@ fn a_file_whose_limit_was_reached_is_finished_on_start() {
     sink.open(&bench.run.context).unwrap();
     sink.write(&mut SinkBatch::new(&mut take, &bench.run.context)).unwrap();
     take.commit().unwrap();
-    bench.assert_files(&[(FIRST_TMP, "a\nb\n")]);
+    bench.assert_files(&[(FIRST_HIDDEN, "a\nb\n")]);
     bench.restart();
     bench.idle(&mut bench.sink());
     bench.assert_files(&[(FIRST, "a\nb\n")]);
@@ -231,7 +269,7 @@ fn a_file_is_not_finished_while_a_take_is_not_committed_whatever_the_runner_call
     sink.idle().unwrap();
     let mut second = bench.channel.take(1, crate::Wait::NONE).unwrap();
     sink.write(&mut SinkBatch::new(&mut second, &bench.run.context)).unwrap();
-    bench.assert_files(&[(FIRST_TMP, "a\nb\n")]);
+    bench.assert_files(&[(FIRST_HIDDEN, "a\nb\n")]);
     first.commit().unwrap();
     second.commit().unwrap();
     sink.committed().unwrap();
@@ -321,7 +359,7 @@ fn no_existing_file_is_overwritten_and_no_foreign_one_removed() {
 fn sinks_that_share_a_directory_leave_each_other_alone() {
     let mut bench = Bench::new();
     let other_channel = TestChannel::default();
-    let mut other_run = other_channel.run("roll");
+    let mut other_run = other_channel.run("another");
     let (mut one, mut other) = (bench.sink(), bench.sink());
     for round in 0..3 {
         // Both at the same millisecond; every commit of the other is tried twice, and both are killed after each round.
@@ -333,7 +371,7 @@ fn sinks_that_share_a_directory_leave_each_other_alone() {
         let lines = |body: &str| body.repeat(round + 1);
         bench.assert_files(&[(FIRST_TMP, &lines("1\n")), ("1795425556920-1.tmp", &lines("2\n"))]);
         bench.restart();
-        other_run = other_channel.run("roll");
+        other_run = other_channel.run("another");
         (one, other) = (bench.sink(), bench.sink());
     }
 }
@@ -382,14 +420,14 @@ fn names_that_cannot_be_are_refused_before_anything_is_written() {
         (bench.sink().in_progress_suffix(""), "suffix \"\""),
         (bench.sink().in_progress_suffix("0"), "suffix \"0\""),
         (bench.sink().in_progress_suffix(".t/"), "suffix \".t/\""),
-        (bench.sink().prefix("x".repeat(211)), "255 bytes"),
+        (bench.sink().prefix("x".repeat(193)), "255 bytes"),
     ];
     for (mut sink, named) in sinks {
         let error = sink.open(&bench.run.context).unwrap_err();
         assert!(matches!(error, SinkError::Fatal(_)) && message(&error).contains(named), "{error}");
         assert!(!bench.out().exists());
     }
-    bench.sink().prefix("x".repeat(210)).open(&bench.run.context).unwrap();
+    bench.sink().prefix("x".repeat(192)).open(&bench.run.context).unwrap();
 }
 
 #[test]
