@@ -63,7 +63,8 @@ pub struct SourceStats {
     pub event_read_fail: u64,
     /// Connections open now (`OpenConnectionCount`).
     pub open_connections: u64,
-    /// Events that the source itself gave up, with the reason in its documentation.
+    /// Events that the source itself gave up, with the reason in its documentation, and those of a source without positions
+    /// that no channel took before the grace of a stop was over.
     pub dropped_events: u64,
     /// Events that the selector sent to no channel.
     pub unrouted_events: u64,

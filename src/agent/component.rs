@@ -89,6 +89,8 @@ pub(super) struct Component {
     pub(super) kind: ComponentKind,
     pub(super) name: String,
     pub(super) stop: Shutdown,
+    /// The grace of a stop is over: what cannot be read again is given up, too.
+    pub(super) give_up: Shutdown,
     pub(super) signal: Arc<Signal>,
     backoff: Backoff,
     state: Mutex<State>,
@@ -124,7 +126,15 @@ impl Component {
         signal: Arc<Signal>,
         backoff: Backoff,
     ) -> Arc<Self> {
-        Arc::new(Self { kind, name: name.to_owned(), stop, signal, backoff, state: Mutex::default() })
+        Arc::new(Self {
+            kind,
+            name: name.to_owned(),
+            stop,
+            give_up: Shutdown::new(),
+            signal,
+            backoff,
+            state: Mutex::default(),
+        })
     }
 
     pub(super) fn status(&self) -> ComponentStatus {

@@ -14,6 +14,7 @@ use super::report::{
 use super::signal::{Bell, Signal};
 use super::sink_runner::SinkCounters;
 use crate::channel::Channel;
+use crate::limits::PUT_SLICE;
 use crate::shutdown::Shutdown;
 use crate::source::SourceContext;
 use crate::stats::ChannelStats;
@@ -164,7 +165,11 @@ impl RunningAgent {
         let end_of_drain = begun.saturating_add(drain.limit);
         self.request_sources();
         let end_of_grace = begun.saturating_add(drain.grace);
-        self.signal.wait_until(Some(end_of_grace), || self.sources.iter().all(RunningSource::is_over));
+        let is_over = || self.sources.iter().all(RunningSource::is_over);
+        if !self.signal.wait_until(Some(end_of_grace), is_over) {
+            self.sources.iter().for_each(|source| source.component.give_up.request());
+            self.signal.wait_until(Some(self.signal.now().saturating_add(PUT_SLICE * 2)), is_over);
+        }
         if !drain.limit.is_zero() {
             let mut before = None;
             self.signal.wait_until(Some(end_of_drain), || self.is_drained(&mut before));
@@ -279,6 +284,7 @@ fn report(component: &Component) -> ComponentReport {
 impl Drop for RunningAgent {
     fn drop(&mut self) {
         self.request_sources();
+        self.sources.iter().for_each(|source| source.component.give_up.request());
         self.request_sinks();
     }
 }

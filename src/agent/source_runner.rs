@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::component::{Component, ComponentEnd};
@@ -131,7 +132,8 @@ impl PullRunner {
         self.context.counters().event_read_fail.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tries to put the same batch until it is committed or the agent stops.
+    /// Tries to put the same batch until it is committed or the agent stops. What has no position cannot be read again: such
+    /// a batch is tried until the grace of the stop is over, and counted as dropped then.
     fn commit(&self, mut batch: PutBatch, room: usize) -> Result<Committed, Failure> {
         let counters = self.context.counters();
         let (events, positions) = (batch.events().len(), batch.positions().len());
@@ -157,10 +159,10 @@ impl PullRunner {
                     batch = *back;
                     // A channel that does not wait for room must not make this loop spin.
                     let waited = self.component.signal.now().saturating_sub(begun) >= PUT_SLICE / 2;
-                    let pause = if waited { std::time::Duration::ZERO } else { Backoff::IDLE.pause(full_attempts) };
+                    let pause = if waited { Duration::ZERO } else { Backoff::IDLE.pause(full_attempts) };
                     full_attempts = full_attempts.saturating_add(1);
-                    if self.component.stop.sleep(pause) {
-                        return Ok(Committed::No);
+                    if self.gives_up(pause, positions > 0) {
+                        return Ok(self.dropped(events, positions));
                     }
                 }
                 // What has a position can be read again. `room` shrinks each time, so this comes to an end even with a
@@ -177,13 +179,27 @@ impl PullRunner {
                 }
                 PutError::Component { .. } | PutError::NotCommitted { .. } | PutError::Stopped { .. } => {
                     let failure = Failure::Retry(error.to_string().into());
-                    if self.component.failed(failure).is_some() {
-                        return Ok(Committed::No);
+                    let has_stopped = self.component.failed(failure).is_some();
+                    if has_stopped && self.gives_up(Backoff::IDLE.pause(full_attempts), positions > 0) {
+                        return Ok(self.dropped(events, positions));
                     }
-                    let Some(back) = error.into_batch() else { return Ok(Committed::No) };
+                    full_attempts = full_attempts.saturating_add(1);
+                    let Some(back) = error.into_batch() else { return Ok(self.dropped(events, positions)) };
                     batch = back;
                 }
             }
         }
+    }
+
+    /// Pauses, and says whether a batch that was not committed is to be given up because the agent stops.
+    fn gives_up(&self, pause: Duration, can_read_again: bool) -> bool {
+        self.component.stop.sleep(pause) && (can_read_again || self.component.give_up.sleep(pause))
+    }
+
+    fn dropped(&self, events: usize, positions: usize) -> Committed {
+        if positions == 0 {
+            self.context.counters().dropped_events.fetch_add(events as u64, Ordering::Relaxed);
+        }
+        Committed::No
     }
 }

@@ -149,7 +149,12 @@ fn draining_delivers_everything_before_the_sinks_stop() {
 #[test]
 fn a_source_blocked_on_a_full_channel_stops_promptly() {
     let channel = MemoryChannel::builder("c").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap();
-    let running = start(agent().shared_channel("c", channel.clone()).source("in", numbers(3, 1)).to(["c"]));
+    let mut count = numbers(3, 1);
+    let source = move |out: &mut PullBatch| {
+        out.set_position("next", "x");
+        count(out)
+    };
+    let running = start(agent().shared_channel("c", channel.clone()).source("in", source).to(["c"]));
     wait_for(&running, "the channel to be full", || {
         running.stats().source("in").is_some_and(|source| source.stats.channel_write_fail == 1)
     });
@@ -157,6 +162,37 @@ fn a_source_blocked_on_a_full_channel_stops_promptly() {
     assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped);
     assert_eq!(peek(&channel), ["0"]);
     println!("covered: stop of a source that waits for room");
+}
+
+/// Goal: what cannot be read again is put as long as the stop gives time, and counted if that was too short. Method: a
+/// source without positions before a channel of one event; room is made after the request to stop, or never.
+#[test]
+fn a_batch_without_positions_is_put_within_the_grace_of_a_stop_or_counted_as_dropped() {
+    for has_room in [true, false] {
+        let channel = small("c", 2);
+        let running = start(agent().shared_channel("c", channel.clone()).source("in", numbers(6, 2)).to(["c"]));
+        wait_for(&running, "the channel to be full", || {
+            running.stats().source("in").is_some_and(|source| source.stats.channel_write_fail == 1)
+        });
+        let context = running.sources.first().unwrap().context.clone();
+        let grace = if has_room { HANG } else { Duration::ZERO };
+        std::thread::scope(|scope| {
+            let stopped = scope.spawn(|| running.shutdown(Drain::NONE.grace(grace)).unwrap());
+            if has_room {
+                while !context.shutdown().is_requested() {
+                    std::thread::yield_now();
+                }
+                channel.take(2, Wait::NONE).unwrap().commit().unwrap();
+            }
+            let report = stopped.join().unwrap();
+            assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped);
+        });
+        let stats = context.counters().snapshot();
+        let (accepted, dropped, left) = if has_room { (4, 0, ["2", "3"]) } else { (2, 2, ["0", "1"]) };
+        assert_eq!((stats.received_events, stats.accepted_events, stats.dropped_events), (4, accepted, dropped));
+        assert_eq!(peek(&channel), left);
+    }
+    println!("covered: 2 events put after the request, 2 dropped");
 }
 
 #[test]
