@@ -87,7 +87,7 @@ fn start_sink(agent: &RunningAgent, plan: SinkPlan) -> Result<RunningSink, Start
     };
     let runner = SinkRunner {
         component: component.clone(),
-        context: SinkContext::new(&name, channel.clone(), stop),
+        context: SinkContext::of_agent(&agent.name, &name, channel.clone(), stop),
         channel: channel.clone(),
         events_max: batch,
         on_permanent,
@@ -109,7 +109,7 @@ fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource,
     let path = Path { interceptors, selector, required: resolve(required)?, optional: resolve(optional)? };
     let counters: Arc<SourceCounters> = Arc::default();
     let port = Arc::new(Port::new(component.clone(), path, counters.clone()));
-    let context = SourceContext::with_counters(&name, port, stop, counters);
+    let context = SourceContext::of_agent(&agent.name, &name, port, stop, counters);
     let mut running = RunningSource {
         component: component.clone(),
         context: context.clone(),

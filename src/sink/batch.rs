@@ -9,7 +9,7 @@ use crate::event::{Event, EventId};
 #[derive(Debug)]
 pub struct SinkBatch<'a> {
     take: &'a mut TakeTransaction,
-    // `sink/<name>/`, see `SinkContext`.
+    // `[<agent>/]sink/<name>/`, see `SinkContext`.
     prefix: &'a str,
 }
 

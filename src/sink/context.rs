@@ -18,10 +18,16 @@ pub struct SinkContext {
 }
 
 impl SinkContext {
-    /// A context for the sink `name` that takes from `channel`; what the agent does, and what runs a sink without one.
+    /// A context for the sink `name` that takes from `channel`, to run it without an agent. Its positions are those of
+    /// `sink/<name>/`; in an agent, they are those of `<agent>/sink/<name>/`, so that two agents can share a store.
     #[must_use]
     pub fn new(name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
         Self { name: name.into(), prefix: format!("sink/{name}/").into(), channel, shutdown }
+    }
+
+    /// A context for a sink of an agent.
+    pub(crate) fn of_agent(agent: &str, name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
+        Self { name: name.into(), prefix: format!("{agent}/sink/{name}/").into(), channel, shutdown }
     }
 
     /// The name of the sink.

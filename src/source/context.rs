@@ -59,7 +59,7 @@ pub struct SourceContext {
 
 struct Inner {
     name: String,
-    // `source/<name>/`: keeps the positions of sources and sinks of one store apart.
+    // `[<agent>/]source/<name>/`: keeps the positions of sources and sinks of one store apart.
     prefix: String,
     port: Arc<dyn SourcePort>,
     shutdown: Shutdown,
@@ -67,21 +67,32 @@ struct Inner {
 }
 
 impl SourceContext {
-    /// A context for the source `name`; what the agent does, and what runs a source without an agent.
+    /// A context for the source `name`, to run it without an agent. Its positions are those of `source/<name>/`; in an
+    /// agent, they are those of `<agent>/source/<name>/`, so that two agents can share a store.
     #[must_use]
     pub fn new(name: &str, port: Arc<dyn SourcePort>, shutdown: Shutdown) -> Self {
-        Self::with_counters(name, port, shutdown, Arc::default())
+        Self::with_prefix(name, format!("source/{name}/"), port, shutdown, Arc::default())
     }
 
-    /// As [`new`](Self::new), with counters that others count on, too.
-    pub(crate) fn with_counters(
+    /// A context for a source of an agent, with counters that others count on, too.
+    pub(crate) fn of_agent(
+        agent: &str,
         name: &str,
         port: Arc<dyn SourcePort>,
         shutdown: Shutdown,
         counters: Arc<SourceCounters>,
     ) -> Self {
-        let inner = Inner { name: name.to_owned(), prefix: format!("source/{name}/"), port, shutdown, counters };
-        Self { inner: Arc::new(inner) }
+        Self::with_prefix(name, format!("{agent}/source/{name}/"), port, shutdown, counters)
+    }
+
+    fn with_prefix(
+        name: &str,
+        prefix: String,
+        port: Arc<dyn SourcePort>,
+        shutdown: Shutdown,
+        counters: Arc<SourceCounters>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { name: name.to_owned(), prefix, port, shutdown, counters }) }
     }
 
     /// The name of the source.

@@ -136,11 +136,11 @@ fn the_position_goes_with_the_last_commit_and_prefers_a_store() {
     let builder = agent().shared_channel("disk", parts[0].clone()).shared_channel("mem", mem.clone());
     let running = start(builder.source("in", Positioned).to(["disk", "mem"]));
     wait_for(&running, "the put to be refused", || running.stats().source("in").unwrap().stats.channel_write_fail == 1);
-    assert_eq!((parts[0].position("source/in/p"), peek(&parts[0]).len()), (None, 0));
+    assert_eq!((parts[0].position("test/source/in/p"), peek(&parts[0]).len()), (None, 0));
     mem.take(1, Wait::NONE).unwrap().commit().unwrap();
     done(&running);
-    assert_eq!(parts[0].position("source/in/p").as_deref(), Some(&b"1"[..]));
-    assert_eq!((mem.position("source/in/p"), peek(&parts[0]).len(), peek(&mem).len()), (None, 1, 1));
+    assert_eq!(parts[0].position("test/source/in/p").as_deref(), Some(&b"1"[..]));
+    assert_eq!((mem.position("test/source/in/p"), peek(&parts[0]).len(), peek(&mem).len()), (None, 1, 1));
     println!("covered: order of commits, position with the last");
 }
 

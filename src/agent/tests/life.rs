@@ -327,6 +327,6 @@ fn a_position_outlives_the_agent_that_set_it() {
         assert_eq!(report.outcome, Outcome::Completed);
     }
     assert_eq!(log.lines(), numbers_text(100));
-    assert_eq!(channel.position("source/in/next").as_deref(), Some(&b"100"[..]));
+    assert_eq!(channel.position("test/source/in/next").as_deref(), Some(&b"100"[..]));
     println!("covered: positions over a restart of the agent");
 }

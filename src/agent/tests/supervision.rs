@@ -277,7 +277,7 @@ fn a_sink_s_position_goes_with_its_take_and_not_with_a_failed_write() {
     let (running, outcome) = run(builder.sink("out", Positioned(0)).on_permanent(PermanentPolicy::Drop).from("c"));
     assert_eq!(outcome, Outcome::Completed, "{:?}", running.stats());
     assert_eq!(running.stats().sink("out").unwrap().status.panics, 0);
-    assert_eq!(channel.position("sink/out/length").as_deref(), Some(&b"4"[..]));
+    assert_eq!(channel.position("test/sink/out/length").as_deref(), Some(&b"4"[..]));
     println!("covered: positions of a sink, forgotten with a failed write");
 }
 
