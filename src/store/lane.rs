@@ -124,6 +124,7 @@ struct Forming {
 
 impl Lane {
     pub(crate) fn new(index: u16, shared: Arc<Shared>, log: Log, writer: Writer, checkpoint_generation: u64) -> Self {
+        let spare_bytes = writer.spares.bytes();
         Self {
             index,
             shared,
@@ -133,7 +134,7 @@ impl Lane {
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             sync_wanted: AtomicBool::new(false),
-            spare_bytes: AtomicU64::new(0),
+            spare_bytes: AtomicU64::new(spare_bytes),
             full: AtomicBool::new(false),
             pending_bytes: AtomicU64::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
