@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod cursor;
+mod files;
 mod frame;
 mod group;
 mod inner;

@@ -43,6 +43,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         lanes.push((dir, scanned));
     }
     check_missing(&mut lanes, &options)?;
+    lanes.iter_mut().for_each(|(dir, scanned)| recovery::make_room(dir, scanned));
     let mut recovered = Vec::new();
     for (dir, scanned) in lanes {
         let salt = splitmix(&mut random);
@@ -239,13 +240,19 @@ fn assign_lanes(
         return Err(OpenError::MissingDir { store: path.to_path_buf(), lane });
     }
     if is_new || !added.is_empty() {
+        sync_names(vfs, path)?;
         for dir in added {
+            sync_names(vfs, &dir)?;
             LaneMark { store: manifest.store, lane: manifest.lanes }.write(vfs, &dir)?;
             manifest.lanes += 1;
             dirs.push(Some(dir));
         }
         // ORDER: the manifest comes last: a lane that it names is there.
         manifest.write(vfs, path)?;
+    } else {
+        // ORDER: a process that was killed may have replaced the manifest and not synced its name. What is built on it
+        // now must not outlive it.
+        vfs.sync_dir(path).map_err(|error| StorageError::io("sync directory", path, error))?;
     }
     Ok((manifest, dirs.into_iter().flatten().collect()))
 }
@@ -255,7 +262,7 @@ fn has_segments(vfs: &dyn Vfs, dir: &Path) -> Result<bool, StorageError> {
     Ok(names.iter().any(|name| name.to_str().is_some_and(|name| parse_segment_name(name).is_some())))
 }
 
-/// Creates a directory and those above it that are missing, durably.
+/// Creates a directory and those above it that are missing.
 fn create_dirs(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
     let io = |error| StorageError::io("create directory", path, error);
     match vfs.metadata(path) {
@@ -263,15 +270,27 @@ fn create_dirs(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io(error)),
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         create_dirs(vfs, parent)?;
     }
     match vfs.create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(error)),
+        _ => Ok(()),
     }
-    vfs.sync_dir(parent.unwrap_or(Path::new("."))).map_err(io)
+}
+
+/// Makes the names of a directory and of all above it durable. That a directory is there does not mean that its name is
+/// durable: a process that was killed may have created it.
+fn sync_names(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
+    for above in path.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match vfs.sync_dir(above) {
+            // Directories that cannot even be listed were made by someone else, long before.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => result.map_err(|error| StorageError::io("sync directory", above, error))?,
+        }
+    }
+    Ok(())
 }
 
 fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {

@@ -14,20 +14,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::checkpoint::{self, Checkpoint};
-use super::frame::{FORMAT_VERSION, HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::files::{Begin, Files, Tail, damage, find_proof, is_leftover};
+use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::options::{OnCorruption, Options};
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark};
-use super::segment::{LaneDir, Segment, SegmentError, Spare, parse_segment_name, segment_name};
+use super::segment::{LaneDir, Segment, Spare, segment_name};
 use super::state::LaneState;
-use super::writer::{begin_payload, parse_begin};
+use super::writer::begin_payload;
 use crate::error::StorageError;
 use crate::limits::SEGMENT_BYTES_RESERVE;
 use crate::vfs::VfsFile;
@@ -61,6 +62,8 @@ pub(crate) struct Scanned {
     /// Sealed segments that are not there, or not as they were.
     pub(crate) missing: Vec<u32>,
     junk: Vec<PathBuf>,
+    /// Those of them that no event needs any more.
+    retired: Vec<PathBuf>,
     next_id: u32,
     checkpoint_generation: u64,
     pub(crate) report: LaneReport,
@@ -73,7 +76,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     let checkpoint_generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
     let mut report = LaneReport { path: dir.path.clone(), ..LaneReport::default() };
     let next_id = files.segments.keys().next_back().map_or(1, |id| id + 1);
-    let tail = files.find_tail(&mut report)?;
+    let tail = files.find_tail(checkpoint.as_ref(), &mut report)?;
     let checkpoint = match checkpoint {
         Some(checkpoint) => usable(checkpoint, &files, tail.as_ref(), dir, &mut report),
         None => None,
@@ -88,17 +91,24 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
             segments: BTreeMap::new(),
             missing: Vec::new(),
             junk: files.all_paths(),
+            retired: Vec::new(),
             next_id,
             checkpoint_generation,
             report,
         });
     };
     let mut scan = Scan::new(&files, tail, checkpoint, report, options)?;
+    let oldest = scan.chain.front().map_or(0, |(segment, _)| segment.id);
     scan.run()?;
-    let Scan { state: mut durable_state, folded, pending, report, .. } = scan;
-    durable_state.seal(folded);
+    let unproven_begin = scan.unproven_begin();
+    let Scan { state: mut durable_state, folded, pending, mut report, .. } = scan;
+    let durable_end = unproven_begin.unwrap_or(folded);
+    if unproven_begin.is_none() {
+        durable_state.seal(folded);
+    }
     let rest: Vec<Item> =
         pending.into_iter().filter(|item| matches!(item.what, What::Put(..) | What::Ack(..))).collect();
+    report.rewritten_records = rest.len() as u64;
     let mut state = durable_state.clone();
     rest.iter().for_each(|item| item.apply(&mut state));
     let mut segments = BTreeMap::new();
@@ -118,19 +128,28 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
             None => missing.push(*id),
         }
     }
+    let retired = files.segments.range(..oldest).map(|(_, segment)| segment.path.clone()).collect();
     let junk = files.all_paths();
     Ok(Scanned {
         durable_state,
-        durable_end: folded,
+        durable_end,
         rest,
         state,
         segments,
         missing,
         junk,
+        retired,
         next_id,
         checkpoint_generation,
         report,
     })
+}
+
+/// Removes what only takes the room that the new segments of this lane and of the others may need: files that the last life
+/// left unfinished, and segments that it was about to remove.
+pub(crate) fn make_room(dir: &LaneDir, scanned: &mut Scanned) {
+    let Scanned { junk, retired, .. } = scanned;
+    junk.retain(|path| !((is_leftover(path) || retired.contains(path)) && dir.vfs.remove_file(path).is_ok()));
 }
 
 /// Begins the lane's new life: a segment with the state and the records that were not known to be durable.
@@ -140,9 +159,7 @@ pub(crate) fn begin_life(
     options: &Options,
     salt: u64,
 ) -> Result<Recovered, OpenError> {
-    let Scanned { durable_state, durable_end, rest, state, mut segments, mut junk, .. } = scanned;
-    // What the last life left unfinished only takes the room that the new segment may need.
-    junk.retain(|path| !(is_leftover(path) && dir.vfs.remove_file(path).is_ok()));
+    let Scanned { durable_state, durable_end, rest, state, mut segments, junk, .. } = scanned;
     let payload = begin_payload(durable_end, &durable_state);
     let begin_len = u64::from(HEAD_BYTES) + payload.len;
     let rest_len: u64 = rest.iter().map(|item| item.head.frame_len()).sum();
@@ -206,98 +223,6 @@ fn create_first(dir: &LaneDir, id: u32, options: &Options, need: u64) -> Result<
         }
     }
     dir.create_spare(&name, need)
-}
-
-/// The files of a lane's directory.
-struct Files {
-    segments: BTreeMap<u32, Segment>,
-    junk: Vec<PathBuf>,
-}
-
-impl Files {
-    fn list(dir: &LaneDir) -> Result<Self, OpenError> {
-        let io = |error| StorageError::io("list", &dir.path, error);
-        let mut files = Self { segments: BTreeMap::new(), junk: Vec::new() };
-        for name in dir.vfs.read_dir(&dir.path).map_err(io)? {
-            let Some(name) = name.to_str() else { continue };
-            if let Some(id) = parse_segment_name(name) {
-                match dir.open_segment(id) {
-                    Ok(Some(segment)) => {
-                        segment.release();
-                        files.segments.insert(id, segment);
-                    }
-                    Ok(None) => files.junk.push(dir.file(name)),
-                    Err(SegmentError::Storage(error)) => return Err(error.into()),
-                    Err(SegmentError::Version { path, found }) => {
-                        return Err(OpenError::Version { path, found, newest: FORMAT_VERSION });
-                    }
-                    Err(SegmentError::Foreign { path }) => {
-                        let detail = format!("{} is a segment of another store", path.display());
-                        return Err(OpenError::NotPartOf { dir: dir.path.clone(), store: dir.path.clone(), detail });
-                    }
-                }
-            } else if is_leftover(Path::new(name)) {
-                files.junk.push(dir.file(name));
-            }
-        }
-        Ok(files)
-    }
-
-    /// Finds the newest segment that was begun. Newer ones were only prepared, unless they prove otherwise.
-    fn find_tail(&mut self, report: &mut LaneReport) -> Result<Option<Tail>, StorageError> {
-        while let Some((id, segment)) = self.segments.pop_last() {
-            let opened = segment.reopened();
-            if let Some(begin) = Begin::read(&opened)? {
-                self.segments.insert(id, segment);
-                return Ok(Some(Tail { segment: opened, begin }));
-            }
-            let place = LanePos::new(id, SEGMENT_HEADER_BYTES);
-            if let Some(proof) = find_proof(&segment, place.offset() + 1, u32::MAX, place)? {
-                let bytes = u64::from(proof - SEGMENT_HEADER_BYTES);
-                report.damage.push(damage(
-                    &segment,
-                    SEGMENT_HEADER_BYTES,
-                    bytes,
-                    None,
-                    "the segment's begin is damaged",
-                ));
-            }
-            self.junk.push(segment.path);
-        }
-        Ok(None)
-    }
-
-    fn all_paths(self) -> Vec<PathBuf> {
-        self.junk.into_iter().chain(self.segments.into_values().map(|segment| segment.path)).collect()
-    }
-}
-
-/// The newest segment that was begun.
-struct Tail {
-    segment: Arc<Segment>,
-    begin: Begin,
-}
-
-/// A segment's first record.
-struct Begin {
-    head: Head,
-    previous_end: LanePos,
-    state: LaneState,
-}
-
-impl Begin {
-    fn read(segment: &Arc<Segment>) -> Result<Option<Self>, StorageError> {
-        match Frames::new(segment.clone())?.at(SEGMENT_HEADER_BYTES, u32::MAX)? {
-            Frame::Valid(head, payload) if head.kind == Kind::Begin => {
-                Ok(parse_begin(payload).ok().map(|(previous_end, state)| Self { head, previous_end, state }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn end(&self, segment: u32) -> LanePos {
-        LanePos::new(segment, SEGMENT_HEADER_BYTES).after(u32::try_from(self.head.frame_len()).unwrap_or(u32::MAX))
-    }
 }
 
 /// Whether a checkpoint fits the log. One that names a place behind the log's end proves that durable data is missing.
@@ -372,6 +297,8 @@ struct Scan<'a> {
     // State after all items up to `folded`.
     state: LaneState,
     folded: LanePos,
+    // Ends of the first BEGIN and of the segment before it.
+    begin: (LanePos, LanePos),
     // Items behind `folded`.
     pending: VecDeque<Item>,
     // Sequence number that the next PUT record must have; `None` behind damage.
@@ -400,7 +327,8 @@ impl<'a> Scan<'a> {
             }
             let id = begin.previous_end.segment();
             let end = begin.previous_end.offset();
-            let before = files.segments.get(&id).map(Segment::reopened);
+            // An earlier segment has a smaller id: damage must not send the walk round in a circle.
+            let before = files.segments.get(&id).filter(|_| id < segment.id).map(Segment::reopened);
             let before_begin = before.as_ref().map_or(Ok(None), Begin::read)?;
             let (Some(before), Some(before_begin)) = (before, before_begin) else {
                 let path = segment.path.with_file_name(segment_name(id));
@@ -420,6 +348,7 @@ impl<'a> Scan<'a> {
             durable: known.max(begin.head.durable),
             state: begin.state,
             folded: begin_end,
+            begin: (begin_end, begin.previous_end),
             pending: VecDeque::new(),
             next_seq: None,
             clean_end: None,
@@ -437,6 +366,13 @@ impl<'a> Scan<'a> {
         }
         scan.next_seq = Some(scan.state.next_seq);
         Ok(scan)
+    }
+
+    /// Where the segment before ends, if nothing says that the BEGIN from which the state was taken is durable: it may be
+    /// in the page cache alone, so nothing new may be built on it, and its segment is left behind.
+    fn unproven_begin(&self) -> Option<LanePos> {
+        let (begin_end, previous_end) = self.begin;
+        (self.durable < begin_end).then_some(previous_end)
     }
 
     fn run(&mut self) -> Result<(), OpenError> {
@@ -555,27 +491,6 @@ impl<'a> Scan<'a> {
             None => Ok(false),
         }
     }
-}
-
-/// Whether a file was to become a segment and did not.
-fn is_leftover(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "spare" || extension == "new")
-}
-
-/// A place between `from` and `end` with a valid head that says that `place` had been durable.
-fn find_proof(segment: &Segment, from: u32, end: u32, place: LanePos) -> Result<Option<u32>, StorageError> {
-    let mut from = from;
-    while let Some((offset, head)) = find_head(segment, from, end)? {
-        if head.durable > place {
-            return Ok(Some(offset));
-        }
-        from = offset + HEAD_BYTES;
-    }
-    Ok(None)
-}
-
-fn damage(segment: &Segment, offset: u32, bytes: u64, events: Option<u64>, detail: &str) -> Damage {
-    Damage { path: segment.path.clone(), offset: offset.into(), bytes, events, detail: detail.to_owned() }
 }
 
 fn fail_on_damage(report: &LaneReport, options: &Options) -> Result<(), OpenError> {
