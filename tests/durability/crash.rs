@@ -1,0 +1,509 @@
+//! T1: every workload is stopped before (and in the middle of) every change of the disk; what every enumerated crash
+//! leaves is recovered and compared with every outcome that the promises allow.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, OpRecord, SimVfs, SplitMix, Survive};
+use aqueduct::{Channel, Durability, FileStore, OpenError, StorageError, TakeTransaction, Wait};
+
+use crate::oracle::{Oracle, State, take_all};
+use crate::pool;
+use crate::workload::{CONFIGS, Config, Workload, workloads};
+use crate::world::{Plan, World};
+
+/// Distinct images that a plain run looks at.
+const IMAGES: u64 = 200_000;
+/// Random crashes for each moment and mode in one round.
+const RANDOM: u64 = 6;
+/// Operations of one recovery, at most: they do not depend on the number of crashes before.
+const RECOVERY_OPS_MAX: u64 = 1500;
+/// Failures that are reported in full.
+const FAILURES_MAX: usize = 10;
+
+#[test]
+fn every_crash_of_every_workload_is_recovered_from() {
+    if let Ok(replay) = std::env::var("AQUEDUCT_CRASH_REPLAY") {
+        return replay_case(&replay);
+    }
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    let images = number("AQUEDUCT_CRASH_IMAGES").unwrap_or(IMAGES);
+    let time = number("AQUEDUCT_CRASH_MINUTES").map(|minutes| Duration::from_secs(minutes * 60));
+    let seed = number("AQUEDUCT_SEED").unwrap_or(0);
+    println!("AQUEDUCT_SEED={seed}");
+    #[allow(clippy::disallowed_methods)] // how long to run, nothing more
+    let begun = Instant::now();
+    let items: Vec<(Workload, Config)> =
+        workloads().into_iter().flat_map(|workload| CONFIGS.map(|config| (workload.clone(), config))).collect();
+    let tally = Tally::default();
+    for round in 0.. {
+        let results = pool::run(&items, |(workload, config)| {
+            enumerate(workload, *config, &tally, seed.wrapping_mul(1000).wrapping_add(round))
+        });
+        for (result, (workload, config)) in results.into_iter().zip(&items) {
+            if let Err(error) = result {
+                tally.fail(format!("{}/{}: {error}", workload.name, config.name));
+            }
+        }
+        let distinct = tally.distinct();
+        let enough = time.map_or(distinct >= images, |time| begun.elapsed() >= time);
+        if enough || !tally.failures().is_empty() {
+            break;
+        }
+    }
+    tally.report();
+}
+
+/// One round over one workload.
+pub(crate) fn enumerate_once(workload: &str, config: &str) {
+    let (workload, config) = find(workload, config);
+    let tally = Tally::default();
+    if let Err(error) = enumerate(&workload, config, &tally, 0) {
+        tally.fail(error);
+    }
+    tally.report();
+}
+
+fn find(workload: &str, config: &str) -> (Workload, Config) {
+    let workload = workloads().into_iter().find(|known| known.name == workload).expect("a known workload");
+    (workload, CONFIGS.into_iter().find(|known| known.name == config).expect("known settings"))
+}
+
+/// What was covered, by all threads.
+#[derive(Default)]
+struct Tally {
+    seen: Mutex<HashSet<u64>>,
+    checked: AtomicU64,
+    moments: AtomicU64,
+    interrupted: AtomicU64,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Tally {
+    /// Whether an image with these obligations is new.
+    fn is_new(&self, image: u64) -> bool {
+        self.seen.lock().expect("no thread panics with it").insert(image)
+    }
+
+    fn distinct(&self) -> u64 {
+        self.seen.lock().expect("no thread panics with it").len() as u64
+    }
+
+    fn fail(&self, text: String) {
+        self.failures.lock().expect("no thread panics with it").push(text);
+    }
+
+    fn failures(&self) -> Vec<String> {
+        self.failures.lock().expect("no thread panics with it").clone()
+    }
+
+    fn has_enough_failures(&self) -> bool {
+        self.failures.lock().expect("no thread panics with it").len() >= FAILURES_MAX
+    }
+
+    fn report(&self) {
+        println!(
+            "{} distinct images of {} moments recovered ({} recoveries checked, {} of them interrupted before)",
+            self.distinct(),
+            self.moments.load(Ordering::Relaxed),
+            self.checked.load(Ordering::Relaxed),
+            self.interrupted.load(Ordering::Relaxed),
+        );
+        let failures = self.failures();
+        for failure in failures.iter().take(FAILURES_MAX) {
+            println!("{failure}\n");
+        }
+        assert!(failures.is_empty(), "{} cases failed", failures.len());
+    }
+}
+
+/// Where a case is: workload and settings, the moment, the crash, and perhaps those of the recovery.
+#[derive(Clone, Debug)]
+struct Case {
+    workload: String,
+    config: String,
+    op: u64,
+    // Bytes of that operation's write that happened; `None`: the kill came before it.
+    partial: Option<usize>,
+    choice: CrashChoice,
+    again: Option<(u64, CrashChoice)>,
+}
+
+impl Case {
+    fn line(&self) -> String {
+        let mut line = format!("{};{};{}", self.workload, self.config, self.op);
+        if let Some(bytes) = self.partial {
+            write!(line, "+{bytes}").expect("a string takes all");
+        }
+        write!(line, ";{}", self.choice).expect("a string takes all");
+        if let Some((op, choice)) = &self.again {
+            write!(line, ";{op};{choice}").expect("a string takes all");
+        }
+        line
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split(';');
+        let (workload, config) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        let op = parts.next()?;
+        let (op, partial) = match op.split_once('+') {
+            Some((op, bytes)) => (op.parse().ok()?, Some(bytes.parse().ok()?)),
+            None => (op.parse().ok()?, None),
+        };
+        let choice = parts.next()?.parse().ok()?;
+        let again = match parts.next() {
+            Some(op) => Some((op.parse().ok()?, parts.next()?.parse().ok()?)),
+            None => None,
+        };
+        Some(Self { workload, config, op, partial, choice, again })
+    }
+
+    fn fault(&self) -> Fault {
+        self.partial.map_or(Fault::Kill, Fault::KillAfter)
+    }
+}
+
+/// Checks all moments of one workload once.
+fn enumerate(workload: &Workload, config: Config, tally: &Tally, round: u64) -> Result<(), String> {
+    let whole = World::run(workload, config, Plan::Nothing)?;
+    let trace = whole.trace();
+    let mut random = SplitMix::new(round ^ 0x5eed);
+    // Behind the last operation, too.
+    let end = trace.len() as u64;
+    let changes = trace.iter().filter(|op| op.kind.changes_disk()).map(|op| op.index_in(&trace));
+    for op in changes.chain([end]) {
+        let partials = if round == 0 { partials(trace.get(usize::try_from(op).unwrap_or(0))) } else { Vec::new() };
+        for partial in std::iter::once(None).chain(partials.into_iter().map(Some)) {
+            let case = Case {
+                workload: workload.name.to_owned(),
+                config: config.name.to_owned(),
+                op,
+                partial,
+                choice: CrashChoice::new(CrashMode::Kill, Survive::All),
+                again: None,
+            };
+            moment(workload, config, &case, tally, round, &mut random)?;
+            if tally.has_enough_failures() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where in a write a process is killed.
+fn partials(op: Option<&OpRecord>) -> Vec<usize> {
+    match op {
+        Some(op) if op.kind == OpKind::Write => {
+            let len = usize::try_from(op.len).unwrap_or(0);
+            let mut cuts = vec![1, 47, 48, len / 2, len.saturating_sub(1)];
+            cuts.retain(|cut| *cut > 0 && *cut < len);
+            cuts.dedup();
+            cuts
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Checks all crashes of one moment.
+fn moment(
+    workload: &Workload,
+    config: Config,
+    case: &Case,
+    tally: &Tally,
+    round: u64,
+    random: &mut SplitMix,
+) -> Result<(), String> {
+    let mut world = World::run(workload, config, Plan::At(case.op, case.fault()))
+        .map_err(|error| format!("until operation {}: {error}", case.op))?;
+    tally.moments.fetch_add(1, Ordering::Relaxed);
+    world.drop_store();
+    let (killed, cut) = (world.oracle.candidates(false), world.oracle.candidates(true));
+    let modes: &[CrashMode] = if case.partial.is_some() { &[CrashMode::Kill] } else { &CrashMode::ALL };
+    for mode in modes {
+        let allowed = if *mode == CrashMode::Kill { &killed } else { &cut };
+        for choice in world.sim.crash_choices(*mode, RANDOM, random.next_u64()) {
+            // Later rounds only add random ones.
+            if round > 0 && !choice.to_string().contains("random") {
+                continue;
+            }
+            let image = world.sim.crash(&choice);
+            let print = fingerprint(&image, *mode, allowed);
+            if !tally.is_new(print) {
+                continue;
+            }
+            let case = Case { choice, ..case.clone() };
+            if let Err(error) = pool::without_panics(|| check(&image, config, &world.oracle, allowed, print)) {
+                tally.fail(describe(&case, &error));
+                return Ok(());
+            }
+            tally.checked.fetch_add(1, Ordering::Relaxed);
+            if print.is_multiple_of(INTERRUPTED_ONE_IN) {
+                // The check has recovered, and so changed, the image.
+                let image = world.sim.crash(&case.choice);
+                interrupt(&image, config, &case, &world.oracle, allowed, tally, random)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One image in so many has its recovery interrupted at every operation.
+const INTERRUPTED_ONE_IN: u64 = 211;
+
+fn describe(case: &Case, error: &str) -> String {
+    format!("AQUEDUCT_CRASH_REPLAY='{}'\n{error}", case.line())
+}
+
+/// Recovers, compares, and recovers again.
+fn check(
+    image: &SimVfs,
+    config: Config,
+    oracle: &Oracle,
+    allowed: &HashSet<State>,
+    variant: u64,
+) -> Result<State, String> {
+    let state = recover(image, config, oracle, 100)?;
+    if !allowed.contains(&state) {
+        return Err(format!("found {state:?}\nallowed {allowed:?}"));
+    }
+    // What a recovery has shown stays, whatever happens next.
+    let next = if variant.is_multiple_of(2) {
+        image.snapshot()
+    } else {
+        image.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing))
+    };
+    let again = recover(&next, config, oracle, 200)?;
+    if again != state {
+        return Err(format!("the first recovery shows {state:?}, the second {again:?}"));
+    }
+    if variant.is_multiple_of(8) {
+        goes_on(&next, config, oracle, &state)?;
+    }
+    Ok(state)
+}
+
+/// Opens, reads everything, and ends without a close.
+fn recover(image: &SimVfs, config: Config, oracle: &Oracle, seed: u64) -> Result<State, String> {
+    let before = image.op_count();
+    let mut opened = config.builder(image, seed).open();
+    if let Err(OpenError::Storage(StorageError::DiskFull { .. })) = &opened
+        && config.durability != Durability::Sync
+    {
+        // What a weaker level left unsynced is written again, and that may take more than a full disk has. Then the open
+        // fails, changes nothing, and succeeds once there is room.
+        image.set_space(None);
+        opened = config.builder(image, seed).open();
+    }
+    let store = opened.map_err(|error| format!("the open fails: {error}"))?;
+    let ops = image.op_count() - before;
+    if ops > RECOVERY_OPS_MAX {
+        return Err(format!("the recovery took {ops} operations"));
+    }
+    let report = store.recovery_report();
+    if let Some(damage) = report.lanes.iter().flat_map(|lane| &lane.damage).next() {
+        return Err(format!("damage is reported after a mere crash: {damage:?}"));
+    }
+    let state = oracle.observe(&store)?;
+    for (name, events) in &report.backlog {
+        if state.channels.get(name).map(Vec::len) != usize::try_from(*events).ok() {
+            return Err(format!("the report has {events} events of {name}, but {state:?}"));
+        }
+    }
+    Ok(state)
+}
+
+/// A recovered store takes puts and takes, gives its space back, and comes back empty.
+fn goes_on(image: &SimVfs, config: Config, oracle: &Oracle, state: &State) -> Result<(), String> {
+    image.set_space(None);
+    let store = config.builder(image, 300).open().map_err(|error| format!("the third open fails: {error}"))?;
+    let channel = store.channel("a").map_err(|error| format!("cannot create a channel: {error}"))?;
+    channel.put("new").map_err(|error| format!("cannot put: {error}"))?;
+    let names = store.channel_names();
+    for name in &names {
+        let channel = store.channel(name).map_err(|error| error.to_string())?;
+        let takes = take_all(&channel)?;
+        let last = takes.iter().flatten().last().filter(|event| *event.body() == "new");
+        if last.is_some() != (name == "a") {
+            return Err(format!("the new event of {name} is not the last: {last:?}"));
+        }
+        takes.into_iter().try_for_each(TakeTransaction::commit).map_err(|error| format!("cannot commit: {error}"))?;
+    }
+    store.maintain();
+    store.maintain();
+    let lanes = store.stats().lanes;
+    if lanes.iter().any(|lane| lane.segments > 1) {
+        return Err(format!("all is taken, but {lanes:?}"));
+    }
+    store.close().map_err(|error| format!("cannot close: {error}"))?;
+    drop((channel, store));
+    let positions = state.positions.clone();
+    let channels = names.into_iter().map(|name| (name, Vec::new())).collect();
+    let empty = State { channels, positions };
+    let store = config.builder(image, 400).open().map_err(|error| format!("the fourth open fails: {error}"))?;
+    let found = oracle.observe(&store)?;
+    if found != empty {
+        return Err(format!("all was taken, but {found:?} came back"));
+    }
+    has_no_strays(image, &store)
+}
+
+/// Every file belongs to the store: bytes on disk are what the statistics say, and a few small files.
+fn has_no_strays(image: &SimVfs, store: &FileStore) -> Result<(), String> {
+    let known: u64 = store.stats().lanes.iter().map(|lane| lane.segment_bytes + lane.spare_bytes).sum();
+    let large = |path: &&std::path::PathBuf| {
+        path.extension().is_some_and(|kind| kind == "seg" || kind == "spare" || kind == "new")
+    };
+    let files = image.files();
+    let bytes: u64 = files.iter().filter(large).map(|path| image.peek(path).map_or(0, |b| b.len() as u64)).sum();
+    if bytes != known {
+        return Err(format!("{bytes} bytes in segment files, the statistics know {known}: {files:?}"));
+    }
+    Ok(())
+}
+
+/// Kills the recovery of an image at every operation, crashes, and recovers once more.
+fn interrupt(
+    image: &SimVfs,
+    config: Config,
+    case: &Case,
+    oracle: &Oracle,
+    allowed: &HashSet<State>,
+    tally: &Tally,
+    random: &mut SplitMix,
+) -> Result<(), String> {
+    let whole = image.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
+    let store = config.builder(&whole, 100).open().map_err(|error| error.to_string())?;
+    drop(store);
+    for op in whole.ops().iter().filter(|op| op.kind.changes_disk()) {
+        let run = image.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
+        run.inject(Inject::new(Fault::Kill).skip(op.index));
+        drop(config.builder(&run, 100).open());
+        let mut choices = vec![
+            CrashChoice::new(CrashMode::Kill, Survive::All),
+            CrashChoice::new(CrashMode::Posix, Survive::Nothing),
+            CrashChoice::new(CrashMode::Posix, Survive::All),
+            CrashChoice::new(CrashMode::Posix, Survive::Names),
+            CrashChoice::new(CrashMode::Posix, Survive::NoNames),
+        ];
+        for mode in [CrashMode::Journaled, CrashMode::Posix, CrashMode::Garbage] {
+            let survive = Survive::Random(random.next_u64());
+            choices.push(CrashChoice::new(mode, survive).garbage(random.next_u64()));
+        }
+        // A recovery that a kill interrupts shows nothing, so a power cut may still take what the first left unsynced.
+        let power = oracle.candidates(true);
+        for choice in choices {
+            let next = run.crash(&choice);
+            let allowed = if choice.to_string().starts_with("kill") { allowed } else { &power };
+            if !tally.is_new(fingerprint(&next, CrashMode::Kill, allowed)) {
+                continue;
+            }
+            if let Err(error) = pool::without_panics(|| check(&next, config, oracle, allowed, 1)) {
+                let case = Case { again: Some((op.index, choice)), ..case.clone() };
+                tally.fail(describe(&case, &error));
+                return Ok(());
+            }
+            tally.checked.fetch_add(1, Ordering::Relaxed);
+            tally.interrupted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+/// Stands for the bytes and names of an image, what is unsynced in it, and what is allowed to be found there.
+fn fingerprint(image: &SimVfs, mode: CrashMode, allowed: &HashSet<State>) -> u64 {
+    let mut print = SplitMix::new(allowed.len() as u64).next_u64();
+    let mut mix = |value: u64| print = SplitMix::new(print ^ value).next_u64();
+    for path in image.files() {
+        mix(u64::from(crc32fast::hash(path.as_os_str().as_encoded_bytes())));
+        let bytes = image.peek(&path).unwrap_or_default();
+        mix(u64::from(crc32fast::hash(&bytes)) << 32 | bytes.len() as u64);
+    }
+    if mode == CrashMode::Kill {
+        mix(image.unsynced().len() as u64);
+    }
+    // The sum does not depend on the order of the set.
+    let sum = allowed.iter().fold(0_u64, |sum, state| {
+        let text = format!("{state:?}");
+        sum.wrapping_add(u64::from(crc32fast::hash(text.as_bytes())))
+    });
+    mix(sum);
+    print
+}
+
+fn replay_case(line: &str) {
+    let case = Case::parse(line).expect("a line that a failing run has printed");
+    let (workload, config) = find(&case.workload, &case.config);
+    let mut world = World::run(&workload, config, Plan::At(case.op, case.fault())).expect("the run up to the crash");
+    for (number, op) in world.trace().iter().enumerate() {
+        println!("{number:4} {:?} {} {}+{} {:?}", op.kind, op.path.display(), op.offset, op.len, op.error);
+    }
+    world.drop_store();
+    for (number, change) in world.sim.unsynced().iter().enumerate() {
+        println!("unsynced {number}: {change:?}");
+    }
+    let mut image = world.sim.crash(&case.choice);
+    let mut power = !case.choice.to_string().starts_with("kill");
+    if let Some((op, choice)) = &case.again {
+        image.inject(Inject::new(Fault::Kill).skip(*op));
+        drop(config.builder(&image, 100).open());
+        for op in image.ops() {
+            println!("recovery: {:?} {} {}+{}", op.kind, op.path.display(), op.offset, op.len);
+        }
+        image = image.crash(choice);
+        power |= !choice.to_string().starts_with("kill");
+    }
+    println!("transactions: {:?}", world.oracle.txs);
+    list(&image);
+    let state = check(&image, config, &world.oracle, &world.oracle.candidates(power), 0).expect("all promises kept");
+    println!("recovered {state:?}");
+}
+
+fn list(image: &SimVfs) {
+    for path in image.files() {
+        println!("{} {} bytes", path.display(), image.peek(&path).map_or(0, |bytes| bytes.len()));
+    }
+}
+
+/// The number of an operation in a trace over several disks.
+trait IndexIn {
+    fn index_in(&self, trace: &[OpRecord]) -> u64;
+}
+
+impl IndexIn for OpRecord {
+    fn index_in(&self, trace: &[OpRecord]) -> u64 {
+        trace.iter().position(|op| std::ptr::eq(op, self)).expect("an element of the trace") as u64
+    }
+}
+
+#[test]
+fn a_case_survives_its_text_form() {
+    for line in ["put;sync;17;posix/512/0/torn:1", "put;os;17+48;kill/512/0/all;3;garbage/4096/5/random:9"] {
+        assert_eq!(Case::parse(line).expect("a case").line(), line);
+    }
+}
+
+#[test]
+fn the_oracle_notices_what_is_wrong() {
+    let workload = workloads().into_iter().find(|workload| workload.name == "put").expect("there is one");
+    let mut world = World::run(&workload, CONFIGS[0], Plan::Nothing).expect("no fault");
+    world.drop_store();
+    let allowed = world.oracle.candidates(true);
+    let check_now = |image: &SimVfs| check(image, CONFIGS[0], &world.oracle, &allowed, 1);
+    check_now(&world.sim.snapshot()).expect("all is well");
+    // A store that lost one event, one that has an event twice, and one whose event is another.
+    for body in [None, Some(world.oracle.events[0].clone()), Some("other".into())] {
+        let image = world.sim.snapshot();
+        let store = CONFIGS[0].builder(&image, 1).open().expect("opens");
+        let channel = store.channel("a").expect("is there");
+        match body {
+            None => channel.take(1, Wait::NONE).expect("has events").commit().expect("commits"),
+            Some(event) => drop(channel.put(event).expect("has room")),
+        }
+        drop((channel, store));
+        assert!(check_now(&image).is_err());
+    }
+}
