@@ -48,7 +48,7 @@ pub(crate) struct Recovered {
 }
 
 /// What a lane's log says, before anything is written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scanned {
     /// After the records that are known to be durable, with the tail sealed.
     pub(crate) durable_state: LaneState,
@@ -83,19 +83,8 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     };
     fail_on_damage(&report, options)?;
     let Some(tail) = tail else {
-        return Ok(Scanned {
-            durable_state: LaneState::default(),
-            durable_end: LanePos::default(),
-            rest: Vec::new(),
-            state: LaneState::default(),
-            segments: BTreeMap::new(),
-            missing: Vec::new(),
-            junk: files.all_paths(),
-            retired: Vec::new(),
-            next_id,
-            checkpoint_generation,
-            report,
-        });
+        let junk = files.all_paths();
+        return Ok(Scanned { junk, next_id, checkpoint_generation, report, ..Scanned::default() });
     };
     let mut scan = Scan::new(&files, tail, checkpoint, report, options)?;
     let oldest = scan.chain.front().map_or(0, |(segment, _)| segment.id);
