@@ -3,7 +3,7 @@
 //!     cargo run --release --example collect -- IN OUT
 //!
 //! Every file in IN is read, passes a durable channel in `OUT/.channel`, and is renamed to `*.COMPLETED`. Its lines are in
-//! the files of OUT then. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a
+//! the files of OUT then, byte for byte. A file that could not be read to its end makes it exit with 1. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a
 //! directory of its own with something to collect.
 
 // An example prints what it proves and ends with a panic where it does not hold.
@@ -13,6 +13,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aqueduct::agent::Outcome;
@@ -39,8 +41,12 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let (files, bytes) = waiting(input)?;
     let begun = Instant::now();
     let store = FileStore::open(output.join(".channel"))?;
-    let source =
-        SpoolDir::new(input).until_empty().line_max_bytes(8 << 20).on_report(|report| eprintln!("collect: {report}"));
+    let problems = Arc::new(AtomicU64::new(0));
+    let reported = problems.clone();
+    let source = SpoolDir::new(input).until_empty().bytes().skip_empty_files().line_max_bytes(8 << 20);
+    let source = source.on_report(move |report| {
+        eprintln!("collect: {report}, the {}. problem", reported.fetch_add(1, Ordering::Relaxed) + 1);
+    });
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")
         .channel("disk", store.channel("lines")?)
@@ -81,12 +87,11 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
         bytes as f64 / seconds / 1e6,
         report.outcome,
     );
-    for component in &report.components {
-        if let Some(error) = &component.status.last_error {
-            eprintln!("collect: {}: {error}", component.name);
-        }
+    for (name, error) in report.components.iter().filter_map(|end| Some((&end.name, end.status.last_error.as_ref()?))) {
+        eprintln!("collect: {name}: {error}");
     }
-    Ok(ExitCode::from(report.outcome.exit_code()))
+    let code = report.outcome.exit_code();
+    Ok(ExitCode::from(if problems.load(Ordering::Relaxed) > 0 { code.max(1) } else { code }))
 }
 
 /// Number and bytes of the files that wait in a directory.

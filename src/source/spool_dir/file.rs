@@ -66,6 +66,7 @@ pub(super) struct SpoolFile {
     read_at: u64,
     // Whether there was nothing but perhaps a byte order mark so far.
     is_blank: bool,
+    skips_empty: bool,
 }
 
 impl SpoolFile {
@@ -112,6 +113,7 @@ impl SpoolFile {
             piece_bytes: given.read_bytes,
             read_at: start,
             is_blank: start == text_start as u64,
+            skips_empty: given.skip_empty_files,
         };
         if let Ok(start) = usize::try_from(start)
             && start < first.len()
@@ -177,7 +179,7 @@ impl SpoolFile {
         Ok((self.file.metadata()?, self.read_at))
     }
 
-    /// Hands over the last line, which has no line feed; an empty file is one empty event. Returns whether all is done;
+    /// Hands over the last line, which has no line feed; an empty file is one empty event, unless those are skipped. Returns whether all is done;
     /// if not, the batch is full.
     pub(super) fn finish(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<bool, Trouble> {
         while self.framer.buffered_bytes() > 0 || self.framer.offset() < self.read_at {
@@ -187,7 +189,7 @@ impl SpoolFile {
             let Some(line) = self.framer.finish() else { break };
             self.hand_over(line, out, budget)?;
         }
-        if self.is_blank {
+        if self.is_blank && !self.skips_empty {
             if out.room() == 0 {
                 return Ok(false);
             }

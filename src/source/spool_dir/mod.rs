@@ -55,8 +55,9 @@ pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 /// # Lines
 ///
 /// A line feed ends a line, a carriage return before it stays in the body, as does a byte order mark in UTF-8. The last line
-/// of a file needs no line feed. An empty file gives one event with an empty body. Other encodings are decoded: the body is
-/// always UTF-8.
+/// of a file needs no line feed. An empty file gives one event with an empty body, unless
+/// [`skip_empty_files`](Self::skip_empty_files) is set. Other encodings are decoded: the body is always UTF-8, unless
+/// [`bytes`](Self::bytes) is set.
 ///
 /// # Durability
 ///
@@ -145,7 +146,20 @@ impl SpoolDir {
     /// The encoding of the files; UTF-8 by default. Labels as by
     /// [`Charset::for_label`](crate::codec::charset::Charset::for_label).
     pub fn encoding(mut self, label: impl Into<String>) -> Self {
-        self.settings.encoding = label.into();
+        self.settings.encoding = Some(label.into());
+        self
+    }
+
+    /// Hands the bytes of the lines on as they are, instead of decoding them: whatever the encoding, no file is set aside for
+    /// bytes that are not valid. Lines still end with the byte of a line feed.
+    pub fn bytes(mut self) -> Self {
+        self.settings.encoding = None;
+        self
+    }
+
+    /// Makes no event of an empty file. By default, as in Flume, it gives one with an empty body.
+    pub fn skip_empty_files(mut self) -> Self {
+        self.settings.skip_empty_files = true;
         self
     }
 

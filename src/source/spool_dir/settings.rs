@@ -95,7 +95,9 @@ pub(super) struct Settings {
     pub(super) file_header: Option<String>,
     pub(super) basename_header: Option<String>,
     pub(super) truncated_header: Option<String>,
-    pub(super) encoding: String,
+    /// `None`: bodies are the bytes of the file.
+    pub(super) encoding: Option<String>,
+    pub(super) skip_empty_files: bool,
     pub(super) decode_error: DecodeError,
     pub(super) line_bytes_max: usize,
     pub(super) overlong: Overlong,
@@ -130,7 +132,8 @@ impl Settings {
             file_header: None,
             basename_header: None,
             truncated_header: None,
-            encoding: "UTF-8".to_owned(),
+            encoding: Some("UTF-8".to_owned()),
+            skip_empty_files: false,
             decode_error: DecodeError::default(),
             line_bytes_max: LINE_BYTES_MAX,
             overlong: Overlong::default(),
@@ -146,9 +149,10 @@ impl Settings {
         }
         let absolute_dir = std::path::absolute(&self.dir)
             .map_err(|error| SpoolSettingError::new("dir", shown_dir, format!("cannot be made absolute: {error}")))?;
-        let charset = Charset::for_label(&self.encoding).ok_or_else(|| {
+        let label = self.encoding.as_deref();
+        let charset = label.map_or(Some(Charset::BYTES), Charset::for_label).ok_or_else(|| {
             let reason = "is no known encoding; give a label such as UTF-8, UTF-16LE, ISO-8859-1 or Shift_JIS";
-            SpoolSettingError::new("encoding", &self.encoding, reason)
+            SpoolSettingError::new("encoding", label.unwrap_or_default(), reason)
         })?;
         if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_bytes_max) {
             let reason = format!(

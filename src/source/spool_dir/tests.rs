@@ -247,3 +247,28 @@ impl Vfs for TestVfs {
         OsVfs::new().available_bytes(path)
     }
 }
+
+/// Goal: what is not text goes through byte for byte, and an empty file adds nothing if so wanted. Method: a file with every
+/// byte, one that begins like UTF-16, an empty one, and one with an empty line.
+#[test]
+fn bytes_go_through_undecoded_and_empty_files_add_no_event_if_they_are_skipped() {
+    let all: Vec<u8> = (0..=255).collect();
+    for skips in [false, true] {
+        let bench = Bench::new();
+        bench.write("a", &all, 4);
+        bench.write("b", b"\xff\xfe\xc3\n\x80", 3);
+        bench.write("c", b"", 2);
+        bench.write("d", b"\n", 1);
+        let source = bench.source().bytes();
+        bench.run(if skips { source.skip_empty_files() } else { source });
+        let bodies: Vec<Vec<u8>> = bench.events().iter().map(|event| event.body().to_vec()).collect();
+        let mut expected = vec![all[..10].to_vec(), all[11..].to_vec(), b"\xff\xfe\xc3".to_vec(), b"\x80".to_vec()];
+        expected.extend(vec![Vec::new(); if skips { 1 } else { 2 }]);
+        assert_eq!(bodies, expected);
+        assert_eq!(
+            (bench.reports().len(), bench.names().iter().filter(|name| name.ends_with(".COMPLETED")).count()),
+            (0, 4)
+        );
+    }
+    println!("covered: 256 bytes, an empty file kept and skipped");
+}
