@@ -81,6 +81,9 @@ pub const SPOOL_ENTRIES_PER_POLL: usize = 8192;
 pub const SPOOL_CANDIDATES_MAX: usize = 32_768;
 /// Directories below each other that the spool directory source descends, at most.
 pub const SPOOL_DEPTH_MAX: usize = 64;
+/// Completed files of which the spool directory source remembers that their tracker is theirs, at most; with more it looks
+/// at all of them again.
+pub const SPOOL_TRACKED_MAX: usize = 1 << 20;
 /// Files with problems that the spool directory source keeps in mind, at most; with more it stops until some are gone.
 pub const SPOOL_KEPT_FILES_MAX: usize = 512;
 /// How long a file that grew must stand still before the spool directory source takes it for complete.
@@ -120,8 +123,10 @@ pub const CONNECTION_LINGER: Duration = Duration::from_secs(1);
 pub const CONNECTION_LINGER_BYTES: usize = 1 << 20;
 /// Time that answers and lingering may take once the source is asked to stop.
 pub const CONNECTION_STOP: Duration = Duration::from_millis(500);
-/// Stack of the thread of one connection: 256 KiB of address space, of which only what is used becomes memory.
-pub const CONNECTION_STACK_BYTES: usize = 256 << 10;
+/// Stack of the thread of one connection: 512 KiB of address space, of which only what is used becomes memory.
+pub const CONNECTION_STACK_BYTES: usize = 512 << 10;
+/// The smallest stack of the thread of one connection; less is rounded up to it.
+pub const CONNECTION_STACK_BYTES_MIN: usize = 128 << 10;
 /// Bytes that one connection reads at once: 16 KiB.
 pub const CONNECTION_READ_BYTES: usize = 16 << 10;
 /// Connections that wait in the kernel to be accepted.

@@ -12,6 +12,10 @@ use crate::event::Event;
 
 /// Changes or drops the events of one source, in the thread that puts them.
 ///
+/// The threads of a listener's connections have small stacks ([`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES)):
+/// an interceptor that recurses deeply or keeps large values on the stack needs
+/// [`TcpLines::connection_stack_bytes`](crate::TcpLines::connection_stack_bytes).
+///
 /// ```
 /// use aqueduct::Event;
 /// use aqueduct::interceptor::Interceptor;

@@ -29,6 +29,8 @@ pub(crate) struct ListenerOptions {
     pub(crate) bytes_in_flight_max: usize,
     /// The largest unit (line, frame) in bytes: what every connection may hold at any time.
     pub(crate) unit_bytes_max: usize,
+    /// Of the thread of each connection.
+    pub(crate) stack_bytes: usize,
     /// What a connection over the limits is told before it is closed.
     pub(crate) refusal: &'static [u8],
 }
@@ -41,6 +43,7 @@ impl ListenerOptions {
             connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
             bytes_in_flight_max: limits::SOURCE_BYTES_IN_FLIGHT_MAX,
             unit_bytes_max,
+            stack_bytes: limits::CONNECTION_STACK_BYTES,
             refusal,
         }
     }
@@ -220,7 +223,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             }
         };
         let builder =
-            Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(limits::CONNECTION_STACK_BYTES);
+            Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(self.options.stack_bytes);
         match builder.spawn_scoped(scope, serve) {
             Ok(_) => count(&counts.accepted),
             Err(_) => count(&counts.refused),

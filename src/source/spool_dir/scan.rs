@@ -13,7 +13,7 @@ use super::file::{is_gone, read_up_to};
 use super::position::{HEAD_BYTES_MAX, Mark, parse_tracker};
 use super::report::SpoolProblem;
 use super::settings::{Checked, Completed, ConsumeOrder};
-use crate::limits::{SPOOL_CANDIDATES_MAX, SPOOL_DEPTH_MAX, SPOOL_ENTRIES_PER_POLL};
+use crate::limits::{SPOOL_CANDIDATES_MAX, SPOOL_DEPTH_MAX, SPOOL_ENTRIES_PER_POLL, SPOOL_TRACKED_MAX};
 use crate::vfs::{FileId, FileKind, Metadata, OpenMode, Vfs};
 
 /// A file that could be read.
@@ -34,8 +34,6 @@ pub(super) struct Scan {
     completed: HashSet<OsString>,
     /// Files to read.
     pub(super) found: Vec<Candidate>,
-    /// More were found than are remembered.
-    pub(super) is_cut: bool,
     /// What is to be reported.
     pub(super) problems: Vec<(PathBuf, Option<FileId>, SpoolProblem)>,
     began: bool,
@@ -167,7 +165,6 @@ impl Scan {
             _ => self.found.sort_unstable_by(|a, b| compare(order, a, b).reverse()),
         }
         if self.found.len() > max {
-            self.is_cut = true;
             self.found.drain(..self.found.len() - max);
         }
     }
@@ -198,7 +195,7 @@ fn is_tracked(
         _ => true,
     };
     if is_same {
-        if known.len() >= TRACKED_MAX {
+        if known.len() >= SPOOL_TRACKED_MAX {
             known.clear();
         }
         known.insert(rel.to_path_buf(), Mark::new(metadata, &[]));
@@ -219,5 +216,3 @@ fn shuffle(found: &mut [Candidate]) {
         found.swap(end, usize::try_from(place).unwrap_or_default());
     }
 }
-
-const TRACKED_MAX: usize = 1 << 20;

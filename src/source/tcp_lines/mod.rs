@@ -246,6 +246,16 @@ impl TcpLines {
         self
     }
 
+    /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
+    /// space: only what is used becomes memory. Default:
+    /// [`CONNECTION_STACK_BYTES`](limits::CONNECTION_STACK_BYTES), at least
+    /// [`CONNECTION_STACK_BYTES_MIN`](limits::CONNECTION_STACK_BYTES_MIN).
+    #[must_use]
+    pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
+        self.listener.stack_bytes = bytes.max(limits::CONNECTION_STACK_BYTES_MIN);
+        self
+    }
+
     /// Gives each event the header `name` with the client's address and port, such as `192.0.2.7:50312`. Default: none.
     #[must_use]
     pub fn client_address_header(mut self, name: impl Into<String>) -> Self {
