@@ -2,8 +2,9 @@
 //!
 //! An [`Event`] is a few headers and a body. A [`Source`] (or a [`PullSource`], which is asked for data) puts events into a
 //! [`Channel`], where they wait; a [`Sink`] delivers them. Between source and channel an [`Interceptor`] may change or drop
-//! events, and a [`Selector`] chooses the channels of each. An [`Agent`] puts all of them together and keeps them running. Source and channel, and channel and sink, meet in transactions: a [`PutTransaction`] becomes visible as a whole
-//! or not at all, and the events of a [`TakeTransaction`] are back at the head of the channel unless it is committed. An
+//! events, and a [`Selector`] chooses the channels of each. An [`Agent`] puts all of them together and keeps them running.
+//! Source and channel, and channel and sink, meet in transactions: a [`PutTransaction`] becomes visible as a whole or not at
+//! all, and the events of a [`TakeTransaction`] are back at the head of the channel unless it is committed. An
 //! owner's position - how far a file is read, how much output is written - is committed in the same transaction, which is
 //! what makes a replayable source and a sink that can cut back its output exactly-once together. How long committed events
 //! last is the channel's matter; for durable channels [`Durability`] says what survives what.

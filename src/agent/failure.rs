@@ -56,8 +56,9 @@ impl From<SinkError> for Failure {
 impl From<TakeError> for Failure {
     fn from(error: TakeError) -> Self {
         match error {
-            // Nothing can be taken from a closed channel any more. An unknown outcome: the take may turn out committed when the store is opened again, with the sink's position. A sink that went
-            // back to its older position meanwhile would cut off what nobody delivers again.
+            // Nothing can be taken from a closed channel any more. An unknown outcome: the take may turn out committed when
+            // the store is opened again, with the sink's position. A sink that went back to its older position meanwhile
+            // would cut off what nobody delivers again.
             TakeError::Closed { .. } | TakeError::Indeterminate { .. } => Self::Fatal(error.into()),
             _ => Self::Retry(error.into()),
         }

@@ -210,19 +210,29 @@ impl fmt::Debug for SourceContext {
 
 /// The counters of a running source; see [`SourceStats`] for their meaning.
 #[derive(Debug, Default)]
-#[allow(clippy::exhaustive_structs, missing_docs)] // the fields are those of `SourceStats`
 #[non_exhaustive]
 pub struct SourceCounters {
+    /// Events handed over by the source.
     pub received_events: AtomicU64,
+    /// Events committed to all required channels, or dropped by an interceptor.
     pub accepted_events: AtomicU64,
+    /// Events that interceptors dropped.
     pub intercepted_events: AtomicU64,
+    /// Transactions handed over.
     pub received_batches: AtomicU64,
+    /// Transactions committed.
     pub accepted_batches: AtomicU64,
+    /// Transactions that a channel refused.
     pub channel_write_fail: AtomicU64,
+    /// Failed reads from the outside.
     pub event_read_fail: AtomicU64,
+    /// Connections open now.
     pub open_connections: AtomicU64,
+    /// Events that were given up.
     pub dropped_events: AtomicU64,
+    /// Events that the selector sent to no channel.
     pub unrouted_events: AtomicU64,
+    /// Copies of events that an optional channel refused.
     pub optional_failed_events: AtomicU64,
 }
 
