@@ -28,7 +28,7 @@ impl Group {
             0 | 1 => Vec::new(),
             _ => channels.iter().filter_map(|channel| channel.store_part().map(|(_, number)| number)).collect(),
         };
-        let store = channels.first().and_then(|channel| channel.store_part()).map_or(0, |(store, _)| store);
+        let store = channels.first().and_then(Channel::store_part).map_or(0, |(store, _)| store);
         Self { places, channels, numbers, store }
     }
 

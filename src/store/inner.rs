@@ -235,9 +235,9 @@ impl Inner {
     /// Whether the routes of a batch are this store's, name only its channels, and cover each event.
     fn routes_fit(&self, batch: &PutBatch, is_known: impl Fn(u16) -> bool) -> bool {
         let routes = &batch.routes;
-        let routed: u64 = routes.runs.iter().map(|(_, count)| u64::from(*count)).sum();
+        let covered: u64 = routes.runs.iter().map(|(_, count)| u64::from(*count)).sum();
         let known = routes.sets.iter().all(|set| !set.is_empty() && set.iter().all(|id| is_known(*id)));
-        (routes.store == self.instance || routes.runs.is_empty()) && known && routed == batch.events.len() as u64
+        (routes.store == self.instance || routes.runs.is_empty()) && known && covered == batch.events.len() as u64
     }
 
     /// The lane for a put: the one that holds its positions, the one that this thread's last put is on its way to, or the
