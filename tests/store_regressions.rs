@@ -87,3 +87,24 @@ fn a_segment_that_later_frames_know_to_be_durable_is_not_missed() {
         assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 0);
     }
 }
+
+/// A position that was cleared and set again in one group was missing from the next checkpoint.
+#[test]
+fn a_position_that_is_cleared_and_set_again_at_once_survives_a_checkpoint() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).replay_bytes_max(1).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let mut clear = channel.begin_put();
+    clear.clear_position("owner");
+    let mut set = channel.begin_put();
+    set.set_position("owner", "here");
+    let tickets = [clear.submit().expect("a ticket"), set.submit().expect("a ticket")];
+    for ticket in tickets {
+        ticket.wait().expect("a commit");
+    }
+    store.maintain();
+    let after_kill = disk.snapshot();
+    drop(store);
+    let store = settings(&after_kill).open().expect("an open");
+    assert_eq!(store.channel("channel").expect("a channel").position("owner").as_deref(), Some(&b"here"[..]));
+}

@@ -119,7 +119,10 @@ impl Writer {
         }
         for frame in written {
             for owner in lane.shared.set_positions(lane.index, frame.head.stamp, frame.body.positions()) {
-                self.state.positions.remove(&owner);
+                // A later frame of the group may have set it again.
+                if self.state.positions.get(&owner).is_some_and(|(_, value)| value.is_none()) {
+                    self.state.positions.remove(&owner);
+                }
             }
             let outcome = publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
