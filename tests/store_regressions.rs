@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use aqueduct::store::{FileStore, FileStoreBuilder};
-use aqueduct::vfs::sim::SimVfs;
+use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, SimVfs, Survive};
 use aqueduct::{Channel, Durability, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
@@ -107,4 +107,43 @@ fn a_position_that_is_cleared_and_set_again_at_once_survives_a_checkpoint() {
     drop(store);
     let store = settings(&after_kill).open().expect("an open");
     assert_eq!(store.channel("channel").expect("a channel").position("owner").as_deref(), Some(&b"here"[..]));
+}
+
+/// A take could become durable in one lane while its events, in a lane that takes no more writes, were not. After a power
+/// cut their sequence numbers were given to new events, which then counted as taken: durable events were lost.
+#[test]
+fn a_take_does_not_outlive_its_events_in_a_lane_that_failed() {
+    let disk = SimVfs::new();
+    let two = |disk: &SimVfs| settings(disk).data_dir("/one").data_dir("/two");
+    let store = two(&disk).durability(Durability::Os).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    // One event in each lane, and then a write to the first lane fails.
+    channel.put("one").expect("a put");
+    channel.put("two").expect("a put");
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::Write).path("/one/*").sticky());
+    for _ in 0..2 {
+        // One of these goes to the lane that fails, the other is durable.
+        let mut put = channel.begin_put();
+        put.push("more");
+        put.set_durability(Durability::Sync);
+        drop(put.commit());
+    }
+    let take = channel.take(1, Wait::NONE).expect("a take");
+    let taken = take.commit();
+    let disk = disk.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing));
+    drop(store);
+
+    let store = two(&disk).open().expect("an open after the power cut");
+    let channel = store.channel("channel").expect("a channel");
+    let before = channel.stats().depth_events;
+    for _ in 0..4 {
+        channel.put("new").expect("a put");
+    }
+    let after_kill = disk.snapshot();
+    drop(store);
+    let store = two(&after_kill).open().expect("an open");
+    let channel = store.channel("channel").expect("a channel");
+    let found = channel.take(100, Wait::NONE).expect("a take");
+    assert_eq!(found.iter().filter(|event| event.body() == "new").count(), 4, "{taken:?}");
+    assert_eq!(found.len() as u64, before + 4);
 }

@@ -316,8 +316,12 @@ impl Inner {
             if pieces.iter().any(|piece| piece.lane == other.index) {
                 // ORDER: an acknowledgement must not survive events that do not: their sequence numbers would be used again.
                 let mut writer = other.writer.lock();
-                if !writer.dirty.is_empty() && other.poisoned().is_none() {
-                    writer.sync(other)?;
+                match other.poisoned() {
+                    None if !writer.dirty.is_empty() => writer.sync(other)?,
+                    Some(error) if pieces.iter().any(|p| p.lane == other.index && p.end() > writer.durable_seq) => {
+                        return Err(error);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -244,23 +244,20 @@ impl Lane {
 
     /// Makes everything written so far durable, without holding up those who write meanwhile.
     pub(crate) fn sync_aside(&self) {
-        let (files, end, marked, bytes) = {
-            let writer = self.writer.lock();
-            (writer.dirty.clone(), writer.end(), writer.marked, writer.unsynced_bytes)
-        };
-        if files.is_empty() || self.poisoned().is_some() {
+        let unsynced = self.writer.lock().unsynced();
+        if unsynced.files.is_empty() || self.poisoned().is_some() {
             return;
         }
         {
             let _alone = self.syncing.lock();
-            for file in &files {
+            for file in &unsynced.files {
                 if let Err(error) = file.sync_data() {
                     self.poison(&StorageError::io("sync", &self.log.dir.path, error));
                     return;
                 }
             }
         }
-        self.writer.lock().synced(&files, end, marked, bytes);
+        self.writer.lock().synced(&unsynced);
     }
 
     /// Takes a checkpoint of what is durable; `clean` if nothing will follow.

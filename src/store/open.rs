@@ -154,6 +154,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
     let writer = Writer {
         file,
         durable: super::frame::LanePos::new(active.id, offset),
+        durable_seq: published,
         marked: super::frame::LanePos::new(active.id, 0),
         proven: super::frame::LanePos::new(active.id, 0),
         active,

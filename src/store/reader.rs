@@ -24,7 +24,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.seq + self.count
     }
 

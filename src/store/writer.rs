@@ -30,6 +30,8 @@ pub(crate) struct Writer {
     pub(crate) offset: u32,
     /// Everything below is durable.
     pub(crate) durable: LanePos,
+    /// Sequence number behind the last event that is durable.
+    pub(crate) durable_seq: u64,
     /// The largest `durable` that a written frame carries, and that a durable frame or a checkpoint carries: what the
     /// next open can know without looking at older segments.
     pub(crate) marked: LanePos,
@@ -43,6 +45,15 @@ pub(crate) struct Writer {
     pub(crate) since_checkpoint: u64,
     /// A write failed half-way: nothing more goes into this segment.
     pub(crate) spoiled: bool,
+}
+
+/// What a writer had not synced at some moment.
+pub(crate) struct Unsynced {
+    pub(crate) files: Vec<Arc<dyn VfsFile>>,
+    end: LanePos,
+    seq: u64,
+    marked: LanePos,
+    bytes: u64,
 }
 
 /// A frame that is in the file.
@@ -153,6 +164,7 @@ impl Writer {
         self.dirty.clear();
         self.unsynced_bytes = 0;
         self.durable = self.end();
+        self.durable_seq = self.state.next_seq;
         self.proven = self.proven.max(self.marked);
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
@@ -168,10 +180,24 @@ impl Writer {
         self.since_checkpoint >= step
     }
 
-    /// Notes that `files` were synced when the log ended at `end` and its frames carried `marked`.
-    pub(crate) fn synced(&mut self, files: &[Arc<dyn VfsFile>], end: LanePos, marked: LanePos, bytes: u64) {
+    /// What there is to sync, and what is durable then.
+    pub(crate) fn unsynced(&self) -> Unsynced {
+        Unsynced {
+            files: self.dirty.clone(),
+            end: self.end(),
+            seq: self.state.next_seq,
+            marked: self.marked,
+            bytes: self.unsynced_bytes,
+        }
+    }
+
+    /// Notes that what `before` says was synced meanwhile.
+    pub(crate) fn synced(&mut self, before: &Unsynced) {
+        let Unsynced { files, end, seq, marked, bytes } = before;
+        let (end, bytes) = (*end, *bytes);
         self.durable = self.durable.max(end);
-        self.proven = self.proven.max(marked);
+        self.durable_seq = self.durable_seq.max(*seq);
+        self.proven = self.proven.max(*marked);
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if self.end() == end {
             self.dirty.clear();
