@@ -18,7 +18,6 @@ use super::record::{Ack, PutMeta, encode_ack, encode_put};
 use super::shared::Shared;
 use crate::batch::{Positions, PutBatch, Routes};
 use crate::channel::TakeCommit;
-use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::limits;
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
@@ -297,11 +296,7 @@ impl Inner {
         };
         let ack = Ack { channel: queue.id, ranges: ack_ranges(&take.pieces, &take.events), positions };
         let payload = encode_ack(&ack);
-        // ORDER: a lane frees a segment once all its events are acknowledged, and can sync its own log before, but not that of
-        // another lane: what is acknowledged there is durable as soon as anyone can know of it.
-        let elsewhere = ack.ranges.iter().any(|range| range.lane != lane.index);
         let durability = durability.unwrap_or(self.shared.options.take_durability);
-        let durability = if elsewhere { Durability::Sync } else { durability };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
         Ok(TakeTicket::pending(Box::new(TakePlace(place))))
     }
