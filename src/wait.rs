@@ -54,6 +54,25 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
+    /// Whether there is nothing left to wait.
+    #[allow(clippy::disallowed_methods)] // see `Wait::deadline`
+    pub(crate) fn has_passed(self) -> bool {
+        match self {
+            Self::Passed => true,
+            Self::At(instant) => Instant::now() >= instant,
+            Self::Never => false,
+        }
+    }
+
+    /// This deadline, or one so much later than now if that is earlier.
+    pub(crate) fn or_after(self, limit: Duration) -> Self {
+        match (self, Wait::up_to(limit).deadline()) {
+            (Self::At(own), Self::At(other)) => Self::At(own.min(other)),
+            (Self::Never, other) => other,
+            (own, _) => own,
+        }
+    }
+
     /// Waits on a condition variable. Returns `false` once the deadline has passed; spurious wake-ups return `true`.
     pub(crate) fn wait<T>(self, condvar: &parking_lot::Condvar, guard: &mut parking_lot::MutexGuard<'_, T>) -> bool {
         match self {

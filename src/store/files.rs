@@ -18,12 +18,14 @@ pub(crate) struct Files {
     pub(crate) segments: BTreeMap<u32, Segment>,
     /// Files that nothing refers to.
     pub(crate) junk: Vec<PathBuf>,
+    /// Files with the name of a segment and no valid header.
+    pub(crate) headless: BTreeMap<u32, PathBuf>,
 }
 
 impl Files {
     pub(crate) fn list(dir: &LaneDir) -> Result<Self, OpenError> {
         let io = |error| StorageError::io("list", &dir.path, error);
-        let mut files = Self { segments: BTreeMap::new(), junk: Vec::new() };
+        let mut files = Self { segments: BTreeMap::new(), junk: Vec::new(), headless: BTreeMap::new() };
         for name in dir.vfs.read_dir(&dir.path).map_err(io)? {
             let Some(name) = name.to_str() else { continue };
             if let Some(id) = parse_segment_name(name) {
@@ -32,7 +34,9 @@ impl Files {
                         segment.release();
                         files.segments.insert(id, segment);
                     }
-                    Ok(None) => files.junk.push(dir.file(name)),
+                    Ok(None) => {
+                        files.headless.insert(id, dir.file(name));
+                    }
                     Err(SegmentError::Storage(error)) => return Err(error.into()),
                     Err(SegmentError::Version { path, found }) => {
                         return Err(OpenError::Version { path, found, newest: FORMAT_VERSION });
@@ -57,8 +61,14 @@ impl Files {
         report: &mut LaneReport,
     ) -> Result<Option<Tail>, StorageError> {
         loop {
-            let Some(tail) = self.newest_begun(report)? else { return Ok(None) };
-            let Some(torn) = self.torn_link(&tail, checkpoint)? else { return Ok(Some(tail)) };
+            let Some(tail) = self.newest_begun(report)? else {
+                self.report_headless(0, report);
+                return Ok(None);
+            };
+            let Some(torn) = self.torn_link(&tail, checkpoint)? else {
+                self.report_headless(tail.segment.id, report);
+                return Ok(Some(tail));
+            };
             let unreachable = self.segments.split_off(&torn);
             self.junk.extend(unreachable.into_values().map(|segment| segment.path));
         }
@@ -100,6 +110,17 @@ impl Files {
             return Ok(Some(id));
         }
         Ok(None)
+    }
+
+    /// A file gets a segment's name only with a valid header. Whether an older one is missed, the log tells.
+    fn report_headless(&mut self, newest: u32, report: &mut LaneReport) {
+        for (id, path) in std::mem::take(&mut self.headless) {
+            if id > newest {
+                let detail = "the segment's header is damaged".to_owned();
+                report.damage.push(Damage { path: path.clone(), offset: 0, bytes: 0, events: None, detail });
+            }
+            self.junk.push(path);
+        }
     }
 
     fn newest_begun(&mut self, report: &mut LaneReport) -> Result<Option<Tail>, StorageError> {

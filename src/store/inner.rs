@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -111,8 +112,8 @@ impl Inner {
         if batch.events.is_empty() && batch.positions.is_empty() {
             return Ok(PutTicket::ready(Ok(Receipt::default())));
         }
-        let place = self.start_put(channel, batch, deadline)?;
         let generation = self.shared.space_generation();
+        let place = self.start_put(channel, batch, deadline)?;
         Ok(PutTicket::pending(Box::new(PutTicketOf { inner: self.clone(), place, channel, deadline, generation })))
     }
 
@@ -368,7 +369,10 @@ impl Inner {
         self.closed.store(true, Ordering::Release);
         let queues: Vec<_> = self.shared.queues.read().values().cloned().collect();
         queues.iter().for_each(|queue| queue.close());
+        self.shared.space_freed();
         self.stop_thread();
+        // First all, then each: what one lane frees may rest on acknowledgements in the log of another.
+        let flushed = self.flush();
         let mut result = Ok(());
         for lane in &self.lanes {
             lane.drain_pending();
@@ -381,7 +385,7 @@ impl Inner {
             };
             if synced.is_ok() && lane.poisoned().is_none() {
                 // What cannot be freed now is freed by the next open.
-                let free = if self.lanes.len() == 1 { writer.free_segments(lane) } else { Vec::new() };
+                let free = if flushed.is_ok() { writer.free_segments(lane) } else { Vec::new() };
                 let _ = writer.retire(lane, &free);
             }
             writer.spares.discard(&lane.log.dir);
@@ -419,6 +423,14 @@ impl Drop for Handle {
         // Without a close this is like a crash: nothing is written, the next open recovers. Waiting for the thread to finish
         // what it is at makes sure that the locks are free when the last handle is gone.
         self.0.stop_thread();
+        for lane in &self.0.lanes {
+            lane.drain_pending();
+            lane.closed.store(true, Ordering::Release);
+            // Tickets may be left: what they would still write must not go into what the next open makes of the files.
+            drop(lane.writer.lock());
+            lane.drain_pending();
+        }
+        self.0.locks.lock().clear();
     }
 }
 
@@ -445,9 +457,12 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
             } else {
                 inner.maintain();
             }
-            if !inner.shared.wait_for_space(generation, deadline) {
+            let freed = inner.shared.space_generation() != generation;
+            if deadline.has_passed() && !freed {
                 return Err(PutError::Full { reason: FullReason::Disk, batch, channel: name });
             }
+            // In slices: room also comes from other programs, and from a lane on another disk.
+            inner.shared.wait_for_space(generation, deadline.or_after(SPACE_POLL));
             generation = inner.shared.space_generation();
             place = inner.start_put(channel, *batch, deadline)?;
         }
@@ -457,6 +472,9 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
         self.place.poll(cx)
     }
 }
+
+/// How often a put that waits for room on the disk tries again.
+const SPACE_POLL: Duration = Duration::from_millis(100);
 
 /// Bodies from this size on are written from where they are; smaller ones are cheaper to copy than to list.
 const BODY_COPY_MAX: usize = 8 << 10;

@@ -111,6 +111,8 @@ pub(crate) struct Lane {
 struct Pending {
     groups: VecDeque<Forming>,
     leading: bool,
+    // The group that is being written.
+    current: Option<Arc<Group>>,
     // Threads that the last group released: they are likely to be back soon.
     released: usize,
 }
@@ -176,21 +178,35 @@ impl Lane {
             pending.leading = true;
         }
         self.linger();
-        let forming = self.pending.lock().groups.pop_front();
+        let forming = {
+            let mut pending = self.pending.lock();
+            let forming = pending.groups.pop_front();
+            pending.current = forming.as_ref().map(|forming| forming.group.clone());
+            forming
+        };
         let mut released = 0;
         if let Some(Forming { group, entries, bytes }) = forming {
             let outcomes = self.writer.lock().commit(self, entries);
             self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
             released = group.complete(outcomes);
         }
-        let next = {
+        let next: Vec<Arc<Group>> = {
             let mut pending = self.pending.lock();
             pending.leading = false;
+            pending.current = None;
             pending.released = released;
-            pending.groups.front().map(|forming| forming.group.clone())
+            pending.groups.iter().map(|forming| forming.group.clone()).collect()
         };
-        if next.is_some_and(|group| group.offer_lead() == Followers::Unattended) {
-            self.shared.keeper.wake();
+        // Whoever is woken leads the front group, and goes on until its own is done.
+        for group in next {
+            match group.offer_lead() {
+                Followers::Blocked => break,
+                Followers::Unattended => {
+                    self.shared.keeper.wake();
+                    break;
+                }
+                Followers::None => {}
+            }
         }
         true
     }
@@ -200,22 +216,23 @@ impl Lane {
         if self.shared.options.background && !self.shared.keeper.is_stopped() {
             self.shared.keeper.wake();
         } else {
-            self.try_lead();
+            while self.try_lead() {}
         }
     }
 
-    /// Writes everything that is pending, and waits for who is writing.
+    /// Writes everything that is pending now, and waits for who is writing it.
     pub(crate) fn drain_pending(&self) {
-        while self.try_lead() || !self.is_idle() {
-            // Who leads holds the writer.
-            drop(self.writer.lock());
-            std::thread::yield_now();
+        let last = {
+            let pending = self.pending.lock();
+            pending.groups.back().map(|forming| forming.group.clone()).or_else(|| pending.current.clone())
+        };
+        while last.as_ref().is_some_and(|last| !last.is_done()) {
+            if !self.try_lead() {
+                // Who leads holds the writer.
+                drop(self.writer.lock());
+                std::thread::yield_now();
+            }
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        let pending = self.pending.lock();
-        !pending.leading && pending.groups.is_empty()
     }
 
     /// Bytes of the transactions that are not written yet: how busy the lane is.
@@ -250,6 +267,10 @@ impl Lane {
         }
         {
             let _alone = self.syncing.lock();
+            // IMPORTANT: whoever held it before may have failed, and a second sync would hide that.
+            if self.poisoned().is_some() {
+                return;
+            }
             for file in &unsynced.files {
                 if let Err(error) = file.sync_data() {
                     self.poison(&StorageError::io("sync", &self.log.dir.path, error));
@@ -300,7 +321,7 @@ impl Lane {
     /// One round of the work that nobody waits for. `free` are segments that nobody needs any more, by acknowledgements that
     /// are durable as far as they are in other lanes' logs.
     pub(crate) fn maintain(&self, free: &[u32]) {
-        while self.try_lead() {}
+        self.drain_pending();
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
         if self.sync_wanted.swap(false, Ordering::AcqRel) || due || !free.is_empty() {

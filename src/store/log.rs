@@ -107,7 +107,13 @@ impl Log {
             let Some(segment) = self.segment_at(&mut pos) else {
                 return Err(self.missing(at.seq));
             };
-            let Some(head) = self.frame_head(&segment, pos.offset(), at)? else {
+            let head = self.frame_head(&segment, pos.offset(), at);
+            if !matches!(head, Ok(Some(_))) && self.is_gone(&segment) {
+                // Freed while we walked over it: it held nothing for this reader.
+                at.ahead = None;
+                continue;
+            }
+            let Some(head) = head? else {
                 match self.on_corruption {
                     OnCorruption::Fail => return Err(segment.corrupt(pos.offset(), "no valid frame")),
                     OnCorruption::Salvage => pos = self.pass_over(&segment, pos)?,
@@ -132,6 +138,10 @@ impl Log {
             }
             pos = next;
         }
+    }
+
+    fn is_gone(&self, segment: &Segment) -> bool {
+        !self.segments.lock().contains_key(&segment.id)
     }
 
     /// Place from which on `seq` is found by going forward.

@@ -165,6 +165,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
         spares,
         since_checkpoint: 0,
         spoiled: false,
+        reserved: false,
     };
     let lane = dir.lane;
     let log = Log::new(dir, cache_bytes, options.read_mode, options.on_corruption, segments, published);
@@ -288,6 +289,8 @@ fn sync_names(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
         match vfs.sync_dir(above) {
             // Directories that cannot even be listed were made by someone else, long before.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // Some file systems that hold only mount points cannot sync a directory.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
             result => result.map_err(|error| StorageError::io("sync directory", above, error))?,
         }
     }

@@ -115,7 +115,10 @@ impl Queue {
     }
 
     pub(crate) fn set_capacity(&self, capacity: Capacity) {
+        // Under the gate: a put that just found no room must be waiting when it is woken.
+        let gate = self.gate.lock();
         *self.capacity.lock() = capacity;
+        drop(gate);
         self.room.notify_all();
     }
 
@@ -237,10 +240,12 @@ impl Queue {
         if result.is_err() {
             gate.stats.take_error_count += 1;
         }
-        let more = gate.ready > 0 && gate.takers > 0;
+        let more = gate.ready > 0;
+        let wakers = if more { std::mem::take(&mut gate.wakers) } else { Vec::new() };
         drop(gate);
         if more {
             self.ready.notify_one();
+            wakers.into_iter().for_each(Waker::wake);
         }
         match result {
             Err(source) if taken.events.is_empty() => Err(TakeError::Storage { channel: self.name.clone(), source }),
@@ -300,8 +305,9 @@ impl Queue {
         let mut gate = self.gate.lock();
         for range in ranges {
             let events = u64::from(range.events);
-            gate.depth_events -= events;
-            gate.depth_bytes -= range.bytes;
+            // Damage that was passed over may have taken the put that this is about.
+            gate.depth_events = gate.depth_events.saturating_sub(events);
+            gate.depth_bytes = gate.depth_bytes.saturating_sub(range.bytes);
             gate.in_flight -= events;
             gate.stats.take_success_events += events;
             if let Some(lane) = gate.lanes.get_mut(usize::from(range.lane)) {

@@ -233,37 +233,41 @@ impl LaneReader {
 }
 
 /// The next neighbouring events of `record` from `index` on that are for `channel` and not to be skipped.
-fn next_run(record: &Record, channel: u16, index: usize, skip: &RangeSet) -> Option<(usize, usize)> {
+fn next_run(record: &Record, channel: u16, mut index: usize, skip: &RangeSet) -> Option<(usize, usize)> {
+    let seq = |index: usize| record.seq + index as u64;
+    loop {
+        let (mut from, upto) = next_routed(record, channel, index)?;
+        if !skip.intersects(seq(from), seq(upto)) {
+            return Some((from, upto));
+        }
+        while from < upto && skip.covers(seq(from), seq(from + 1)) {
+            from += 1;
+        }
+        if from < upto {
+            let end = (from..upto).find(|index| skip.covers(seq(*index), seq(index + 1))).unwrap_or(upto);
+            return Some((from, end));
+        }
+        index = upto;
+    }
+}
+
+/// The next neighbouring events of `record` from `index` on that are for `channel`.
+fn next_routed(record: &Record, channel: u16, index: usize) -> Option<(usize, usize)> {
     let mut begin = 0;
     let mut found: Option<(usize, usize)> = None;
     for run in &record.meta.runs {
-        let end = begin + run.events as usize;
+        let end = (begin + run.events as usize).min(record.events.len());
         if end > index && record.meta.channels(run).contains(&channel) {
-            let from = begin.max(index);
             match &mut found {
-                Some((_, upto)) if *upto == from => *upto = end,
-                Some(_) => break,
-                None => found = Some((from, end)),
+                Some((_, upto)) => *upto = end,
+                None => found = Some((begin.max(index), end)),
             }
         } else if found.is_some() {
             break;
         }
         begin = end;
     }
-    let (mut from, mut upto) = found?;
-    upto = upto.min(record.events.len());
-    let seq = |index: usize| record.seq + index as u64;
-    if !skip.intersects(seq(from), seq(upto)) {
-        return (from < upto).then_some((from, upto));
-    }
-    while from < upto && skip.covers(seq(from), seq(from + 1)) {
-        from += 1;
-    }
-    if from == upto {
-        return next_run(record, channel, upto, skip);
-    }
-    let end = (from..upto).find(|index| skip.covers(seq(*index), seq(index + 1))).unwrap_or(upto);
-    Some((from, end))
+    found
 }
 
 /// What a commit of the first `count` events of a take acknowledges, and the pieces on both sides.

@@ -75,7 +75,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     let checkpoint = checkpoint::read_newest(dir);
     let checkpoint_generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
     let mut report = LaneReport { path: dir.path.clone(), ..LaneReport::default() };
-    let next_id = files.segments.keys().next_back().map_or(1, |id| id + 1);
+    let next_id = files.segments.keys().chain(files.headless.keys()).max().map_or(1, |id| id + 1);
     let tail = files.find_tail(checkpoint.as_ref(), &mut report)?;
     let checkpoint = match checkpoint {
         Some(checkpoint) => usable(checkpoint, &files, tail.as_ref(), dir, &mut report),
@@ -229,6 +229,12 @@ fn usable(
         Some(segment) if segment.salt == checkpoint.salt && u64::from(checkpoint.pos.offset()) <= segment.size => {
             Some(checkpoint)
         }
+        Some(segment) if segment.salt == checkpoint.salt => {
+            let detail = "the segment ends before the place that the checkpoint is about";
+            let offset = u32::try_from(segment.size).unwrap_or(u32::MAX);
+            report.damage.push(damage(segment, offset, 0, None, detail));
+            None
+        }
         None if id > newest => {
             let path = dir.file(&segment_name(id));
             let detail = "the segment that the checkpoint is about is missing".to_owned();
@@ -271,6 +277,10 @@ impl Item {
         let mut bytes = vec![0; self.head.payload_len as usize];
         let read = self.segment.file()?.read_exact_at(&mut bytes, u64::from(self.offset) + u64::from(HEAD_BYTES));
         read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
+        // What was valid in the page cache may have been dropped from it since, and never have been on the disk.
+        if crc32fast::hash(&bytes) != self.head.payload_crc {
+            return Err(self.segment.corrupt(self.offset, "the record changed while it was recovered"));
+        }
         Ok(bytes.into())
     }
 }

@@ -124,15 +124,10 @@ impl Shared {
         *self.space.0.lock()
     }
 
-    /// Waits until segments became free since `generation`. `false`: not before the deadline.
-    pub(crate) fn wait_for_space(&self, generation: u64, deadline: Deadline) -> bool {
+    /// Waits until segments became free since `generation`, or until the deadline.
+    pub(crate) fn wait_for_space(&self, generation: u64, deadline: Deadline) {
         let mut now = self.space.0.lock();
-        while *now == generation {
-            if !deadline.wait(&self.space.1, &mut now) {
-                return false;
-            }
-        }
-        true
+        while *now == generation && deadline.wait(&self.space.1, &mut now) {}
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Spares {
     reserve_bytes: u64,
     next_size: u64,
     size_max: u64,
+    /// The segment handed out last is one of the reserve.
+    pub(crate) handed_out_reserve: bool,
     // Files that could not be removed; tried again from time to time.
     garbage: Vec<PathBuf>,
 }
@@ -35,6 +37,7 @@ impl Spares {
             reserve_bytes: SEGMENT_BYTES_RESERVE.min(size_max),
             next_size: first_size.min(size_max),
             size_max,
+            handed_out_reserve: false,
             garbage: Vec::new(),
         }
     }
@@ -49,8 +52,13 @@ impl Spares {
     ) -> Result<Segment, StorageError> {
         let dir = &lane.log.dir;
         if put {
-            self.fill_reserve(dir)?;
+            while let Err(error) = self.fill_reserve(dir) {
+                // A file that is kept only to save the zeros has the room.
+                let Some(spare) = self.reusable.pop() else { return Err(error) };
+                self.remove(dir, spare.path);
+            }
         }
+        self.handed_out_reserve = false;
         if let Some(mut segment) = self.prepared.take() {
             if segment.size >= total {
                 segment.first_seq = first_seq;
@@ -155,15 +163,25 @@ impl Spares {
 
     fn take_reserve(&mut self, dir: &LaneDir, total: u64) -> Result<Spare, StorageError> {
         match self.reserve.iter().position(|spare| spare.size >= total) {
-            Some(index) => Ok(self.reserve.swap_remove(index)),
+            Some(index) => {
+                self.handed_out_reserve = true;
+                Ok(self.reserve.swap_remove(index))
+            }
             None => Err(StorageError::DiskFull { path: dir.path.clone() }),
         }
     }
 
     fn keep_segment(&mut self, dir: &LaneDir, segment: &Segment) {
+        let path = dir.file(&format!("{:010}.spare", segment.id));
+        // ORDER: the file loses a segment's name before its header is overwritten: a segment without a valid header is
+        // damaged.
+        let renamed = dir.vfs.rename(&segment.path, &path).and_then(|()| dir.vfs.sync_dir(&dir.path));
         match segment.file() {
-            Ok(file) => self.keep(dir, Spare { size: segment.size, path: segment.path.clone(), file }),
-            Err(_) => self.remove(dir, segment.path.clone()),
+            Ok(file) if renamed.is_ok() => self.keep(dir, Spare { size: segment.size, path, file }),
+            _ => {
+                self.remove(dir, path);
+                self.remove(dir, segment.path.clone());
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     pub(crate) since_checkpoint: u64,
     /// A write failed half-way: nothing more goes into this segment.
     pub(crate) spoiled: bool,
+    /// The active segment is one of the reserve: puts stay out of it, or a full disk could not be drained.
+    pub(crate) reserved: bool,
 }
 
 /// What a writer had not synced at some moment.
@@ -75,6 +77,8 @@ impl Writer {
         outcomes.resize_with(entries.len(), || None);
         let mut written = Vec::with_capacity(entries.len());
         let mut level = Level::default();
+        // The puts behind one that found no room are refused, too: they may have been submitted in this order.
+        let mut full = false;
         let mut rest = entries.into_iter().enumerate().peekable();
         while rest.peek().is_some() {
             // IMPORTANT: looked at under the writer's lock, after the leader before us can have set it.
@@ -87,7 +91,11 @@ impl Writer {
             let mut bytes = 0;
             while let Some((_, entry)) = rest.peek() {
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
-                if self.spoiled || u64::from(self.offset) + bytes + len > self.active.size {
+                let closed_to_puts = full || self.reserved;
+                if self.spoiled || (entry.body.kind() == Kind::Put && closed_to_puts) {
+                    break;
+                }
+                if u64::from(self.offset) + bytes + len > self.active.size {
                     break;
                 }
                 bytes += len;
@@ -97,12 +105,19 @@ impl Writer {
             if chunk.is_empty() {
                 let Some((index, entry)) = rest.next() else { break };
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
-                match self.rotate(lane, len, entry.body.kind() == Kind::Put) {
+                let put = entry.body.kind() == Kind::Put;
+                let rotated = if put && full {
+                    Err(StorageError::DiskFull { path: lane.log.dir.path.clone() })
+                } else {
+                    self.rotate(lane, len, put)
+                };
+                match rotated {
                     Ok(()) => {
                         level.add(entry.durability);
                         chunk.push((index, entry));
                     }
                     Err(error) => {
+                        full |= put && matches!(error, StorageError::DiskFull { .. });
                         settle(&mut outcomes, index, refuse(entry.body, error));
                         continue;
                     }
@@ -138,7 +153,7 @@ impl Writer {
             let outcome = publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
-        if self.checkpoint_due(lane) || self.wants_segment() {
+        if self.checkpoint_due(lane) || self.wants_segment() || lane.full.load(Ordering::Relaxed) {
             lane.shared.keeper.wake();
         }
     }
@@ -385,6 +400,7 @@ impl Writer {
         self.unsynced_bytes += begin_len;
         self.since_checkpoint += begin_len;
         self.spoiled = false;
+        self.reserved = self.spares.handed_out_reserve;
         self.marked = self.durable;
         self.mark_dirty();
         Ok(())
