@@ -328,10 +328,15 @@ impl Inner {
     /// freed and prepared.
     pub(crate) fn maintain(&self) {
         for lane in self.lanes.iter().filter(|_| !self.shared.keeper.is_stopped()) {
-            let free = lane.writer.lock().free_segments(lane);
+            let mut free = lane.writer.lock().free_segments(lane);
             if !free.is_empty() {
                 // ORDER: the acknowledgements may be in another lane's log; they are durable before the events are gone.
-                self.lanes.iter().filter(|other| other.index != lane.index).for_each(|other| other.sync_aside());
+                for other in self.lanes.iter().filter(|other| other.index != lane.index) {
+                    other.sync_aside();
+                    if other.poisoned().is_some() && !other.writer.lock().dirty.is_empty() {
+                        free.clear();
+                    }
+                }
             }
             lane.maintain(&free);
         }
