@@ -324,8 +324,7 @@ impl Inner {
         Ok(lane)
     }
 
-    /// Gives up the knowledge of nothing: what is pending is written, weaker levels are synced, checkpoints taken, segments
-    /// freed and prepared.
+    /// Writes what is pending, syncs what weaker levels left, takes checkpoints, frees and prepares segments.
     pub(crate) fn maintain(&self) {
         for lane in self.lanes.iter().filter(|_| !self.shared.keeper.is_stopped()) {
             let mut free = lane.writer.lock().free_segments(lane);
