@@ -6,6 +6,7 @@
 //! many threads as it likes.
 
 mod context;
+mod files;
 mod func;
 pub mod net;
 mod pull;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use super::file::{is_gone, read_up_to};
-use super::position::{HEAD_BYTES_MAX, Mark, Place, is_inside, tracker_line};
+use super::position::{Place, is_inside, tracker_line};
 use super::settings::{Checked, Completed};
 use crate::source::SourceError;
+use crate::source::files::{HEAD_BYTES_MAX, Mark, is_gone, read_up_to};
 use crate::vfs::{FileKind, Metadata, OpenMode, Vfs};
 
 /// What became of one file.

@@ -1,30 +1,20 @@
 //! One open spool file.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::position::{HEAD_BYTES_MAX, Kept, Mark, Place};
+use super::position::{Kept, Place};
 use super::report::SpoolProblem;
 use super::settings::Checked;
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::line::{Line, LineEnd, LineFramer};
 use crate::event::{Event, Headers};
 use crate::source::PullBatch;
-use crate::vfs::{Metadata, OpenMode, Vfs, VfsFile};
-
-/// What one poll may still do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
-    /// Bytes of bodies.
-    pub(super) body_bytes: usize,
-    /// Bytes to read.
-    pub(super) read_bytes: usize,
-}
+use crate::source::files::{Budget, HEAD_BYTES_MAX, Mark, Pieces, escaped, is_gone, read_up_to};
+use crate::vfs::{Metadata, OpenMode, Vfs};
 
 /// Where reading stopped.
 #[derive(Debug)]
@@ -54,7 +44,7 @@ pub(super) struct SpoolFile {
     pub(super) settling: Option<Mark>,
     /// It grew while it was open.
     pub(super) has_changed: bool,
-    file: Arc<dyn VfsFile>,
+    pieces: Pieces,
     // The first bytes, up to what belongs to the identity.
     head: Bytes,
     framer: LineFramer,
@@ -62,8 +52,6 @@ pub(super) struct SpoolFile {
     decode_error: DecodeError,
     headers: Headers,
     truncated_header: Option<String>,
-    piece_bytes: usize,
-    read_at: u64,
     // Whether there was nothing but perhaps a byte order mark so far.
     is_blank: bool,
     skips_empty: bool,
@@ -103,15 +91,13 @@ impl SpoolFile {
             mark: Mark::new(&metadata, &first),
             settling: resume.map(|kept| kept.place.mark),
             has_changed: false,
-            file,
+            pieces: Pieces::new(file, given.read_bytes, start),
             head: first.slice(..first.len().min(HEAD_BYTES_MAX)),
             framer: LineFramer::new(charset, given.line_bytes_max, given.overlong).starting_at(start),
             charset,
             decode_error: given.decode_error,
             headers: headers(settings, rel)?,
             truncated_header: given.truncated_header.clone(),
-            piece_bytes: given.read_bytes,
-            read_at: start,
             is_blank: start == text_start as u64,
             skips_empty: given.skip_empty_files,
         };
@@ -119,7 +105,9 @@ impl SpoolFile {
             && start < first.len()
             && given.read_bytes >= HEAD_BYTES_MAX
         {
-            opened.take(first.slice(start..));
+            let rest = first.slice(start..);
+            opened.pieces.pass(rest.len());
+            opened.take(rest);
         }
         Ok(Some(opened))
     }
@@ -153,36 +141,32 @@ impl SpoolFile {
                 self.hand_over(line, out, budget)?;
             }
             let is_full = out.room() == 0 || budget.body_bytes == 0;
-            if is_full && (self.framer.buffered_bytes() > 0 || self.read_at < self.mark.len) {
+            if is_full && (self.framer.buffered_bytes() > 0 || self.pieces.at() < self.mark.len) {
                 return Ok(Stop::Full);
             }
-            if self.read_at >= self.mark.len {
+            if self.pieces.at() >= self.mark.len {
                 return Ok(Stop::End);
             }
             if budget.read_bytes == 0 {
                 return Ok(Stop::Full);
             }
-            let left = usize::try_from(self.mark.len - self.read_at).unwrap_or(usize::MAX);
-            let mut piece = vec![0; left.min(self.piece_bytes)];
-            let read = self.file.read_at(&mut piece, self.read_at).map_err(Trouble::Unreadable)?;
-            if read == 0 {
+            let piece = self.pieces.next(self.mark.len, budget).map_err(Trouble::Unreadable)?;
+            if piece.is_empty() {
                 return Ok(Stop::End);
             }
-            piece.truncate(read);
-            budget.read_bytes = budget.read_bytes.saturating_sub(read);
-            self.take(piece.into());
+            self.take(piece);
         }
     }
 
     /// What the file is now, and how many bytes of it are read.
     pub(super) fn look(&self) -> io::Result<(Metadata, u64)> {
-        Ok((self.file.metadata()?, self.read_at))
+        Ok((self.pieces.metadata()?, self.pieces.at()))
     }
 
     /// Hands over the last line, which has no line feed; an empty file is one empty event, unless those are skipped. Returns whether all is done;
     /// if not, the batch is full.
     pub(super) fn finish(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<bool, Trouble> {
-        while self.framer.buffered_bytes() > 0 || self.framer.offset() < self.read_at {
+        while self.framer.buffered_bytes() > 0 || self.framer.offset() < self.pieces.at() {
             if out.room() == 0 {
                 return Ok(false);
             }
@@ -200,7 +184,6 @@ impl SpoolFile {
     }
 
     fn take(&mut self, piece: Bytes) {
-        self.read_at += piece.len() as u64;
         self.is_blank = false;
         self.framer.push(piece);
     }
@@ -223,41 +206,6 @@ impl SpoolFile {
         out.push(event);
         Ok(())
     }
-}
-
-/// Whether the error says that there is no such file (any more), or that it is no regular file: a symbolic link or a
-/// directory that took its place.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput)
-        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
-}
-
-/// The first bytes of a file.
-pub(super) fn read_up_to(file: &dyn VfsFile, len: usize) -> io::Result<Bytes> {
-    let mut buf = vec![0; len];
-    let mut done = 0;
-    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, done as u64)? {
-            0 => break,
-            read => done += read,
-        }
-    }
-    buf.truncate(done);
-    Ok(buf.into())
-}
-
-/// The path as text: bytes that are not UTF-8 become `%` and two hexadecimal digits.
-pub(super) fn escaped(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len());
-    for chunk in path.utf8_chunks() {
-        out.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 fn headers(settings: &Checked, rel: &Path) -> io::Result<Headers> {

@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::is_gone;
 use super::position::{Kept, Place, Why};
 use super::settings::Checked;
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPOOL_CANDIDATES_MAX, SPOOL_KEPT_FILES_MAX, SPOOL_SETTLE};
+use crate::source::files::is_gone;
 use crate::source::{PullBatch, SourceError};
 use crate::vfs::{Metadata, Vfs};
 

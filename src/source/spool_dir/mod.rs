@@ -15,9 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
+use crate::source::files::Reporter;
 use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
 use crate::vfs::{OsVfs, Vfs};
-use run::{Reporter, Run};
+use run::Run;
 use settings::Settings;
 
 pub use crate::codec::charset::DecodeError;
@@ -75,7 +76,7 @@ pub struct SpoolDir {
     settings: Settings,
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
-    reporter: Reporter,
+    reporter: Reporter<SpoolReport>,
     run: Option<Box<Run>>,
 }
 

@@ -6,24 +6,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::vfs::{FileId, Metadata};
-
-/// How a file is recognised after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// Device and inode. The device is recorded, but not compared: its number may change when the machine starts.
-    pub(super) id: FileId,
-    pub(super) len: u64,
-    /// Nanoseconds since 1970.
-    pub(super) modified: i64,
-    /// CRC-32 of the first `head_len` bytes.
-    pub(super) head_len: u16,
-    pub(super) head_crc: u32,
-}
+use crate::source::files::Mark;
+use crate::vfs::FileId;
 
 /// A file below the spool directory and how far it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,54 +48,6 @@ pub(super) enum Why {
 pub(super) struct Kept {
     pub(super) why: Why,
     pub(super) place: Place,
-}
-
-impl Mark {
-    pub(super) fn new(metadata: &Metadata, head: &[u8]) -> Self {
-        let (len, modified) = (metadata.len, nanos(metadata.modified));
-        Self { id: metadata.id, len, modified, head_len: 0, head_crc: 0 }.with_head(head)
-    }
-
-    /// The mark with another beginning of the file.
-    pub(super) fn with_head(self, head: &[u8]) -> Self {
-        let head = head.get(..HEAD_BYTES_MAX).unwrap_or(head);
-        let head_len = u16::try_from(head.len()).unwrap_or(u16::MAX);
-        Self { head_len, head_crc: crc32fast::hash(head), ..self }
-    }
-
-    /// The mark of the same file as it is now.
-    pub(super) fn updated(self, metadata: &Metadata) -> Self {
-        Self { id: metadata.id, len: metadata.len, modified: nanos(metadata.modified), ..self }
-    }
-
-    /// Whether this is the same file, unchanged.
-    pub(super) fn is_unchanged(&self, metadata: &Metadata) -> bool {
-        self.id.inode == metadata.id.inode && self.len == metadata.len && self.modified == nanos(metadata.modified)
-    }
-
-    /// Whether a file begins as this one did. `head` are its first bytes, at least `head_len` if it has them.
-    pub(super) fn begins_with(&self, head: &[u8]) -> bool {
-        head.get(..usize::from(self.head_len)).is_some_and(|head| crc32fast::hash(head) == self.head_crc)
-    }
-
-    fn put(&self, out: &mut BytesMut) {
-        out.put_u64_le(self.id.device);
-        out.put_u64_le(self.id.inode);
-        out.put_u64_le(self.len);
-        out.put_i64_le(self.modified);
-        out.put_u16_le(self.head_len);
-        out.put_u32_le(self.head_crc);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(Self {
-            id: FileId { device: from.try_get_u64_le().ok()?, inode: from.try_get_u64_le().ok()? },
-            len: from.try_get_u64_le().ok()?,
-            modified: from.try_get_i64_le().ok()?,
-            head_len: from.try_get_u16_le().ok()?,
-            head_crc: from.try_get_u32_le().ok()?,
-        })
-    }
 }
 
 impl Place {
@@ -224,22 +163,11 @@ pub(super) fn parse_tracker(text: &[u8]) -> Option<Mark> {
     fields.next().is_none().then_some(mark)
 }
 
-/// Nanoseconds since 1970, saturating some 292 years from it.
-pub(super) fn nanos(time: SystemTime) -> i64 {
-    let to_i64 = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => to_i64(after),
-        Err(before) => -to_i64(before.duration()),
-    }
-}
-
 /// Whether a path that comes from a position stays below the directory it is joined to.
 pub(super) fn is_inside(rel: &Path) -> bool {
     rel.components().all(|part| matches!(part, std::path::Component::Normal(_))) && !rel.as_os_str().is_empty()
 }
 
-/// Bytes at the beginning of a file that are part of its identity.
-pub(super) const HEAD_BYTES_MAX: usize = 4096;
 /// Key of the position of the files being read.
 pub(super) const AT_KEY: &str = "at";
 /// What the keys of kept places begin with.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::source::files::FileReport;
+
 /// One file is not as it should be. The source goes on with the others.
 #[derive(Debug)]
 pub struct SpoolReport {
@@ -12,10 +14,6 @@ pub struct SpoolReport {
 }
 
 impl SpoolReport {
-    pub(super) fn new(path: PathBuf, problem: SpoolProblem) -> Self {
-        Self { path, problem }
-    }
-
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -26,6 +24,14 @@ impl SpoolReport {
     #[must_use]
     pub fn problem(&self) -> &SpoolProblem {
         &self.problem
+    }
+}
+
+impl FileReport for SpoolReport {
+    type Problem = SpoolProblem;
+
+    fn new(path: PathBuf, problem: SpoolProblem) -> Self {
+        Self { path, problem }
     }
 }
 

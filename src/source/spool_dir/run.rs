@@ -1,50 +1,27 @@
 //! The opened source.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
-use std::mem::{Discriminant, discriminant};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::complete::{Outcome, When, complete_all, create_dirs};
-use super::file::{Budget, SpoolFile, Stop, Trouble, is_gone};
+use super::file::{SpoolFile, Stop, Trouble};
 use super::kept::KeptFiles;
-use super::position::{AT_KEY, At, KEPT_PREFIX, Kept, Mark, Place, Why};
+use super::position::{AT_KEY, At, KEPT_PREFIX, Kept, Place, Why};
 use super::report::{SpoolProblem, SpoolReport};
 use super::scan::{Candidate, Scan, Tracked};
 use super::settings::{Checked, ConsumeOrder};
 use crate::clock::Clock;
-use crate::limits::{SPOOL_BATCH_BYTES_MAX, SPOOL_CANDIDATES_MAX, SPOOL_DONE_BYTES_MAX, SPOOL_POLL_BYTES_MAX};
+use crate::limits::{SPOOL_BATCH_BYTES_MAX, SPOOL_DONE_BYTES_MAX, SPOOL_POLL_BYTES_MAX};
+use crate::source::files::{Budget, Mark, is_gone};
 use crate::source::{PullBatch, Pulled, SourceContext, SourceCounters, SourceError};
-use crate::vfs::{FileId, FileKind, Metadata, Vfs};
+use crate::vfs::{FileKind, Metadata, Vfs};
 
-/// The user's way to learn of problems.
-pub(super) type OnReport = Box<dyn FnMut(&SpoolReport) + Send>;
-
-/// Tells the user of each problem once.
-#[derive(Default)]
-pub(super) struct Reporter {
-    pub(super) callback: Option<OnReport>,
-    told: HashMap<(PathBuf, Discriminant<SpoolProblem>), Option<FileId>>,
-}
-
-impl Reporter {
-    fn report(&mut self, path: PathBuf, id: Option<FileId>, problem: SpoolProblem, counters: &SourceCounters) {
-        if self.told.len() >= SPOOL_CANDIDATES_MAX {
-            self.told.clear();
-        }
-        if self.told.insert((path.clone(), discriminant(&problem)), id) == Some(id) {
-            return;
-        }
-        counters.event_read_fail.fetch_add(1, Ordering::Relaxed);
-        if let Some(callback) = &mut self.callback {
-            callback(&SpoolReport::new(path, problem));
-        }
-    }
-}
+type Reporter = crate::source::files::Reporter<SpoolReport>;
 
 /// The state between `open` and the next error.
 pub(super) struct Run {

@@ -9,11 +9,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::complete::with_suffix;
-use super::file::{is_gone, read_up_to};
-use super::position::{HEAD_BYTES_MAX, Mark, parse_tracker};
+use super::position::parse_tracker;
 use super::report::SpoolProblem;
 use super::settings::{Checked, Completed, ConsumeOrder};
 use crate::limits::{SPOOL_CANDIDATES_MAX, SPOOL_DEPTH_MAX, SPOOL_ENTRIES_PER_POLL, SPOOL_TRACKED_MAX};
+use crate::source::files::{HEAD_BYTES_MAX, Mark, is_gone, read_up_to};
 use crate::vfs::{FileId, FileKind, Metadata, OpenMode, Vfs};
 
 /// A file that could be read.

@@ -10,6 +10,7 @@ use crate::codec::line::Overlong;
 use crate::limits::{
     BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES,
 };
+use crate::source::files::whole_name;
 
 /// Which file of those that are present is read next. Files of the same age are read in the order of their names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,8 +171,8 @@ impl Settings {
         Ok(Checked {
             dir: self.dir.clone(),
             absolute_dir,
-            include: whole_name("include", self.include.as_deref())?,
-            ignore: whole_name("ignore", self.ignore.as_deref())?,
+            include: whole_name_of("include", self.include.as_deref())?,
+            ignore: whole_name_of("ignore", self.ignore.as_deref())?,
             charset,
             completed: self.completed.clone(),
             tracker_dir: self.check_completed()?,
@@ -238,15 +239,9 @@ fn check_header(setting: &'static str, key: Option<&str>) -> Result<(), SpoolSet
     }
 }
 
-/// An expression that matches whole names only, as Java's `matches`.
-fn whole_name(setting: &'static str, pattern: Option<&str>) -> Result<Option<Regex>, SpoolSettingError> {
+fn whole_name_of(setting: &'static str, pattern: Option<&str>) -> Result<Option<Regex>, SpoolSettingError> {
     let Some(pattern) = pattern else { return Ok(None) };
-    let compile = |pattern: &str| Regex::new(pattern);
-    // On its own first: parentheses that do not match must not be matched by those around it.
-    compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z"))).map(Some).map_err(|error| {
-        let reason = format!("{error}; look-around and back-references are not supported");
-        SpoolSettingError::new(setting, pattern, reason)
-    })
+    whole_name(pattern).map(Some).map_err(|reason| SpoolSettingError::new(setting, pattern, reason))
 }
 
 const SUFFIX: &str = ".COMPLETED";
