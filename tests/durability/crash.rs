@@ -8,19 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, OpRecord, SimVfs, SplitMix, Survive};
-use aqueduct::{Channel, Durability, FileStore, OpenError, StorageError, TakeTransaction, Wait};
+use aqueduct::{Channel, Durability, Wait};
 
-use crate::oracle::{Oracle, State, take_all};
-use crate::pool;
-use crate::workload::{CONFIGS, Config, Workload, workloads};
-use crate::world::{Plan, World};
+use crate::scripts::check::check;
+use crate::scripts::oracle::{Oracle, State};
+use crate::scripts::pool;
+use crate::scripts::workload::{CONFIGS, Config, Workload, find, workloads};
+use crate::scripts::world::{Plan, World};
 
 /// Distinct images that a plain run looks at.
 const IMAGES: u64 = 200_000;
 /// Random crashes for each moment and mode in one round.
 const RANDOM: u64 = 6;
-/// Operations of one recovery, at most: they do not depend on the number of crashes before.
-const RECOVERY_OPS_MAX: u64 = 1500;
 /// Failures that are reported in full.
 const FAILURES_MAX: usize = 10;
 
@@ -65,11 +64,6 @@ pub(crate) fn enumerate_once(workload: &str, config: &str) {
         tally.fail(error);
     }
     tally.report();
-}
-
-fn find(workload: &str, config: &str) -> (Workload, Config) {
-    let workload = workloads().into_iter().find(|known| known.name == workload).expect("a known workload");
-    (workload, CONFIGS.into_iter().find(|known| known.name == config).expect("known settings"))
 }
 
 /// What was covered, by all threads.
@@ -256,113 +250,6 @@ const INTERRUPTED_ONE_IN: u64 = 211;
 
 fn describe(case: &Case, error: &str) -> String {
     format!("AQUEDUCT_CRASH_REPLAY='{}'\n{error}", case.line())
-}
-
-/// Recovers, compares, and recovers again.
-fn check(
-    image: &SimVfs,
-    config: Config,
-    oracle: &Oracle,
-    allowed: &HashSet<State>,
-    variant: u64,
-) -> Result<State, String> {
-    let state = recover(image, config, oracle, 100)?;
-    if !allowed.contains(&state) {
-        return Err(format!("found {state:?}\nallowed {allowed:?}"));
-    }
-    // What a recovery has shown stays, whatever happens next.
-    let next = if variant.is_multiple_of(2) {
-        image.snapshot()
-    } else {
-        image.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing))
-    };
-    let again = recover(&next, config, oracle, 200)?;
-    if again != state {
-        return Err(format!("the first recovery shows {state:?}, the second {again:?}"));
-    }
-    if variant.is_multiple_of(8) {
-        goes_on(&next, config, oracle, &state)?;
-    }
-    Ok(state)
-}
-
-/// Opens, reads everything, and ends without a close.
-fn recover(image: &SimVfs, config: Config, oracle: &Oracle, seed: u64) -> Result<State, String> {
-    let before = image.op_count();
-    let mut opened = config.builder(image, seed).open();
-    if let Err(OpenError::Storage(StorageError::DiskFull { .. })) = &opened
-        && config.durability != Durability::Sync
-    {
-        // What a weaker level left unsynced is written again, and that may take more than a full disk has. Then the open
-        // fails, changes nothing, and succeeds once there is room.
-        image.set_space(None);
-        opened = config.builder(image, seed).open();
-    }
-    let store = opened.map_err(|error| format!("the open fails: {error}"))?;
-    let ops = image.op_count() - before;
-    if ops > RECOVERY_OPS_MAX {
-        return Err(format!("the recovery took {ops} operations"));
-    }
-    let report = store.recovery_report();
-    if let Some(damage) = report.lanes.iter().flat_map(|lane| &lane.damage).next() {
-        return Err(format!("damage is reported after a mere crash: {damage:?}"));
-    }
-    let state = oracle.observe(&store)?;
-    for (name, events) in &report.backlog {
-        if state.channels.get(name).map(Vec::len) != usize::try_from(*events).ok() {
-            return Err(format!("the report has {events} events of {name}, but {state:?}"));
-        }
-    }
-    Ok(state)
-}
-
-/// A recovered store takes puts and takes, gives its space back, and comes back empty.
-fn goes_on(image: &SimVfs, config: Config, oracle: &Oracle, state: &State) -> Result<(), String> {
-    image.set_space(None);
-    let store = config.builder(image, 300).open().map_err(|error| format!("the third open fails: {error}"))?;
-    let channel = store.channel("a").map_err(|error| format!("cannot create a channel: {error}"))?;
-    channel.put("new").map_err(|error| format!("cannot put: {error}"))?;
-    let names = store.channel_names();
-    for name in &names {
-        let channel = store.channel(name).map_err(|error| error.to_string())?;
-        let takes = take_all(&channel)?;
-        let last = takes.iter().flatten().last().filter(|event| *event.body() == "new");
-        if last.is_some() != (name == "a") {
-            return Err(format!("the new event of {name} is not the last: {last:?}"));
-        }
-        takes.into_iter().try_for_each(TakeTransaction::commit).map_err(|error| format!("cannot commit: {error}"))?;
-    }
-    store.maintain();
-    store.maintain();
-    let lanes = store.stats().lanes;
-    if lanes.iter().any(|lane| lane.segments > 1) {
-        return Err(format!("all is taken, but {lanes:?}"));
-    }
-    store.close().map_err(|error| format!("cannot close: {error}"))?;
-    drop((channel, store));
-    let positions = state.positions.clone();
-    let channels = names.into_iter().map(|name| (name, Vec::new())).collect();
-    let empty = State { channels, positions };
-    let store = config.builder(image, 400).open().map_err(|error| format!("the fourth open fails: {error}"))?;
-    let found = oracle.observe(&store)?;
-    if found != empty {
-        return Err(format!("all was taken, but {found:?} came back"));
-    }
-    has_no_strays(image, &store)
-}
-
-/// Every file belongs to the store: bytes on disk are what the statistics say, and a few small files.
-fn has_no_strays(image: &SimVfs, store: &FileStore) -> Result<(), String> {
-    let known: u64 = store.stats().lanes.iter().map(|lane| lane.segment_bytes + lane.spare_bytes).sum();
-    let large = |path: &&std::path::PathBuf| {
-        path.extension().is_some_and(|kind| kind == "seg" || kind == "spare" || kind == "new")
-    };
-    let files = image.files();
-    let bytes: u64 = files.iter().filter(large).map(|path| image.peek(path).map_or(0, |b| b.len() as u64)).sum();
-    if bytes != known {
-        return Err(format!("{bytes} bytes in segment files, the statistics know {known}: {files:?}"));
-    }
-    Ok(())
 }
 
 /// Kills the recovery of an image at every operation, crashes, and recovers once more.

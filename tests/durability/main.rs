@@ -6,8 +6,6 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)] // an error is a failed test
 
 mod crash;
-mod oracle;
-mod pool;
 mod regressions;
-mod workload;
-mod world;
+#[path = "../scripts/mod.rs"]
+mod scripts;

@@ -7,8 +7,8 @@ use aqueduct::{
     Channel, Durability, FileChannel, FileStore, FullReason, OpenError, PutError, TakeError, TakeTransaction,
 };
 
-use crate::oracle::{Key, Oracle, State, Tx, What};
-use crate::workload::{Config, Set, Step, Workload};
+use super::oracle::{Key, Oracle, State, Tx, What};
+use super::workload::{Config, Set, Step, Workload};
 
 /// The simulated process and its disk.
 pub(crate) struct World {

@@ -157,6 +157,12 @@ fn repeat(times: usize, steps: &[Step]) -> impl Iterator<Item = Step> {
     std::iter::repeat_n(steps.to_vec(), times).flatten()
 }
 
+/// The workload and the settings of these names.
+pub(crate) fn find(workload: &str, config: &str) -> (Workload, Config) {
+    let workload = workloads().into_iter().find(|known| known.name == workload).expect("a known workload");
+    (workload, CONFIGS.into_iter().find(|known| known.name == config).expect("known settings"))
+}
+
 /// All workloads.
 #[allow(clippy::too_many_lines)] // a list
 pub(crate) fn workloads() -> Vec<Workload> {
