@@ -1,5 +1,7 @@
 //! How long a call may wait.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How long a call may wait for room or for events.
@@ -83,5 +85,13 @@ impl Deadline {
                 true
             }
         }
+    }
+}
+
+/// Wakes tasks. A waker that panics is its task's trouble: the panic hook has told of it, and neither the thread that happened
+/// to wake it nor the tasks behind it have a part in it.
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
     }
 }

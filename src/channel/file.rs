@@ -12,7 +12,7 @@ use crate::event::{Event, EventId};
 use crate::stats::ChannelStats;
 use crate::store::{Everywhere, Handle, Piece, Queue};
 use crate::ticket::{PutTicket, TakeTicket};
-use crate::wait::Wait;
+use crate::wait::{Wait, wake_all};
 
 /// A durable channel of a [`FileStore`](crate::FileStore). Clones are handles of the same channel.
 ///
@@ -138,6 +138,6 @@ impl RawTake for FileTake {
 
     fn rollback(self: Box<Self>, events: Vec<Event>) {
         let Self { view, pieces } = *self;
-        view.queue.give_back(pieces, events);
+        wake_all(view.queue.give_back(pieces, events));
     }
 }

@@ -9,6 +9,7 @@ use super::frame::{FORMAT_VERSION, HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEAD
 use super::report::{Damage, LaneReport, OpenError};
 use super::scan::{Frame, Frames, find_head, newest_mark};
 use super::segment::{LaneDir, Segment, SegmentError, parse_segment_name};
+use super::spares::parse_reserve_name;
 use super::state::LaneState;
 use super::writer::parse_begin;
 use crate::error::StorageError;
@@ -20,12 +21,15 @@ pub(crate) struct Files {
     pub(crate) junk: Vec<PathBuf>,
     /// Files with the name of a segment and no valid header.
     pub(crate) headless: BTreeMap<u32, PathBuf>,
+    /// Spares that the last life held in reserve, by number.
+    pub(crate) reserve: BTreeMap<u32, PathBuf>,
 }
 
 impl Files {
     pub(crate) fn list(dir: &LaneDir) -> Result<Self, OpenError> {
         let io = |error| StorageError::io("list", &dir.path, error);
-        let mut files = Self { segments: BTreeMap::new(), junk: Vec::new(), headless: BTreeMap::new() };
+        let mut files =
+            Self { segments: BTreeMap::new(), junk: Vec::new(), headless: BTreeMap::new(), reserve: BTreeMap::new() };
         for name in dir.vfs.read_dir(&dir.path).map_err(io)? {
             let Some(name) = name.to_str() else { continue };
             if let Some(id) = parse_segment_name(name) {
@@ -46,6 +50,8 @@ impl Files {
                         return Err(OpenError::NotPartOf { dir: dir.path.clone(), store: dir.path.clone(), detail });
                     }
                 }
+            } else if let Some(id) = parse_reserve_name(name) {
+                files.reserve.insert(id, dir.file(name));
             } else if is_leftover(Path::new(name)) {
                 files.junk.push(dir.file(name));
             }
@@ -144,6 +150,12 @@ impl Files {
             self.junk.push(segment.path);
         }
         Ok(None)
+    }
+
+    /// A number that no file has.
+    pub(crate) fn next_id(&self) -> u32 {
+        let numbers = self.segments.keys().chain(self.headless.keys()).chain(self.reserve.keys());
+        numbers.max().map_or(1, |id| id + 1)
     }
 
     pub(crate) fn all_paths(self) -> Vec<PathBuf> {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Condvar, Mutex};
 
 use super::lane::Lane;
-use crate::error::{PutError, TakeError};
+use crate::error::{PutError, StorageError, TakeError};
 use crate::ticket::{RawTicket, Receipt};
 
 /// What became of one transaction of a group.
@@ -47,8 +47,8 @@ pub(crate) enum Followers {
 }
 
 impl Group {
-    /// Hands the outcomes to all who wait, and says how many threads that were.
-    pub(crate) fn complete(&self, outcomes: Vec<Option<Outcome>>) -> usize {
+    /// Hands the outcomes to all who wait. Says how many threads that were, and returns the tasks to be woken.
+    pub(crate) fn complete(&self, outcomes: Vec<Option<Outcome>>) -> (usize, Vec<Waker>) {
         let mut state = self.state.lock();
         state.outcomes = Some(outcomes);
         let wakers = std::mem::take(&mut state.wakers);
@@ -57,8 +57,13 @@ impl Group {
         if waiting > 0 {
             self.changed.notify_all();
         }
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
-        waiting
+        (waiting, wakers.into_iter().map(|(_, waker)| waker).collect())
+    }
+
+    /// Whether nobody is blocked on the group and somebody counts on it all the same.
+    pub(crate) fn is_unattended(&self) -> bool {
+        let state = self.state.lock();
+        state.waiting == 0 && (state.orphaned || !state.wakers.is_empty())
     }
 
     /// Asks one blocked waiter to lead.
@@ -147,11 +152,11 @@ pub(crate) struct PutPlace(pub(crate) Place);
 
 impl RawTicket<Result<Receipt, PutError>> for PutPlace {
     fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
-        put_outcome(self.0.wait_outcome())
+        put_outcome(self.0.wait_outcome(), &self.0)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
-        self.0.poll_outcome(cx).map(put_outcome)
+        self.0.poll_outcome(cx).map(|outcome| put_outcome(outcome, &self.0))
     }
 }
 
@@ -161,26 +166,33 @@ pub(crate) struct TakePlace(pub(crate) Place);
 
 impl RawTicket<Result<(), TakeError>> for TakePlace {
     fn wait(self: Box<Self>) -> Result<(), TakeError> {
-        take_outcome(self.0.wait_outcome())
+        take_outcome(self.0.wait_outcome(), &self.0)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TakeError>> {
-        self.0.poll_outcome(cx).map(take_outcome)
+        self.0.poll_outcome(cx).map(|outcome| take_outcome(outcome, &self.0))
     }
 }
 
+/// What is said of a transaction whose group has no outcome for it: whoever wrote it panicked, or it was asked for twice.
+fn lost(place: &Place) -> StorageError {
+    place.lane.poisoned().unwrap_or(StorageError::Closed)
+}
+
 #[allow(clippy::panic)] // a place holds the index of its own transaction, whose kind never changes
-fn put_outcome(outcome: Option<Outcome>) -> Result<Receipt, PutError> {
+fn put_outcome(outcome: Option<Outcome>, place: &Place) -> Result<Receipt, PutError> {
     match outcome {
         Some(Outcome::Put(result)) => result,
-        other => panic!("the outcome of a put is {other:?}"),
+        Some(Outcome::Take(result)) => panic!("the outcome of a put is {result:?}"),
+        None => Err(PutError::Indeterminate { source: lost(place) }),
     }
 }
 
 #[allow(clippy::panic)] // see `put_outcome`
-fn take_outcome(outcome: Option<Outcome>) -> Result<(), TakeError> {
+fn take_outcome(outcome: Option<Outcome>, place: &Place) -> Result<(), TakeError> {
     match outcome {
         Some(Outcome::Take(result)) => result,
-        other => panic!("the outcome of a take is {other:?}"),
+        Some(Outcome::Put(result)) => panic!("the outcome of a take is {result:?}"),
+        None => Err(TakeError::Indeterminate { source: lost(place) }),
     }
 }

@@ -23,7 +23,7 @@ use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::limits;
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
 use crate::vfs::VfsLock;
-use crate::wait::{Deadline, Wait};
+use crate::wait::{Deadline, Wait, wake_all};
 
 /// A store in operation.
 #[derive(Debug)]
@@ -134,6 +134,7 @@ impl Inner {
             Err((channel, refused)) => {
                 let batch = Box::new(origin.give_back(meta, events));
                 return Err(match refused {
+                    Refused::TooLarge { what, actual, max } => PutError::TooLarge { channel, what, actual, max, batch },
                     Refused::Closed => PutError::Closed { channel, batch },
                     Refused::Full(reason) => PutError::Full { channel, reason, batch },
                 });
@@ -151,7 +152,10 @@ impl Inner {
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });
         if self.lanes.len() > 1 {
-            LAST_PUT.set(Some((self.instance, lane.index, Arc::downgrade(&place.group))));
+            LAST_PUTS.with_borrow_mut(|puts| {
+                puts.retain(|put| put.instance != self.instance && put.in_flight());
+                puts.push(LastPut { instance: self.instance, lane: lane.index, group: Arc::downgrade(&place.group) });
+            });
         }
         Ok(PutPlace(place))
     }
@@ -162,9 +166,10 @@ impl Inner {
         if self.lanes.len() == 1 {
             return None;
         }
-        let (instance, lane, group) = LAST_PUT.take()?;
-        let in_flight = instance == self.instance && group.upgrade().is_some_and(|group| !group.is_done());
-        in_flight.then(|| self.lanes.get(usize::from(lane))).flatten()
+        LAST_PUTS.with_borrow(|puts| {
+            let put = puts.iter().find(|put| put.instance == self.instance && put.in_flight())?;
+            self.lanes.get(usize::from(put.lane))
+        })
     }
 
     fn reserve(&self, meta: &PutMeta, deadline: Deadline) -> Result<Vec<Share>, (String, Refused)> {
@@ -196,16 +201,11 @@ impl Inner {
             return Err(PutError::ForeignChannel { channel, batch: Box::new(batch) });
         }
         let of = || ids.iter().filter_map(|id| queues.get(id));
-        let capacity = of().map(|queue| queue.capacity());
-        let smallest = capacity.reduce(|a, b| Capacity { events: a.events.min(b.events), bytes: a.bytes.min(b.bytes) });
-        let smallest = smallest.unwrap_or(Capacity { events: u64::MAX, bytes: u64::MAX });
         let count = batch.events.len() as u64;
         let checks = [
             ("event body bytes", body as u64, options.body_bytes_max as u64),
             ("events of a transaction", count, options.transaction_events_max as u64),
             ("bytes of a transaction", bytes, options.transaction_bytes_max as u64),
-            ("events of a transaction (capacity)", count, smallest.events),
-            ("bytes of a transaction (capacity)", bytes, smallest.bytes),
             ("channel sets of a transaction", batch.routes.sets.len() as u64, u16::MAX.into()),
         ];
         let checks = checks.into_iter().chain(self.position_checks(&batch.positions));
@@ -280,7 +280,7 @@ impl Inner {
         let (done, rest) = split_pieces(pieces, count as u64);
         let rest_events = events.split_off(count.min(events.len()));
         if !rest.is_empty() {
-            queue.give_back(rest, rest_events);
+            wake_all(queue.give_back(rest, rest_events));
         }
         let take = OpenTake { queue: queue.clone(), pieces: done, events };
         let over = self.position_checks(&positions).into_iter().find(|(_, actual, max)| actual > max);
@@ -291,7 +291,7 @@ impl Inner {
         let lane = match lane {
             Ok(lane) => lane,
             Err(source) => {
-                take.give_back();
+                wake_all(take.give_back());
                 return Err(TakeError::NotCommitted { channel: queue.name.clone(), source });
             }
         };
@@ -302,14 +302,16 @@ impl Inner {
         Ok(TakeTicket::pending(Box::new(TakePlace(place))))
     }
 
-    /// The lane whose log gets the commits of takes: the first that can be written to.
+    /// The lane whose log gets the commits of takes: the first that can be written to, if possible one with room.
     fn take_lane(&self, pieces: &[Piece]) -> Result<&Arc<Lane>, StorageError> {
-        let healthy = self.lanes.iter().find(|lane| lane.refusal().is_none());
-        let Some(lane) = healthy else {
+        let healthy = || self.lanes.iter().filter(|lane| lane.refusal().is_none());
+        let roomy = healthy().find(|lane| !lane.acks_full.load(Ordering::Relaxed));
+        let Some(lane) = roomy.or_else(|| healthy().next()) else {
             return Err(self.lanes.first().and_then(|lane| lane.refusal()).unwrap_or(StorageError::Closed));
         };
         for other in self.lanes.iter().filter(|other| other.index != lane.index) {
-            if pieces.iter().any(|piece| piece.lane == other.index) {
+            let durable = other.durable_seq.load(Ordering::Acquire);
+            if pieces.iter().any(|piece| piece.lane == other.index && piece.end() > durable) {
                 // ORDER: an acknowledgement must not survive events that do not: their sequence numbers would be used again.
                 let mut writer = other.writer.lock();
                 match other.poisoned() {
@@ -327,6 +329,10 @@ impl Inner {
     /// Writes what is pending, syncs what weaker levels left, takes checkpoints, frees and prepares segments.
     pub(crate) fn maintain(&self) {
         for lane in self.lanes.iter().filter(|_| !self.shared.keeper.is_stopped()) {
+            if !self.shared.options.background {
+                // Nobody else would write for those who do not wait.
+                lane.drain_pending();
+            }
             let mut free = lane.writer.lock().free_segments(lane);
             if !free.is_empty() {
                 // ORDER: the acknowledgements may be in another lane's log; they are durable before the events are gone.
@@ -484,8 +490,20 @@ const SPACE_POLL: Duration = Duration::from_millis(100);
 const BODY_COPY_MAX: usize = 8 << 10;
 
 thread_local! {
-    // Store, lane and group of the last put of this thread.
-    static LAST_PUT: RefCell<Option<(u64, u16, Weak<Group>)>> = const { RefCell::new(None) };
+    // The last put of this thread in each store of several lanes, as long as it is on its way.
+    static LAST_PUTS: RefCell<Vec<LastPut>> = const { RefCell::new(Vec::new()) };
+}
+
+struct LastPut {
+    instance: u64,
+    lane: u16,
+    group: Weak<Group>,
+}
+
+impl LastPut {
+    fn in_flight(&self) -> bool {
+        self.group.upgrade().is_some_and(|group| !group.is_done())
+    }
 }
 
 static INSTANCES: AtomicU64 = AtomicU64::new(0);

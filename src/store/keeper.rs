@@ -2,6 +2,7 @@
 //! frees segments. All of it can also be done by hand with [`FileStore::maintain`](super::FileStore::maintain).
 
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -13,6 +14,8 @@ use super::inner::Inner;
 pub(crate) struct Keeper {
     state: Mutex<State>,
     changed: Condvar,
+    // Transactions were submitted since the last look.
+    busy: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -21,6 +24,15 @@ struct State {
     stopped: bool,
     // On the store's monotonic clock.
     due: Option<Duration>,
+    // The thread looks from time to time for transactions that nobody writes.
+    watching: bool,
+}
+
+/// What the store's thread was woken for.
+enum Woken {
+    Work,
+    Look,
+    Stop,
 }
 
 impl Keeper {
@@ -44,6 +56,17 @@ impl Keeper {
         }
     }
 
+    /// Notes that a transaction was submitted. Usually somebody waits for it and so writes it; the store's thread watches
+    /// for those that nobody comes for.
+    pub(crate) fn submitted(&self) {
+        if !self.busy.load(Ordering::Relaxed) && !self.busy.swap(true, Ordering::Relaxed) {
+            let watching = self.state.lock().watching;
+            if !watching {
+                self.changed.notify_one();
+            }
+        }
+    }
+
     pub(crate) fn stop(&self) {
         self.state.lock().stopped = true;
         self.changed.notify_one();
@@ -53,14 +76,25 @@ impl Keeper {
         self.state.lock().stopped
     }
 
-    /// Waits for work; `false` once stopped. `now` reads the store's clock.
-    fn wait(&self, now: impl Fn() -> Duration) -> bool {
+    /// Waits for work. `now` reads the store's clock.
+    fn wait(&self, now: impl Fn() -> Duration) -> Woken {
         let mut state = self.state.lock();
         while !state.wanted && !state.stopped {
-            match state.due.map(|due| due.saturating_sub(now())) {
+            state.watching = self.busy.swap(false, Ordering::Relaxed);
+            let left = state.due.map(|due| due.saturating_sub(now()));
+            let looks = state.watching.then_some(LOOK);
+            match left.into_iter().chain(looks).min() {
                 Some(Duration::ZERO) => break,
-                Some(left) => {
-                    self.changed.wait_for(&mut state, left);
+                Some(time) => {
+                    let timed_out = self.changed.wait_for(&mut state, time).timed_out();
+                    if timed_out
+                        && state.watching
+                        && !state.wanted
+                        && !state.stopped
+                        && left.is_none_or(|left| time < left)
+                    {
+                        return Woken::Look;
+                    }
                 }
                 None => self.changed.wait(&mut state),
             }
@@ -69,14 +103,27 @@ impl Keeper {
         if state.due.is_some_and(|due| due <= now()) {
             state.due = None;
         }
-        !state.stopped
+        if state.stopped { Woken::Stop } else { Woken::Work }
     }
 }
 
 /// Works until the store is closed or dropped.
 pub(crate) fn run(store: &Weak<Inner>, shared: &super::shared::Shared) {
-    while shared.keeper.wait(|| shared.options.clock.monotonic()) {
+    loop {
+        let woken = shared.keeper.wait(|| shared.options.clock.monotonic());
         let Some(store) = store.upgrade() else { return };
-        store.maintain();
+        match woken {
+            Woken::Work => store.maintain(),
+            Woken::Look => {
+                let waiting = store.lanes.iter().fold(false, |waiting, lane| lane.lead_forgotten() || waiting);
+                if waiting {
+                    shared.keeper.submitted();
+                }
+            }
+            Woken::Stop => return,
+        }
     }
 }
+
+/// How long a transaction may lie that nobody waits for.
+const LOOK: Duration = Duration::from_millis(10);

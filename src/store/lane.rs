@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ use crate::durability::Durability;
 use crate::error::StorageError;
 use crate::event::Event;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
+use crate::wait::wake_all;
 
 /// One transaction on its way to the log.
 #[derive(Debug)]
@@ -101,6 +103,10 @@ pub(crate) struct Lane {
     pub(crate) spare_bytes: AtomicU64,
     /// The disk had no room for the last segment that puts needed.
     pub(crate) full: AtomicBool,
+    /// Not even the reserve had room for the last segment that acknowledgements needed.
+    pub(crate) acks_full: AtomicBool,
+    /// Sequence number behind the last event that is durable; follows that of the writer.
+    pub(crate) durable_seq: AtomicU64,
     pending_bytes: AtomicU64,
     checkpoint_generation: Mutex<u64>,
     /// Held while files are synced; after `writer`, if both.
@@ -115,6 +121,8 @@ struct Pending {
     current: Option<Arc<Group>>,
     // Threads that the last group released: they are likely to be back soon.
     released: usize,
+    // The front group when the store's thread looked last.
+    seen: Weak<Group>,
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +134,7 @@ struct Forming {
 
 impl Lane {
     pub(crate) fn new(index: u16, shared: Arc<Shared>, log: Log, writer: Writer, checkpoint_generation: u64) -> Self {
-        let spare_bytes = writer.spares.bytes();
+        let (spare_bytes, durable_seq) = (writer.spares.bytes(), writer.durable_seq);
         Self {
             index,
             shared,
@@ -138,6 +146,8 @@ impl Lane {
             sync_wanted: AtomicBool::new(false),
             spare_bytes: AtomicU64::new(spare_bytes),
             full: AtomicBool::new(false),
+            acks_full: AtomicBool::new(false),
+            durable_seq: AtomicU64::new(durable_seq),
             pending_bytes: AtomicU64::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
             syncing: Mutex::new(()),
@@ -165,6 +175,10 @@ impl Lane {
             // Unreachable: a group was pushed if there was none. A place in no group would never be done.
             None => unreachable!("a forming group was just pushed"),
         };
+        drop(pending);
+        if index == 0 && self.shared.options.background {
+            self.shared.keeper.submitted();
+        }
         Place { lane: self.clone(), group, index }
     }
 
@@ -177,6 +191,7 @@ impl Lane {
             }
             pending.leading = true;
         }
+        let mut lead = Lead { lane: self, released: 0, wakers: Vec::new() };
         self.linger();
         let forming = {
             let mut pending = self.pending.lock();
@@ -184,31 +199,45 @@ impl Lane {
             pending.current = forming.as_ref().map(|forming| forming.group.clone());
             forming
         };
-        let mut released = 0;
         if let Some(Forming { group, entries, bytes }) = forming {
-            let outcomes = self.writer.lock().commit(self, entries);
+            let outcomes = {
+                let mut writer = self.writer.lock();
+                let outcomes = writer.commit(self, entries);
+                lead.wakers = std::mem::take(&mut writer.wakers);
+                outcomes
+            };
             self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            released = group.complete(outcomes);
-        }
-        let next: Vec<Arc<Group>> = {
-            let mut pending = self.pending.lock();
-            pending.leading = false;
-            pending.current = None;
-            pending.released = released;
-            pending.groups.iter().map(|forming| forming.group.clone()).collect()
-        };
-        // Whoever is woken leads the front group, and goes on until its own is done.
-        for group in next {
-            match group.offer_lead() {
-                Followers::Blocked => break,
-                Followers::Unattended => {
-                    self.shared.keeper.wake();
-                    break;
-                }
-                Followers::None => {}
-            }
+            let (released, wakers) = group.complete(outcomes);
+            lead.released = released;
+            lead.wakers.extend(wakers);
         }
         true
+    }
+
+    /// Writes the front group if it was the front group when this was called before, and nobody has come for it. `true`:
+    /// there is a group to look at again.
+    pub(crate) fn lead_forgotten(&self) -> bool {
+        let forgotten = {
+            let mut pending = self.pending.lock();
+            let front = pending.groups.front().map(|forming| Arc::downgrade(&forming.group)).unwrap_or_default();
+            let same = front.strong_count() > 0 && front.ptr_eq(&pending.seen);
+            pending.seen = front;
+            same && !pending.leading
+        };
+        if forgotten {
+            self.try_lead();
+        }
+        !self.pending.lock().groups.is_empty()
+    }
+
+    /// Writes the groups that nobody is blocked on and somebody counts on.
+    fn lead_unattended(&self) {
+        loop {
+            let front = self.pending.lock().groups.front().map(|forming| forming.group.clone());
+            if !(front.is_some_and(|group| group.is_unattended()) && self.try_lead()) {
+                return;
+            }
+        }
     }
 
     /// Has the store's own thread write what is pending; without such a thread, does it at once.
@@ -278,7 +307,7 @@ impl Lane {
                 }
             }
         }
-        self.writer.lock().synced(&unsynced);
+        self.writer.lock().synced(self, &unsynced);
     }
 
     /// Takes a checkpoint of what is durable; `clean` if nothing will follow.
@@ -306,9 +335,6 @@ impl Lane {
         match &result {
             Ok(()) => {
                 *generation += 1;
-                let mut writer = self.writer.lock();
-                writer.proven = writer.proven.max(checkpoint.pos);
-                drop(writer);
                 metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {
@@ -321,7 +347,7 @@ impl Lane {
     /// One round of the work that nobody waits for. `free` are segments that nobody needs any more, by acknowledgements that
     /// are durable as far as they are in other lanes' logs.
     pub(crate) fn maintain(&self, free: &[u32]) {
-        self.drain_pending();
+        self.lead_unattended();
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
         if self.sync_wanted.swap(false, Ordering::AcqRel) || due || !free.is_empty() {
@@ -339,11 +365,10 @@ impl Lane {
         writer.spares.tidy(&self.log.dir);
         // A failure poisons the lane and shows at the next commit.
         let held = writer.retire(self, free).unwrap_or(false);
-        drop(writer);
-        if held && self.checkpoint(false).is_ok() {
-            let _ = self.writer.lock().retire(self, free);
+        if held && writer.prove(self).is_ok() {
+            let _ = writer.retire(self, free);
         }
-        self.spare_bytes.store(self.writer.lock().spares.bytes(), Ordering::Relaxed);
+        self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
     }
 
     /// Prepares the segment to come, so that no commit waits for it.
@@ -355,12 +380,16 @@ impl Lane {
         let Some((id, size, spare)) = wanted else { return };
         let dir = &self.log.dir;
         let spare = spare.map_or_else(|| dir.create_spare(&format!("{id:010}.spare"), size), Ok);
-        let segment = spare.and_then(|spare| dir.activate(spare, id, self.shared.random(), 0));
+        // Where that fails, whoever needs the segment will try again, and report the failure.
+        let Ok(spare) = spare else { return };
+        let segment = dir.activate(spare, id, self.shared.random(), 0);
         let mut writer = self.writer.lock();
         let active = writer.active.id;
-        // Otherwise whoever needs the segment will try again, and report the failure.
-        if let Ok(segment) = segment {
-            writer.spares.end_prepare(dir, segment, active);
+        match segment {
+            Ok(segment) => writer.spares.end_prepare(dir, segment, active),
+            Err(failed) => {
+                writer.spares.not_activated(self, failed);
+            }
         }
     }
 
@@ -376,7 +405,10 @@ impl Lane {
             return;
         }
         let deadline = clock.monotonic() + LINGER;
-        while clock.monotonic() < deadline {
+        for _ in 0..LINGER_YIELDS_MAX {
+            if clock.monotonic() >= deadline {
+                return;
+            }
             let waiting = self.pending.lock().groups.front().map_or(0, |forming| forming.entries.len());
             if waiting > target {
                 return;
@@ -386,5 +418,50 @@ impl Lane {
     }
 }
 
+/// The turn of whoever writes a group. Its end hands the lead on, also when writing it panicked.
+struct Lead<'a> {
+    lane: &'a Lane,
+    // Threads that the group released.
+    released: usize,
+    wakers: Vec<Waker>,
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.lane.poison(&StorageError::io(
+                "write to",
+                &self.lane.log.dir.path,
+                std::io::Error::other("the thread that wrote panicked"),
+            ));
+        }
+        let (current, next) = {
+            let mut pending = self.lane.pending.lock();
+            pending.leading = false;
+            pending.released = self.released;
+            let next: Vec<Arc<Group>> = pending.groups.iter().map(|forming| forming.group.clone()).collect();
+            (pending.current.take(), next)
+        };
+        // Only a panic leaves it without outcomes.
+        if let Some(group) = current.filter(|group| !group.is_done()) {
+            self.wakers.extend(group.complete(Vec::new()).1);
+        }
+        // Whoever is woken leads the front group, and goes on until its own is done.
+        for group in next {
+            match group.offer_lead() {
+                Followers::Blocked => break,
+                Followers::Unattended => {
+                    self.lane.shared.keeper.wake();
+                    break;
+                }
+                Followers::None => {}
+            }
+        }
+        wake_all(std::mem::take(&mut self.wakers));
+    }
+}
+
 /// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
 const LINGER: Duration = Duration::from_micros(50);
+/// Ends the waiting where the clock stands still, as that of a simulation does.
+const LINGER_YIELDS_MAX: usize = 1000;

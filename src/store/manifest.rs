@@ -15,6 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::cursor::{Cursor, Malformed};
 use super::frame::StoreId;
+use super::segment::is_full;
 use crate::error::StorageError;
 use crate::vfs::{OpenMode, Vfs};
 
@@ -115,7 +116,15 @@ fn replace(vfs: &dyn Vfs, dir: &Path, name: &str, magic: [u8; 8], payload: &[u8]
         vfs.rename(&beside, &path)?;
         vfs.sync_dir(dir)
     };
-    write().map_err(|error| StorageError::io("write", &path, error))
+    write().map_err(|error| {
+        // Half of a file only takes room.
+        let _ = vfs.remove_file(&beside);
+        if is_full(&error) {
+            StorageError::DiskFull { path: dir.to_path_buf() }
+        } else {
+            StorageError::io("write", &path, error)
+        }
+    })
 }
 
 fn read<T>(

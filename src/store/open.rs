@@ -43,7 +43,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         lanes.push((dir, scanned));
     }
     check_missing(&mut lanes, &options)?;
-    lanes.iter_mut().for_each(|(dir, scanned)| recovery::make_room(dir, scanned));
+    recovery::make_room(&mut lanes);
     let mut recovered = Vec::new();
     for (dir, scanned) in lanes {
         let salt = splitmix(&mut random);
@@ -140,16 +140,17 @@ fn assemble(
 }
 
 fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_bytes: u64) -> Lane {
-    let Recovered { mut state, segments, active, file, offset, junk, checkpoint_generation, .. } = recovered;
+    let Recovered { mut state, segments, active, file, offset, junk, reserve, checkpoint_generation, .. } = recovered;
     let options = &shared.options;
     for path in junk {
         // A file that stays is found again by the next open.
         let _ = dir.vfs.remove_file(&path);
     }
     state.positions.retain(|owner, (_, value)| value.is_some() || shared.names_position(owner));
-    let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes);
+    let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes, reserve);
     // Without a reserve puts are refused until there is room for it; what is here can be taken.
-    let _ = spares.fill_reserve(&dir);
+    let state_bytes = state.encode().len() as u64;
+    let _ = spares.secure(&dir, state_bytes);
     let published = state.next_seq;
     let writer = Writer {
         file,
@@ -162,10 +163,11 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
         dirty: Vec::new(),
         unsynced_bytes: 0,
         state,
+        state_bytes,
         spares,
         since_checkpoint: 0,
         spoiled: false,
-        reserved: false,
+        wakers: Vec::new(),
     };
     let lane = dir.lane;
     let log = Log::new(dir, cache_bytes, options.read_mode, options.on_corruption, segments, published);
@@ -252,11 +254,26 @@ fn assign_lanes(
         // ORDER: the manifest comes last: a lane that it names is there.
         manifest.write(vfs, path)?;
     } else {
-        // ORDER: a process that was killed may have replaced the manifest and not synced its name. What is built on it
-        // now must not outlive it.
-        vfs.sync_dir(path).map_err(|error| StorageError::io("sync directory", path, error))?;
+        // ORDER: a process that was killed may have replaced the manifest and not synced its name, and one that heard of a
+        // failed sync cannot have told us. What is built on these files now must not outlive them, and only a new name is
+        // sure to be written by a new sync.
+        for (lane, dir) in (0..).zip(&dirs) {
+            let Some(dir) = dir else { continue };
+            again(vfs, dir, LaneMark { store: manifest.store, lane }.write(vfs, dir))?;
+        }
+        again(vfs, path, manifest.write(vfs, path))?;
     }
     Ok((manifest, dirs.into_iter().flatten().collect()))
+}
+
+/// What became of replacing a file by the same content. A full disk is no reason not to open.
+fn again(vfs: &dyn Vfs, dir: &Path, result: Result<(), StorageError>) -> Result<(), StorageError> {
+    match result {
+        Err(StorageError::DiskFull { .. }) => {
+            vfs.sync_dir(dir).map_err(|error| StorageError::io("sync directory", dir, error))
+        }
+        result => result,
+    }
 }
 
 fn has_segments(vfs: &dyn Vfs, dir: &Path) -> Result<bool, StorageError> {

@@ -17,7 +17,7 @@ use crate::error::{FullReason, StorageError, TakeError};
 use crate::event::Event;
 use crate::limits;
 use crate::stats::ChannelStats;
-use crate::wait::Wait;
+use crate::wait::{Wait, wake_all};
 
 /// One channel.
 #[derive(Debug)]
@@ -82,6 +82,12 @@ pub(crate) struct LaneGate {
 pub(crate) enum Refused {
     Closed,
     Full(FullReason),
+    /// It can never fit.
+    TooLarge {
+        what: &'static str,
+        actual: u64,
+        max: u64,
+    },
 }
 
 impl Queue {
@@ -126,6 +132,15 @@ impl Queue {
     pub(crate) fn reserve(&self, events: u64, bytes: u64, deadline: crate::wait::Deadline) -> Result<(), Refused> {
         let mut gate = self.gate.lock();
         gate.stats.put_attempt_events += events;
+        let Capacity { events: events_max, bytes: bytes_max } = self.capacity();
+        let never = [
+            ("events of a transaction (capacity)", events, events_max),
+            ("bytes of a transaction (capacity)", bytes, bytes_max),
+        ];
+        if let Some((what, actual, max)) = never.into_iter().find(|(_, actual, max)| actual > max) {
+            gate.stats.put_error_count += 1;
+            return Err(Refused::TooLarge { what, actual, max });
+        }
         let mut place = None;
         let result = loop {
             if gate.closed {
@@ -163,7 +178,7 @@ impl Queue {
                 gate.reserved_bytes += bytes;
             }
             Err(Refused::Full(_)) => gate.stats.put_full_count += 1,
-            Err(Refused::Closed) => gate.stats.put_error_count += 1,
+            Err(Refused::Closed | Refused::TooLarge { .. }) => gate.stats.put_error_count += 1,
         }
         let others = !gate.line.is_empty();
         drop(gate);
@@ -189,8 +204,9 @@ impl Queue {
         self.notify_room(gate);
     }
 
-    /// Makes events of a record visible; their room was reserved.
-    pub(crate) fn publish(&self, lane: u16, seq: u64, pos: LanePos, events: u64, bytes: u64) {
+    /// Makes events of a record visible; their room was reserved. Returns the tasks to be woken, once nothing is locked: what
+    /// they do then is not ours to know.
+    pub(crate) fn publish(&self, lane: u16, seq: u64, pos: LanePos, events: u64, bytes: u64) -> Vec<Waker> {
         let now = self.clock.monotonic();
         let mut gate = self.gate.lock();
         gate.reserved_events -= events;
@@ -212,7 +228,7 @@ impl Queue {
         if takers > 0 {
             self.ready.notify_one();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers
     }
 
     /// Takes up to `max` events; none if none came in time.
@@ -245,7 +261,7 @@ impl Queue {
         drop(gate);
         if more {
             self.ready.notify_one();
-            wakers.into_iter().for_each(Waker::wake);
+            wake_all(wakers);
         }
         match result {
             Err(source) if taken.events.is_empty() => Err(TakeError::Storage { channel: self.name.clone(), source }),
@@ -284,8 +300,8 @@ impl Queue {
         look(&mut self.gate.lock().lanes)
     }
 
-    /// Returns taken events to the head.
-    pub(crate) fn give_back(&self, pieces: Vec<Piece>, events: Vec<Event>) {
+    /// Returns taken events to the head, and the tasks to be woken once nothing is locked.
+    pub(crate) fn give_back(&self, pieces: Vec<Piece>, events: Vec<Event>) -> Vec<Waker> {
         let count = events.len() as u64;
         let mut reader = self.reader.lock();
         reader.give_back(pieces, events);
@@ -297,7 +313,7 @@ impl Queue {
         let wakers = std::mem::take(&mut gate.wakers);
         drop(gate);
         self.ready.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers
     }
 
     /// Notes that taken events are gone for good.
@@ -338,7 +354,7 @@ impl Queue {
         }
         drop(gate);
         // They find nothing and come again: what is remembered stays bounded, and nobody is forgotten.
-        evicted.into_iter().for_each(Waker::wake);
+        wake_all(evicted);
         Poll::Pending
     }
 
@@ -349,7 +365,7 @@ impl Queue {
         drop(gate);
         self.ready.notify_all();
         self.room.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Lets new transactions in again.
@@ -444,8 +460,8 @@ impl OpenTake {
         self.queue.acknowledged(&ack.ranges);
     }
 
-    pub(crate) fn give_back(self) {
-        self.queue.give_back(self.pieces, self.events);
+    pub(crate) fn give_back(self) -> Vec<Waker> {
+        self.queue.give_back(self.pieces, self.events)
     }
 }
 

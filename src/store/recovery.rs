@@ -27,6 +27,7 @@ use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark};
 use super::segment::{LaneDir, Segment, Spare, segment_name};
+use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
 use super::writer::begin_payload;
 use crate::error::StorageError;
@@ -43,6 +44,8 @@ pub(crate) struct Recovered {
     pub(crate) offset: u32,
     /// Files that nothing refers to; to be removed once the new segment is durable.
     pub(crate) junk: Vec<PathBuf>,
+    /// What is left of the reserve of the last life.
+    pub(crate) reserve: Vec<Spare>,
     pub(crate) checkpoint_generation: u64,
     pub(crate) report: LaneReport,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Scanned {
     junk: Vec<PathBuf>,
     /// Those of them that no event needs any more.
     retired: Vec<PathBuf>,
+    /// Spares that the last life held in reserve.
+    reserve: Vec<PathBuf>,
     next_id: u32,
     checkpoint_generation: u64,
     pub(crate) report: LaneReport,
@@ -75,7 +80,8 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     let checkpoint = checkpoint::read_newest(dir);
     let checkpoint_generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
     let mut report = LaneReport { path: dir.path.clone(), ..LaneReport::default() };
-    let next_id = files.segments.keys().chain(files.headless.keys()).max().map_or(1, |id| id + 1);
+    let next_id = files.next_id();
+    let reserve: Vec<PathBuf> = std::mem::take(&mut files.reserve).into_values().collect();
     let tail = files.find_tail(checkpoint.as_ref(), &mut report)?;
     let checkpoint = match checkpoint {
         Some(checkpoint) => usable(checkpoint, &files, tail.as_ref(), dir, &mut report),
@@ -84,7 +90,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     fail_on_damage(&report, options)?;
     let Some(tail) = tail else {
         let junk = files.all_paths();
-        return Ok(Scanned { junk, next_id, checkpoint_generation, report, ..Scanned::default() });
+        return Ok(Scanned { junk, reserve, next_id, checkpoint_generation, report, ..Scanned::default() });
     };
     let mut scan = Scan::new(&files, tail, checkpoint, report, options)?;
     let oldest = scan.chain.front().map_or(0, |(segment, _)| segment.id);
@@ -128,6 +134,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
         missing,
         junk,
         retired,
+        reserve,
         next_id,
         checkpoint_generation,
         report,
@@ -135,9 +142,20 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
 }
 
 /// Removes what only takes the room that the new segments of this lane and of the others may need: files that the last life
-/// left unfinished, and segments that it was about to remove.
-pub(crate) fn make_room(dir: &LaneDir, scanned: &mut Scanned) {
-    let Scanned { junk, retired, .. } = scanned;
+/// left unfinished, and segments that it was about to remove. Where a lane has no reserve (a power cut took it), the others
+/// give theirs up: they may be on the same disk.
+pub(crate) fn make_room(lanes: &mut [(LaneDir, Scanned)]) {
+    let all_have_reserves = lanes.iter().all(|(_, scanned)| !scanned.reserve.is_empty());
+    for (dir, scanned) in lanes {
+        if !all_have_reserves {
+            scanned.junk.append(&mut scanned.reserve);
+        }
+        let Scanned { junk, retired, .. } = scanned;
+        remove_leftovers(dir, junk, retired);
+    }
+}
+
+fn remove_leftovers(dir: &LaneDir, junk: &mut Vec<PathBuf>, retired: &[PathBuf]) {
     junk.retain(|path| !((is_leftover(path) || retired.contains(path)) && dir.vfs.remove_file(path).is_ok()));
 }
 
@@ -148,7 +166,20 @@ pub(crate) fn begin_life(
     options: &Options,
     salt: u64,
 ) -> Result<Recovered, OpenError> {
-    let Scanned { durable_state, durable_end, rest, state, mut segments, junk, .. } = scanned;
+    let Scanned { durable_state, durable_end, rest, state, mut segments, mut junk, .. } = scanned;
+    let mut reserve = Vec::new();
+    for path in scanned.reserve {
+        match dir.open_spare(&path) {
+            Ok(spare)
+                if reserve.len() < RESERVE_SEGMENTS
+                    && spare.size >= SEGMENT_BYTES_RESERVE.min(options.segment_bytes) =>
+            {
+                reserve.push(spare);
+            }
+            // One that cannot be opened is of no use, and one that was not finished neither.
+            Ok(_) | Err(_) => junk.push(path),
+        }
+    }
     let payload = begin_payload(durable_end, &durable_state);
     let begin_len = u64::from(HEAD_BYTES) + payload.len;
     let rest_len: u64 = rest.iter().map(|item| item.head.frame_len()).sum();
@@ -157,7 +188,7 @@ pub(crate) fn begin_life(
         let what = "bytes to be written again";
         return Err(StorageError::Limit { what, actual: need, max: u32::MAX.into() }.into());
     }
-    let spare = create_first(dir, scanned.next_id, options, need + u64::from(HEAD_BYTES))?;
+    let spare = create_first(dir, scanned.next_id, options, need + u64::from(HEAD_BYTES), &mut reserve)?;
     let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
     let seal = header.seal();
     let write = |bytes: &[&[u8]], offset: u64| {
@@ -187,7 +218,11 @@ pub(crate) fn begin_life(
     spare.file.sync_data().map_err(|error| StorageError::io("sync", &spare.path, error))?;
     let path = dir.file(&segment_name(header.id));
     dir.vfs.rename(&spare.path, &path).map_err(|error| StorageError::io("rename to", &path, error))?;
-    dir.vfs.sync_dir(&dir.path).map_err(|error| StorageError::io("sync directory", &dir.path, error))?;
+    dir.vfs.sync_dir(&dir.path).map_err(|error| {
+        // The next open must not build on a name of which nobody knows whether it is durable.
+        let _ = dir.vfs.remove_file(&path);
+        StorageError::io("sync directory", &dir.path, error)
+    })?;
     let active = Arc::new(dir.segment(&header, path, spare.file.clone(), durable_state.next_seq));
     segments.insert(active.id, active.clone());
     Ok(Recovered {
@@ -197,13 +232,21 @@ pub(crate) fn begin_life(
         file: spare.file,
         offset,
         junk,
+        reserve,
         checkpoint_generation: scanned.checkpoint_generation,
         report: scanned.report,
     })
 }
 
-/// The file of the new segment, smaller where the disk has little room, but never smaller than `need` bytes.
-fn create_first(dir: &LaneDir, id: u32, options: &Options, need: u64) -> Result<Spare, StorageError> {
+/// The file of the new segment, smaller where the disk has little room, but never smaller than `need` bytes. On a full
+/// disk it is one of the reserve.
+fn create_first(
+    dir: &LaneDir,
+    id: u32,
+    options: &Options,
+    need: u64,
+    reserve: &mut Vec<Spare>,
+) -> Result<Spare, StorageError> {
     let name = format!("{}.new", segment_name(id));
     for size in [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE] {
         match dir.create_spare(&name, size.max(need)) {
@@ -211,7 +254,17 @@ fn create_first(dir: &LaneDir, id: u32, options: &Options, need: u64) -> Result<
             created => return created,
         }
     }
-    dir.create_spare(&name, need)
+    match (dir.create_spare(&name, need), reserve.iter().position(|spare| spare.size >= need)) {
+        (Err(StorageError::DiskFull { .. }), Some(index)) => Ok(reserve.swap_remove(index)),
+        (Err(StorageError::DiskFull { .. }), None) => {
+            // Together they may do.
+            for spare in reserve.drain(..) {
+                let _ = dir.vfs.remove_file(&spare.path);
+            }
+            dir.create_spare(&name, need)
+        }
+        (created, _) => created,
+    }
 }
 
 /// Whether a checkpoint fits the log. One that names a place behind the log's end proves that durable data is missing.

@@ -131,7 +131,7 @@ impl LaneDir {
     }
 
     /// Turns a spare file into the empty segment `id`. The spare's old content stays and never validates again.
-    pub(crate) fn activate(&self, spare: Spare, id: u32, salt: u64, first_seq: u64) -> Result<Segment, StorageError> {
+    pub(crate) fn activate(&self, spare: Spare, id: u32, salt: u64, first_seq: u64) -> Result<Segment, NotActivated> {
         let header = SegmentHeader { store: self.store, lane: self.lane, id, salt, size: spare.size };
         let path = self.file(&segment_name(id));
         let bytes = header.encode();
@@ -140,11 +140,24 @@ impl LaneDir {
             .write_all_at(&mut [io::IoSlice::new(&bytes)], 0)
             .map_err(|(_, error)| error)
             .and_then(|()| spare.file.sync_data());
-        written.map_err(|error| self.error("write the header of", &spare.path, error))?;
+        let not = |error, left: &Path, names_unknown| NotActivated { error, left: left.to_path_buf(), names_unknown };
+        written.map_err(|error| not(self.error("write the header of", &spare.path, error), &spare.path, false))?;
         // ORDER: the header is durable before the file gets a segment's name, the name before the first record.
-        self.vfs.rename(&spare.path, &path).map_err(|error| self.error("rename to", &path, error))?;
-        self.vfs.sync_dir(&self.path).map_err(|error| StorageError::io("sync directory", &self.path, error))?;
+        let renamed = self.vfs.rename(&spare.path, &path);
+        renamed.map_err(|error| not(self.error("rename to", &path, error), &spare.path, false))?;
+        let synced = self.vfs.sync_dir(&self.path);
+        synced.map_err(|error| not(StorageError::io("sync directory", &self.path, error), &path, true))?;
         Ok(self.segment(&header, path, spare.file, first_seq))
+    }
+
+    /// Opens a spare file that is there.
+    pub(crate) fn open_spare(&self, path: &Path) -> Result<Spare, StorageError> {
+        let open = || -> io::Result<Spare> {
+            let file = self.vfs.open(path, OpenMode::ReadWrite)?;
+            let size = file.metadata()?.len;
+            Ok(Spare { size, path: path.to_path_buf(), file })
+        };
+        open().map_err(|error| self.error("open", path, error))
     }
 
     pub(crate) fn segment(
@@ -193,6 +206,16 @@ impl LaneDir {
         let header = SegmentHeader { size: len.min(header.size), ..header };
         Ok(Some(self.segment(&header, path, file, 0)))
     }
+}
+
+/// Why a spare did not become a segment.
+#[derive(Debug)]
+pub(crate) struct NotActivated {
+    pub(crate) error: StorageError,
+    /// The file that is of no use now.
+    pub(crate) left: PathBuf,
+    /// A sync of the directory failed: nobody knows which of its names are durable, and no later sync would tell.
+    pub(crate) names_unknown: bool,
 }
 
 /// Why a segment file was not opened.

@@ -81,6 +81,18 @@ impl Shared {
         forget
     }
 
+    /// Notes that the log of `lane` may name these owners, for a transaction of which nobody knows whether it happened: a
+    /// later change in another lane has to overrule what it may say.
+    pub(crate) fn suspect_positions(&self, lane: u16, changed: &Positions) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut positions = self.positions.lock();
+        for (owner, _) in changed {
+            positions.entry(owner.clone()).or_default().lanes |= 1 << lane;
+        }
+    }
+
     pub(crate) fn position(&self, owner: &str) -> Option<Bytes> {
         self.positions.lock().get(owner).and_then(|position| position.value.clone())
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lane::Lane;
-use super::segment::{LaneDir, Segment, Spare};
+use super::segment::{LaneDir, NotActivated, Segment, Spare};
 use crate::error::StorageError;
 use crate::limits::SEGMENT_BYTES_RESERVE;
 
@@ -15,31 +15,48 @@ pub(crate) struct Spares {
     next_id: u32,
     prepared: Option<Segment>,
     reusable: Vec<Spare>,
-    // Puts never touch these two: acknowledgements, positions of takes and the close go there when the disk is full.
+    // Puts never touch these: acknowledgements, positions of takes and the close go there when the disk is full.
     reserve: Vec<Spare>,
     reserve_bytes: u64,
     next_size: u64,
     size_max: u64,
-    /// The segment handed out last is one of the reserve.
-    pub(crate) handed_out_reserve: bool,
     // Files that could not be removed; tried again from time to time.
     garbage: Vec<PathBuf>,
 }
 
 impl Spares {
-    /// A supply without files. The first segment is `first_size` bytes; later ones grow fourfold up to `size_max`.
-    pub(crate) fn new(next_id: u32, first_size: u64, size_max: u64) -> Self {
+    /// A supply with the reserve that the last life left. The first segment is `first_size` bytes; later ones grow fourfold
+    /// up to `size_max`.
+    pub(crate) fn new(next_id: u32, first_size: u64, size_max: u64, reserve: Vec<Spare>) -> Self {
         Self {
             next_id,
             prepared: None,
             reusable: Vec::new(),
-            reserve: Vec::new(),
+            reserve,
             reserve_bytes: SEGMENT_BYTES_RESERVE.min(size_max),
             next_size: first_size.min(size_max),
             size_max,
-            handed_out_reserve: false,
             garbage: Vec::new(),
         }
+    }
+
+    /// Whether the reserve has room for a state that takes up to `state_bytes`.
+    pub(crate) fn is_secure(&self, state_bytes: u64) -> bool {
+        state_bytes.saturating_mul(2) <= self.reserve_bytes && self.has_reserve()
+    }
+
+    /// Makes the reserve large enough for a state of `state_bytes` and some growth of it. It has to be there before a put
+    /// may take room: otherwise a full disk could not be drained.
+    pub(crate) fn secure(&mut self, dir: &LaneDir, state_bytes: u64) -> Result<(), StorageError> {
+        if state_bytes.saturating_mul(4) > self.reserve_bytes {
+            self.reserve_bytes = state_bytes.saturating_mul(4).next_power_of_two();
+        }
+        while let Err(error) = self.fill_reserve(dir) {
+            // A file that is kept only to save the zeros has the room.
+            let Some(spare) = self.reusable.pop() else { return Err(error) };
+            self.remove(dir, spare.path);
+        }
+        Ok(())
     }
 
     /// An empty segment with room for `total` bytes.
@@ -51,14 +68,6 @@ impl Spares {
         put: bool,
     ) -> Result<Segment, StorageError> {
         let dir = &lane.log.dir;
-        if put {
-            while let Err(error) = self.fill_reserve(dir) {
-                // A file that is kept only to save the zeros has the room.
-                let Some(spare) = self.reusable.pop() else { return Err(error) };
-                self.remove(dir, spare.path);
-            }
-        }
-        self.handed_out_reserve = false;
         if let Some(mut segment) = self.prepared.take() {
             if segment.size >= total {
                 segment.first_seq = first_seq;
@@ -74,7 +83,16 @@ impl Spares {
             },
         };
         let id = self.new_id();
-        dir.activate(spare, id, lane.shared.random(), first_seq)
+        dir.activate(spare, id, lane.shared.random(), first_seq).map_err(|failed| self.not_activated(lane, failed))
+    }
+
+    /// Cleans up after a file that could not be made a segment.
+    pub(crate) fn not_activated(&mut self, lane: &Lane, failed: NotActivated) -> StorageError {
+        self.remove(&lane.log.dir, failed.left);
+        if failed.names_unknown {
+            lane.poison(&failed.error);
+        }
+        failed.error
     }
 
     /// Takes a file to prepare, if one is wanted, with the id it is to get.
@@ -124,11 +142,22 @@ impl Spares {
     }
 
     pub(crate) fn fill_reserve(&mut self, dir: &LaneDir) -> Result<(), StorageError> {
-        while self.reserve.len() < RESERVE_SEGMENTS {
-            let spare = dir.create_spare(&format!("reserve-{:010}.spare", self.new_id()), self.reserve_bytes)?;
+        while !self.has_reserve() {
+            let size = self.reserve_bytes;
+            let spare = dir.create_spare(&reserve_name(self.new_id()), size)?;
             self.reserve.push(spare);
         }
+        while self.reserve.len() > RESERVE_SEGMENTS {
+            // Those that the state has outgrown.
+            let smallest = (0..self.reserve.len()).min_by_key(|index| self.reserve.get(*index).map(|spare| spare.size));
+            let spare = self.reserve.swap_remove(smallest.unwrap_or(0));
+            self.remove(dir, spare.path);
+        }
         Ok(())
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.reserve.iter().filter(|spare| spare.size >= self.reserve_bytes).count() >= RESERVE_SEGMENTS
     }
 
     /// Bytes of all files held.
@@ -137,10 +166,11 @@ impl Spares {
         spares + self.prepared.as_ref().map_or(0, |segment| segment.size)
     }
 
-    /// Removes all files, at close: an open makes what it needs.
+    /// Removes the files that an open makes anew, at close. The reserve stays: without it a store on a full disk could not
+    /// be opened again.
     pub(crate) fn discard(&mut self, dir: &LaneDir) {
         let prepared = self.prepared.take().map(|segment| segment.path);
-        let spares = self.reserve.drain(..).chain(self.reusable.drain(..)).map(|spare| spare.path);
+        let spares = self.reusable.drain(..).map(|spare| spare.path);
         for path in prepared.into_iter().chain(spares).chain(std::mem::take(&mut self.garbage)) {
             // What stays is removed by the next open.
             let _ = dir.vfs.remove_file(&path);
@@ -150,7 +180,13 @@ impl Spares {
     fn create(&mut self, dir: &LaneDir, total: u64) -> Result<Spare, StorageError> {
         let mut size = self.next_size.max(total);
         self.grow();
+        let available = dir.vfs.available_bytes(&dir.path).unwrap_or(u64::MAX);
         loop {
+            // Filling the rest of a disk only to find that it does not suffice would take long.
+            if size > available && size > total.max(SEGMENT_BYTES_MIN) {
+                size = (size / 4).max(total);
+                continue;
+            }
             match dir.create_spare(&format!("{:010}.spare", self.new_id()), size) {
                 // Little room is better than none.
                 Err(StorageError::DiskFull { .. }) if size > total.max(SEGMENT_BYTES_MIN) => {
@@ -163,10 +199,7 @@ impl Spares {
 
     fn take_reserve(&mut self, dir: &LaneDir, total: u64) -> Result<Spare, StorageError> {
         match self.reserve.iter().position(|spare| spare.size >= total) {
-            Some(index) => {
-                self.handed_out_reserve = true;
-                Ok(self.reserve.swap_remove(index))
-            }
+            Some(index) => Ok(self.reserve.swap_remove(index)),
             None => Err(StorageError::DiskFull { path: dir.path.clone() }),
         }
     }
@@ -216,7 +249,17 @@ impl Spares {
     }
 }
 
-const RESERVE_SEGMENTS: usize = 2;
+/// Whether a file's name is that of a spare of the reserve; its number.
+pub(crate) fn parse_reserve_name(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("reserve-")?.strip_suffix(".spare")?;
+    digits.parse().ok().filter(|id| reserve_name(*id) == name)
+}
+
+fn reserve_name(id: u32) -> String {
+    format!("reserve-{id:010}.spare")
+}
+
+pub(crate) const RESERVE_SEGMENTS: usize = 2;
 /// Full-grown segments kept to be used again: filling them with zeros costs as much as writing the events.
 const REUSABLE_SEGMENTS: usize = 3;
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;

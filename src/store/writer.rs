@@ -4,18 +4,20 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::group::Outcome;
-use super::lane::{Body, Entry, Lane};
+use super::lane::{Body, Entry, Lane, Origin};
 use super::log::Record;
-use super::record::Payload;
+use super::record::{Payload, PutMeta, encode_put};
 use super::segment::{Segment, is_full};
 use super::spares::Spares;
 use super::state::{LaneState, SealedSegment};
+use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::EventId;
@@ -40,13 +42,15 @@ pub(crate) struct Writer {
     pub(crate) dirty: Vec<Arc<dyn VfsFile>>,
     pub(crate) unsynced_bytes: u64,
     pub(crate) state: LaneState,
+    /// An upper bound of the bytes that the state takes in a record.
+    pub(crate) state_bytes: u64,
     pub(crate) spares: Spares,
     /// Bytes since the last checkpoint.
     pub(crate) since_checkpoint: u64,
     /// A write failed half-way: nothing more goes into this segment.
     pub(crate) spoiled: bool,
-    /// The active segment is one of the reserve: puts stay out of it, or a full disk could not be drained.
-    pub(crate) reserved: bool,
+    /// Tasks that wait for what was published; to be woken once nothing is locked.
+    pub(crate) wakers: Vec<Waker>,
 }
 
 /// What a writer had not synced at some moment.
@@ -78,21 +82,24 @@ impl Writer {
         let mut written = Vec::with_capacity(entries.len());
         let mut level = Level::default();
         // The puts behind one that found no room are refused, too: they may have been submitted in this order.
-        let mut full = false;
+        let mut no_puts = None;
+        if entries.iter().any(|entry| entry.body.kind() == Kind::Put) {
+            no_puts = self.secure_reserve(lane).err();
+        }
         let mut rest = entries.into_iter().enumerate().peekable();
         while rest.peek().is_some() {
             // IMPORTANT: looked at under the writer's lock, after the leader before us can have set it.
             if let Some(error) = lane.refusal() {
-                rest.by_ref()
-                    .for_each(|(index, entry)| settle(&mut outcomes, index, refuse(entry.body, error.clone())));
+                for (index, entry) in rest.by_ref() {
+                    settle(&mut outcomes, index, self.refuse(entry.body, error.clone()));
+                }
                 break;
             }
             let mut chunk = Vec::new();
             let mut bytes = 0;
             while let Some((_, entry)) = rest.peek() {
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
-                let closed_to_puts = full || self.reserved;
-                if self.spoiled || (entry.body.kind() == Kind::Put && closed_to_puts) {
+                if self.spoiled || (entry.body.kind() == Kind::Put && no_puts.is_some()) {
                     break;
                 }
                 if u64::from(self.offset) + bytes + len > self.active.size {
@@ -106,10 +113,9 @@ impl Writer {
                 let Some((index, entry)) = rest.next() else { break };
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
                 let put = entry.body.kind() == Kind::Put;
-                let rotated = if put && full {
-                    Err(StorageError::DiskFull { path: lane.log.dir.path.clone() })
-                } else {
-                    self.rotate(lane, len, put)
+                let rotated = match &no_puts {
+                    Some(error) if put => Err(error.clone()),
+                    _ => self.rotate(lane, len, put),
                 };
                 match rotated {
                     Ok(()) => {
@@ -117,8 +123,10 @@ impl Writer {
                         chunk.push((index, entry));
                     }
                     Err(error) => {
-                        full |= put && matches!(error, StorageError::DiskFull { .. });
-                        settle(&mut outcomes, index, refuse(entry.body, error));
+                        if put && matches!(error, StorageError::DiskFull { .. }) {
+                            no_puts = Some(error.clone());
+                        }
+                        settle(&mut outcomes, index, self.refuse(entry.body, error));
                         continue;
                     }
                 }
@@ -129,13 +137,25 @@ impl Writer {
         outcomes
     }
 
+    /// Makes sure of the reserve. Without it, or where the state has outgrown it, puts are refused: what they add could
+    /// not be drained from a full disk.
+    fn secure_reserve(&mut self, lane: &Lane) -> Result<(), StorageError> {
+        if self.spares.is_secure(self.state_bytes) {
+            return Ok(());
+        }
+        self.state_bytes = self.state.encode().len() as u64;
+        let secured = self.spares.secure(&lane.log.dir, self.state_bytes);
+        lane.full.store(matches!(secured, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
+        secured
+    }
+
     /// Syncs if asked for, then publishes.
     fn finish(&mut self, lane: &Lane, level: Level, written: Vec<Written>, outcomes: &mut [Option<Outcome>]) {
         let options = &lane.shared.options;
         let sync = (level.sync && !written.is_empty()) || self.unsynced_bytes > options.unsynced_bytes_max;
         if sync && let Err(error) = self.sync(lane) {
             for frame in written {
-                settle(outcomes, frame.index, indeterminate(frame.body, error.clone()));
+                settle(outcomes, frame.index, indeterminate(lane, frame.body, error.clone()));
             }
             return;
         }
@@ -150,7 +170,7 @@ impl Writer {
                     self.state.positions.remove(&owner);
                 }
             }
-            let outcome = publish(lane, &frame.head, frame.pos, frame.body);
+            let outcome = self.publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
         if self.checkpoint_due(lane) || self.wants_segment() || lane.full.load(Ordering::Relaxed) {
@@ -181,6 +201,7 @@ impl Writer {
         self.durable = self.end();
         self.durable_seq = self.state.next_seq;
         self.proven = self.proven.max(self.marked);
+        lane.durable_seq.store(self.durable_seq, Ordering::Release);
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
     }
@@ -207,11 +228,12 @@ impl Writer {
     }
 
     /// Notes that what `before` says was synced meanwhile.
-    pub(crate) fn synced(&mut self, before: &Unsynced) {
+    pub(crate) fn synced(&mut self, lane: &Lane, before: &Unsynced) {
         let Unsynced { files, end, seq, marked, bytes } = before;
         let (end, bytes) = (*end, *bytes);
         self.durable = self.durable.max(end);
         self.durable_seq = self.durable_seq.max(*seq);
+        lane.durable_seq.store(self.durable_seq, Ordering::Release);
         self.proven = self.proven.max(*marked);
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if self.end() == end {
@@ -254,12 +276,13 @@ impl Writer {
                         Body::Put { meta, .. } => self.state.put(&head, meta),
                         Body::Ack { ack, .. } => self.state.ack(&head, ack),
                     }
+                    self.state_bytes += state_growth(&entry.body);
                     written.push(Written { index, head, pos, body: entry.body });
                 }
                 Some(failed) if failed.poisoned && end <= failed.written_to => {
-                    settle(outcomes, index, indeterminate(entry.body, failed.error.clone()));
+                    settle(outcomes, index, indeterminate(lane, entry.body, failed.error.clone()));
                 }
-                Some(failed) => settle(outcomes, index, refuse(entry.body, failed.error.clone())),
+                Some(failed) => settle(outcomes, index, self.refuse(entry.body, failed.error.clone())),
             }
         }
         if failed.is_none() {
@@ -324,6 +347,7 @@ impl Writer {
                     .and_then(|()| self.file.sync_data())
                     .is_ok();
             if fenced {
+                lane.acks_full.store(true, Ordering::Relaxed);
                 let error = StorageError::DiskFull { path: lane.log.dir.path.clone() };
                 return WriteFailure { error, poisoned: false, written_to };
             }
@@ -348,9 +372,9 @@ impl Writer {
             }
             result => result,
         };
-        if for_put {
-            lane.full.store(matches!(result, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
-        }
+        // The next transaction of the kind tries another lane.
+        let full = if for_put { &lane.full } else { &lane.acks_full };
+        full.store(matches!(result, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
         result
     }
 
@@ -392,6 +416,7 @@ impl Writer {
         self.active.seal_at(self.offset);
         self.active.release();
         self.state = state;
+        self.state_bytes = payload.len;
         let segment = Arc::new(segment);
         lane.log.add_segment(segment.clone());
         self.active = segment;
@@ -400,7 +425,6 @@ impl Writer {
         self.unsynced_bytes += begin_len;
         self.since_checkpoint += begin_len;
         self.spoiled = false;
-        self.reserved = self.spares.handed_out_reserve;
         self.marked = self.durable;
         self.mark_dirty();
         Ok(())
@@ -436,6 +460,7 @@ impl Writer {
             return Ok(true);
         }
         let held = free.len() < all;
+        lane.acks_full.store(false, Ordering::Relaxed);
         for id in free {
             self.state.sealed.remove(&id);
             if let Some(segment) = lane.log.remove_segment(id) {
@@ -446,6 +471,87 @@ impl Writer {
         lane.shared.space_freed();
         Ok(held)
     }
+
+    /// Writes a record that says nothing but how far the log is durable, so that segments before it can be freed. A
+    /// checkpoint would say the same, but a checkpoint can be lost.
+    pub(crate) fn prove(&mut self, lane: &Lane) -> Result<(), StorageError> {
+        let meta = PutMeta::new(Routes::default(), &[], Positions::default());
+        let payload = encode_put(&meta, &[], 0);
+        let len = u64::from(HEAD_BYTES) + payload.len;
+        if self.spoiled || u64::from(self.offset) + len > self.active.size {
+            // The record with which the new segment begins says it, too.
+            self.rotate(lane, len, true)?;
+        } else {
+            let origin = Origin { durability: None, routed: false, resume: None };
+            let body = Body::Put { meta, events: Vec::new(), shares: Vec::new(), origin };
+            // Not a later stamp: transactions that were submitted before may still be on their way.
+            let entry = Entry { stamp: self.state.stamp, payload, durability: Durability::Sync, body };
+            self.write_chunk(lane, vec![(0, entry)], &mut Vec::new(), &mut Vec::new());
+        }
+        self.sync(lane)
+    }
+
+    /// Makes a written transaction visible.
+    fn publish(&mut self, lane: &Lane, head: &Head, pos: LanePos, body: Body) -> Outcome {
+        match body {
+            Body::Put { meta, events, shares, .. } => {
+                let count = events.len() as u64;
+                let first = (count > 0).then_some(EventId { lane: lane.index, seq: head.seq });
+                if count > 0 {
+                    let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
+                    let readers = u32::try_from(shares.len()).unwrap_or(u32::MAX);
+                    lane.log.cache.push(Record::new(next, head, meta, events), readers);
+                    lane.log.publish(head.seq + count);
+                    for share in shares {
+                        let woken = share.queue.publish(lane.index, head.seq, pos, share.events, share.bytes);
+                        self.wakers.extend(woken);
+                    }
+                }
+                Outcome::Put(Ok(Receipt::new(first, count, 0)))
+            }
+            Body::Ack { ack, take } => {
+                take.acknowledged(&ack);
+                Outcome::Take(Ok(()))
+            }
+        }
+    }
+
+    /// Nothing of the transaction happened: puts get their batch back, takes return to their channel.
+    fn refuse(&mut self, body: Body, error: StorageError) -> Outcome {
+        match body {
+            Body::Put { meta, events, shares, origin } => {
+                let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                let batch = Box::new(origin.give_back(meta, events));
+                Outcome::Put(Err(match error {
+                    StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
+                    StorageError::Closed => PutError::Closed { channel, batch },
+                    source => PutError::NotCommitted { source, batch },
+                }))
+            }
+            Body::Ack { take, .. } => {
+                let channel = take.queue.name.clone();
+                self.wakers.extend(take.give_back());
+                Outcome::Take(Err(TakeError::NotCommitted { channel, source: error }))
+            }
+        }
+    }
+}
+
+/// At most how many bytes a transaction adds to the encoded state.
+fn state_growth(body: &Body) -> u64 {
+    // Generous: what a new channel, its span and an acknowledged lane take.
+    const CHANNEL: u64 = 64;
+    const RANGE: u64 = 16;
+    const POSITION: u64 = 32;
+    let entries = match body {
+        Body::Put { shares, .. } => CHANNEL * shares.len() as u64,
+        Body::Ack { ack, .. } => CHANNEL + RANGE * ack.ranges.len() as u64,
+    };
+    let position = |(owner, value): &(String, Option<Bytes>)| {
+        POSITION + owner.len() as u64 + value.as_ref().map_or(0, |value| value.len() as u64)
+    };
+    entries + body.positions().iter().map(position).sum::<u64>()
 }
 
 /// The strongest durability that a group asks for.
@@ -495,53 +601,9 @@ fn settle(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
     }
 }
 
-/// Makes a written transaction visible.
-fn publish(lane: &Lane, head: &Head, pos: LanePos, body: Body) -> Outcome {
-    match body {
-        Body::Put { meta, events, shares, .. } => {
-            let count = events.len() as u64;
-            let first = (count > 0).then_some(EventId { lane: lane.index, seq: head.seq });
-            if count > 0 {
-                let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
-                let readers = u32::try_from(shares.len()).unwrap_or(u32::MAX);
-                lane.log.cache.push(Record::new(next, head, meta, events), readers);
-                lane.log.publish(head.seq + count);
-                for share in shares {
-                    share.queue.publish(lane.index, head.seq, pos, share.events, share.bytes);
-                }
-            }
-            Outcome::Put(Ok(Receipt::new(first, count, 0)))
-        }
-        Body::Ack { ack, take } => {
-            take.acknowledged(&ack);
-            Outcome::Take(Ok(()))
-        }
-    }
-}
-
-/// Nothing of the transaction happened: puts get their batch back, takes return to their channel.
-fn refuse(body: Body, error: StorageError) -> Outcome {
-    match body {
-        Body::Put { meta, events, shares, origin } => {
-            let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
-            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
-            let batch = Box::new(origin.give_back(meta, events));
-            Outcome::Put(Err(match error {
-                StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
-                StorageError::Closed => PutError::Closed { channel, batch },
-                source => PutError::NotCommitted { source, batch },
-            }))
-        }
-        Body::Ack { take, .. } => {
-            let channel = take.queue.name.clone();
-            take.give_back();
-            Outcome::Take(Err(TakeError::NotCommitted { channel, source: error }))
-        }
-    }
-}
-
 /// The transaction may or may not have happened.
-fn indeterminate(body: Body, source: StorageError) -> Outcome {
+fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
+    lane.shared.suspect_positions(lane.index, body.positions());
     match body {
         Body::Put { shares, .. } => {
             shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
