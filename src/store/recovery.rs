@@ -68,7 +68,7 @@ pub(crate) struct Scanned {
     /// Those of them that no event needs any more.
     retired: Vec<PathBuf>,
     /// Spares that the last life held in reserve.
-    reserve: Vec<PathBuf>,
+    reserve: Vec<Spare>,
     next_id: u32,
     checkpoint_generation: u64,
     pub(crate) report: LaneReport,
@@ -81,7 +81,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     let checkpoint_generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
     let mut report = LaneReport { path: dir.path.clone(), ..LaneReport::default() };
     let next_id = files.next_id();
-    let reserve: Vec<PathBuf> = std::mem::take(&mut files.reserve).into_values().collect();
+    let reserve = take_reserve(dir, &mut files, options);
     let tail = files.find_tail(checkpoint.as_ref(), &mut report)?;
     let checkpoint = match checkpoint {
         Some(checkpoint) => usable(checkpoint, &files, tail.as_ref(), dir, &mut report),
@@ -141,14 +141,42 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     })
 }
 
+/// The spares that the last life held in reserve. One that cannot be opened is of no use, and one that was not finished
+/// neither.
+fn take_reserve(dir: &LaneDir, files: &mut Files, options: &Options) -> Vec<Spare> {
+    let size = SEGMENT_BYTES_RESERVE.min(options.segment_bytes);
+    let mut reserve = Vec::new();
+    for path in std::mem::take(&mut files.reserve).into_values() {
+        match dir.open_spare(&path) {
+            Ok(spare) if reserve.len() < RESERVE_SEGMENTS && spare.size >= size => reserve.push(spare),
+            Ok(_) | Err(_) => files.junk.push(path),
+        }
+    }
+    reserve
+}
+
+impl Scanned {
+    /// Bytes of the segment with which the new life begins.
+    fn need(&self) -> u64 {
+        let state = begin_payload(self.durable_end, &self.durable_state).len;
+        let rest: u64 = self.rest.iter().map(|item| item.head.frame_len()).sum();
+        // The last head shows where the log ends.
+        u64::from(SEGMENT_HEADER_BYTES) + u64::from(HEAD_BYTES) + state + rest + u64::from(HEAD_BYTES)
+    }
+}
+
 /// Removes what only takes the room that the new segments of this lane and of the others may need: files that the last life
-/// left unfinished, and segments that it was about to remove. Where a lane has no reserve (a power cut took it), the others
-/// give theirs up: they may be on the same disk.
+/// left unfinished, and segments that it was about to remove. Where the reserve of a lane does not suffice (a power cut may
+/// have taken it), the others give theirs up, too: they may be on the same disk.
 pub(crate) fn make_room(lanes: &mut [(LaneDir, Scanned)]) {
-    let all_have_reserves = lanes.iter().all(|(_, scanned)| !scanned.reserve.is_empty());
+    let suffices = |scanned: &Scanned| {
+        let need = scanned.need();
+        scanned.reserve.iter().any(|spare| spare.size >= need)
+    };
+    let all_suffice = lanes.iter().all(|(_, scanned)| suffices(scanned));
     for (dir, scanned) in lanes {
-        if !all_have_reserves {
-            scanned.junk.append(&mut scanned.reserve);
+        if !all_suffice {
+            scanned.junk.extend(scanned.reserve.drain(..).map(|spare| spare.path));
         }
         let Scanned { junk, retired, .. } = scanned;
         remove_leftovers(dir, junk, retired);
@@ -166,29 +194,15 @@ pub(crate) fn begin_life(
     options: &Options,
     salt: u64,
 ) -> Result<Recovered, OpenError> {
-    let Scanned { durable_state, durable_end, rest, state, mut segments, mut junk, .. } = scanned;
-    let mut reserve = Vec::new();
-    for path in scanned.reserve {
-        match dir.open_spare(&path) {
-            Ok(spare)
-                if reserve.len() < RESERVE_SEGMENTS
-                    && spare.size >= SEGMENT_BYTES_RESERVE.min(options.segment_bytes) =>
-            {
-                reserve.push(spare);
-            }
-            // One that cannot be opened is of no use, and one that was not finished neither.
-            Ok(_) | Err(_) => junk.push(path),
-        }
-    }
-    let payload = begin_payload(durable_end, &durable_state);
-    let begin_len = u64::from(HEAD_BYTES) + payload.len;
-    let rest_len: u64 = rest.iter().map(|item| item.head.frame_len()).sum();
-    let need = u64::from(SEGMENT_HEADER_BYTES) + begin_len + rest_len;
+    let need = scanned.need();
+    let Scanned { durable_state, durable_end, rest, state, mut segments, junk, mut reserve, .. } = scanned;
     if need > u64::from(u32::MAX) {
         let what = "bytes to be written again";
         return Err(StorageError::Limit { what, actual: need, max: u32::MAX.into() }.into());
     }
-    let spare = create_first(dir, scanned.next_id, options, need + u64::from(HEAD_BYTES), &mut reserve)?;
+    let payload = begin_payload(durable_end, &durable_state);
+    let begin_len = u64::from(HEAD_BYTES) + payload.len;
+    let spare = create_first(dir, scanned.next_id, options, need, &mut reserve)?;
     let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
     let seal = header.seal();
     let write = |bytes: &[&[u8]], offset: u64| {
