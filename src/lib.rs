@@ -24,6 +24,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP |
 //! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite `testing::conformance` for channels |
 //!
 //! # Limits and platform
@@ -41,6 +42,7 @@ mod error;
 mod event;
 pub mod interceptor;
 pub mod limits;
+mod net;
 pub mod selector;
 mod shutdown;
 pub mod sink;
@@ -50,6 +52,9 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod ticket;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 pub mod vfs;
 mod wait;
 

@@ -110,6 +110,14 @@ pub const SERIALIZER_HEAD_BYTES: usize = 64 << 10;
 pub const LOG_BYTES: usize = 256;
 /// Default of the bytes of the body that `Logger` shows in Flume's format, as in Flume.
 pub const LOG_BYTES_FLUME: usize = 16;
+/// Default time within which the TLS handshake of a new connection must be complete.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// Bytes of a file with keys or certificates, at most: 4 MiB.
+pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Entries of a key store in Java's format JKS, at most.
+pub const KEY_STORE_ENTRIES_MAX: usize = 4096;
+/// Level at which servers compress connections, and default of clients, as in Flume.
+pub const DEFLATE_LEVEL: u32 = 6;
 /// Default time within which the first byte of a new connection must come.
 pub const CONNECTION_FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Default time within which a line, frame or request that has begun must be complete.

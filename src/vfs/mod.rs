@@ -17,6 +17,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 pub use os::OsVfs;
+#[cfg(feature = "tls")]
+pub(crate) use os::read_settings;
 
 /// How [`Vfs::open`] opens a file. Symbolic links are never followed on the last component of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

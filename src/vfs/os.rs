@@ -86,6 +86,25 @@ impl Vfs for OsVfs {
     }
 }
 
+/// Reads a whole file of settings, such as keys: at most `bytes_max` bytes. Symbolic links are followed, since whoever
+/// installs settings may well use them; nothing is ever written this way.
+#[cfg(feature = "tls")]
+pub(crate) fn read_settings(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    // NONBLOCK: as above.
+    let flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::RDONLY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // Not by the length, which says little about files such as those below /proc.
+    io::Read::read_to_end(&mut io::Read::take(file, bytes_max.saturating_add(1)), &mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {bytes_max} bytes")));
+    }
+    Ok(bytes)
+}
+
 #[derive(Debug)]
 struct OsFile(File);
 

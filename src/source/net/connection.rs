@@ -1,7 +1,7 @@
 //! One connection, as the source on top sees it.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown as Direction, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use rustix::event::PollFlags;
 
 use super::budget::Share;
 use super::handle::{ListenerHandle, count};
+use super::layers::Layers;
 use super::peers::Slot;
-pub(crate) use super::signal::Readiness;
-use super::signal::{Signal, wait};
 use crate::clock::{Clock, SystemClock};
 use crate::limits::{CONNECTION_LINGER, CONNECTION_LINGER_BYTES, CONNECTION_STOP};
+use crate::net::{Readiness, Signal, Stream, wait};
 
 /// A connection within its limits. Every wait ends when the source is asked to stop.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Connection<'a> {
     // connects again finds its place free.
     _slot: Slot,
     share: Share,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     stop: &'a Signal,
     handle: &'a ListenerHandle,
@@ -31,15 +31,43 @@ pub(crate) struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     pub(super) fn new(
-        (stream, peer): (TcpStream, SocketAddr),
+        (stream, peer): (Stream, SocketAddr),
         (slot, share): (Slot, Share),
         stop: &'a Signal,
         handle: &'a ListenerHandle,
-    ) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        // Answers are small, and the peer waits for them.
-        stream.set_nodelay(true)?;
-        Ok(Self { _slot: slot, share, stream, peer, stop, handle, clock: SystemClock::new() })
+    ) -> Self {
+        Self { _slot: slot, share, stream, peer, stop, handle, clock: SystemClock::new() }
+    }
+
+    /// Puts `layers` on the socket and goes through their handshakes, within `limit`.
+    pub(super) fn secure(mut self, layers: &Layers, limit: Duration) -> io::Result<Self> {
+        if !layers.are_any() {
+            return Ok(self);
+        }
+        let until = self.age().saturating_add(limit);
+        while !layers.can_tell(&self.stream)? {
+            self.await_handshake(until)?;
+        }
+        self.stream = layers.put_on(self.stream)?;
+        loop {
+            match self.stream.shake_hands() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.await_handshake(until)?,
+                Ok(()) => return Ok(self),
+                Err(error) => {
+                    // So that the peer gets to read what TLS has to say about it.
+                    self.close_gently();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn await_handshake(&self, until: Duration) -> io::Result<()> {
+        match self.wait_readable(until)? {
+            Readiness::Ready => Ok(()),
+            Readiness::Stopped => Err(ErrorKind::Interrupted.into()),
+            Readiness::TimedOut => Err(ErrorKind::TimedOut.into()),
+        }
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -62,20 +90,18 @@ impl<'a> Connection<'a> {
 
     /// Reads what is there, without waiting. `None`: nothing yet; zero bytes: the peer sends no more.
     pub(crate) fn read_available(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(read) => return Ok(Some(read)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        match self.stream.read(buffer) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Waits until there is something to read, up to the time `until`, measured as [`age`](Self::age).
     pub(crate) fn wait_readable(&self, until: Duration) -> io::Result<Readiness> {
         let left = until.saturating_sub(self.age());
-        let readiness = wait(Some((self.stream.as_fd(), PollFlags::IN)), Some(self.stop), &self.clock, Some(left))?;
+        let readiness =
+            wait(Some((self.stream.as_fd(), self.stream.wanted())), Some(self.stop), &self.clock, Some(left))?;
         if readiness == Readiness::TimedOut {
             count(&self.handle.counts().timed_out);
         }
@@ -86,11 +112,12 @@ impl<'a> Connection<'a> {
     pub(crate) fn write_all(&mut self, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
         let mut until = self.age().saturating_add(limit);
         let mut stop = Some(self.stop);
-        while !bytes.is_empty() {
-            match self.stream.write(bytes) {
+        loop {
+            let done = if bytes.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(bytes) };
+            match done {
+                Ok(0) if bytes.is_empty() => return Ok(()),
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let left = until.saturating_sub(self.age());
                     match wait(Some((self.stream.as_fd(), PollFlags::OUT)), stop, &self.clock, Some(left))? {
@@ -108,7 +135,11 @@ impl<'a> Connection<'a> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+    }
+
+    /// Lets the layers say that nothing more comes. The connection is dropped next.
+    pub(super) fn say_goodbye(&mut self) {
+        self.stream.say_goodbye();
     }
 
     /// Ends the connection so that what was written last reaches the peer.
@@ -116,7 +147,7 @@ impl<'a> Connection<'a> {
     /// A socket that is closed with unread input makes the kernel send a reset, which may overtake or discard the last
     /// answers. So the input is read and thrown away for a while, until the peer closes, too.
     pub(crate) fn close_gently(&mut self) {
-        if self.stream.shutdown(Direction::Write).is_err() {
+        if self.stream.shutdown_write().is_err() {
             return;
         }
         let limit = if self.is_stopping() { CONNECTION_STOP } else { CONNECTION_LINGER };
@@ -125,10 +156,11 @@ impl<'a> Connection<'a> {
         let mut rest = CONNECTION_LINGER_BYTES;
         let mut buffer = [0; 4096];
         while rest > 0 {
-            match self.read_available(&mut buffer) {
-                Ok(Some(0)) | Err(_) => return,
-                Ok(Some(read)) => rest = rest.saturating_sub(read),
-                Ok(None) => {
+            // From the socket: what is thrown away need not be decrypted.
+            match self.stream.socket().read(&mut buffer) {
+                Ok(0) => return,
+                Ok(read) => rest = rest.saturating_sub(read),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let left = until.saturating_sub(self.age());
                     match wait(Some((self.stream.as_fd(), PollFlags::IN)), stop, &self.clock, Some(left)) {
                         Ok(Readiness::Ready) => {}
@@ -139,6 +171,8 @@ impl<'a> Connection<'a> {
                         Ok(Readiness::TimedOut) | Err(_) => return,
                     }
                 }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
             }
         }
     }

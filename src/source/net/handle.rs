@@ -40,6 +40,7 @@ pub(super) struct Counts {
     pub(super) accepted: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) timed_out: AtomicU64,
+    pub(super) insecure: AtomicU64,
     pub(super) panicked: AtomicU64,
     pub(super) accept_errors: AtomicU64,
 }
@@ -54,6 +55,9 @@ pub struct ListenerStats {
     pub refused_connections: u64,
     /// Connections that were closed because their peer was silent, too slow, or did not read its answers.
     pub timed_out_connections: u64,
+    /// Connections that ended before their TLS handshake did, whatever the reason: a peer without TLS, without a
+    /// certificate that is trusted, or gone.
+    pub failed_handshakes: u64,
     /// Connections that ended with a panic, such as one of an interceptor.
     pub panicked_connections: u64,
     /// Failures of the system to accept a connection, such as for lack of file descriptors.
@@ -82,6 +86,7 @@ impl ListenerHandle {
             accepted_connections: counts.accepted.load(Ordering::Relaxed),
             refused_connections: counts.refused.load(Ordering::Relaxed),
             timed_out_connections: counts.timed_out.load(Ordering::Relaxed),
+            failed_handshakes: counts.insecure.load(Ordering::Relaxed),
             panicked_connections: counts.panicked.load(Ordering::Relaxed),
             accept_errors: counts.accept_errors.load(Ordering::Relaxed),
             bytes_in_flight: used as u64,

@@ -14,10 +14,11 @@ use rustix::io::Errno;
 use super::budget::Budget;
 use super::connection::Connection;
 use super::handle::{ListenerHandle, count};
+use super::layers::Layers;
 use super::peers::Peers;
-use super::signal::{Readiness, Signal, wait};
 use crate::clock::SystemClock;
 use crate::limits;
+use crate::net::{Readiness, Signal, Stream, wait};
 use crate::source::{SourceContext, SourceError};
 
 /// What a listener is limited to, and how it says so.
@@ -31,8 +32,12 @@ pub(crate) struct ListenerOptions {
     pub(crate) unit_bytes_max: usize,
     /// Of the thread of each connection.
     pub(crate) stack_bytes: usize,
-    /// What a connection over the limits is told before it is closed.
+    /// What a connection over the limits is told before it is closed, unless there are layers below what it speaks.
     pub(crate) refusal: &'static [u8],
+    /// What lies between the socket and the source.
+    pub(crate) layers: Layers,
+    /// For the handshakes of these layers.
+    pub(crate) handshake_timeout: Duration,
 }
 
 impl ListenerOptions {
@@ -45,6 +50,8 @@ impl ListenerOptions {
             unit_bytes_max,
             stack_bytes: limits::CONNECTION_STACK_BYTES,
             refusal,
+            layers: Layers::default(),
+            handshake_timeout: limits::TLS_HANDSHAKE,
         }
     }
 
@@ -57,6 +64,9 @@ impl ListenerOptions {
             if value == 0 {
                 return Err(format!("{name} is 0, so that nothing could ever be received; it must be at least 1"));
             }
+        }
+        if self.handshake_timeout.is_zero() {
+            return Err("handshake_timeout is zero, so that every client would be closed at once".to_owned());
         }
         let needed = self.connections_max.saturating_mul(self.unit_bytes_max);
         if needed > self.bytes_in_flight_max {
@@ -203,7 +213,8 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         let counts = self.handle.counts();
         let Some(slot) = self.peers.admit(accepted.1.ip()) else {
             count(&counts.refused);
-            refuse(&accepted.0, self.options.refusal);
+            let plain = !self.options.layers.are_any();
+            refuse(&accepted.0, if plain { self.options.refusal } else { b"" });
             return;
         };
         // The shares of all connections fit into the budget, so what is missing comes free with the next commits.
@@ -217,10 +228,15 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             }
         };
         let serve = move || {
-            let Ok(mut connection) = Connection::new(accepted, (slot, share), &self.stop, self.handle) else { return };
+            let Ok(stream) = Stream::new(accepted.0) else { return };
+            let connection = Connection::new((stream, accepted.1), (slot, share), &self.stop, self.handle);
+            let Ok(mut connection) = connection.secure(&self.options.layers, self.options.handshake_timeout) else {
+                return count(&self.handle.counts().insecure);
+            };
             if catch_unwind(AssertUnwindSafe(|| (self.serve)(&mut connection))).is_err() {
                 count(&self.handle.counts().panicked);
             }
+            connection.say_goodbye();
         };
         let builder =
             Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(self.options.stack_bytes);

@@ -7,10 +7,11 @@
 mod budget;
 mod connection;
 mod handle;
+mod layers;
 mod listener;
 mod peers;
-mod signal;
 
-pub(crate) use connection::{Connection, Readiness};
+pub(crate) use crate::net::Readiness;
+pub(crate) use connection::Connection;
 pub use handle::{ListenerHandle, ListenerStats};
 pub(crate) use listener::{Listener, ListenerOptions};

@@ -52,8 +52,8 @@ pub enum OnFull {
 /// Connections, connections of one address, the length of a line, the bytes of a connection and of all connections
 /// that are received and not committed, and the time for which a client may be silent; see the methods. Besides these
 /// bytes a connection costs its thread (of whose stack only a few KiB are ever touched), a read buffer of
-/// [`CONNECTION_READ_BYTES`](limits::CONNECTION_READ_BYTES), and the kernel's buffers. There is no authentication and
-/// no encryption: listen where only trusted clients are.
+/// [`CONNECTION_READ_BYTES`](limits::CONNECTION_READ_BYTES), and the kernel's buffers; with TLS, up to 64 KiB more in
+/// each direction. Without TLS there is no authentication and no encryption: listen where only trusted clients are.
 ///
 /// # Counters
 ///
@@ -253,6 +253,24 @@ impl TcpLines {
     #[must_use]
     pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
         self.listener.stack_bytes = bytes.max(limits::CONNECTION_STACK_BYTES_MIN);
+        self
+    }
+
+    /// Serves clients that speak TLS, and no others. Default: plain text.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::TlsServer) -> Self {
+        self.listener.layers.tls = Some(tls);
+        self
+    }
+
+    /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](limits::TLS_HANDSHAKE).
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.listener.handshake_timeout = timeout;
         self
     }
 

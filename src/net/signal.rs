@@ -12,7 +12,7 @@ use crate::clock::Clock;
 
 /// Once raised, it stays raised, and every wait that watches it returns.
 #[derive(Debug)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     raised: AtomicBool,
     // Raising writes one byte that nobody reads: the read end stays readable for all who poll it, now and later.
     reader: PipeReader,
@@ -31,30 +31,30 @@ pub(crate) enum Readiness {
 }
 
 impl Signal {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         Ok(Self { raised: AtomicBool::new(false), reader, writer })
     }
 
-    pub(super) fn raise(&self) {
+    pub(crate) fn raise(&self) {
         if !self.raised.swap(true, Ordering::SeqCst) {
             // An empty pipe takes one byte; if it did not, the flag is still seen at the next look.
             let _ = (&self.writer).write_all(&[1]);
         }
     }
 
-    pub(super) fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         self.raised.load(Ordering::SeqCst)
     }
 
     /// Sleeps for `limit`, or less if the signal is raised. Returns whether it was.
-    pub(super) fn sleep(&self, clock: &dyn Clock, limit: Duration) -> io::Result<bool> {
+    pub(crate) fn sleep(&self, clock: &dyn Clock, limit: Duration) -> io::Result<bool> {
         Ok(wait(None, Some(self), clock, Some(limit))? == Readiness::Stopped)
     }
 }
 
 /// Waits until the socket is ready for what is wanted, the signal is raised, or the time is over.
-pub(super) fn wait(
+pub(crate) fn wait(
     socket: Option<(BorrowedFd<'_>, PollFlags)>,
     stop: Option<&Signal>,
     clock: &dyn Clock,

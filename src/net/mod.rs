@@ -1,0 +1,11 @@
+//! Sockets below sources and clients: waiting for them within limits, and what lies between them and plain bytes.
+
+#[cfg(feature = "rpc")]
+mod deflate;
+mod signal;
+mod stream;
+
+#[cfg(feature = "rpc")]
+pub(crate) use deflate::Deflate;
+pub(crate) use signal::{Readiness, Signal, wait};
+pub(crate) use stream::Stream;

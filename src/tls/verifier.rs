@@ -1,0 +1,97 @@
+//! Whether a server is the one that was meant.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::TlsError;
+
+/// Who is trusted.
+#[derive(Debug)]
+pub(super) enum Trust {
+    Everyone,
+    Some { roots: RootCertStore, certificates: Vec<CertificateDer<'static>>, verify_hostname: bool },
+}
+
+/// Checks the certificate of a server as Java does: it is one of those that are trusted, or is vouched for by one.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Trust {
+    pub(super) fn some(certificates: Vec<CertificateDer<'static>>, verify_hostname: bool) -> Result<Self, TlsError> {
+        Ok(Self::Some { roots: roots(&certificates)?, certificates, verify_hostname })
+    }
+}
+
+/// The authorities among `certificates`; those that cannot be one are left out, as long as there are others.
+pub(super) fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+    if added == 0 {
+        return Err(TlsError::settings("none of the trusted certificates can be parsed"));
+    }
+    Ok(roots)
+}
+
+impl Verifier {
+    pub(super) fn new(trust: Trust, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self { trust, algorithms }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Trust::Some { roots, certificates, verify_hostname } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.algorithms.all;
+        match verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms) {
+            Ok(()) => {}
+            // A certificate that vouches for itself, such as `openssl req -x509` makes: no authority for others in the
+            // sense of the check, but if it is trusted by itself, nobody has to vouch. Its time was checked before.
+            Err(Error::InvalidCertificate(CertificateError::Other(other)))
+                if other.to_string() == "CaUsedAsEndEntity" && certificates.contains(end_entity) => {}
+            Err(error) => return Err(error),
+        }
+        if *verify_hostname {
+            verify_server_name(&parsed, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
