@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::checkpoint::Checkpoint;
 use super::frame::{FORMAT_VERSION, HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::report::{Damage, LaneReport, OpenError};
+use super::rotation::parse_begin;
 use super::scan::{Frame, Frames, find_head, newest_mark};
 use super::segment::{LaneDir, Segment, SegmentError, parse_segment_name};
 use super::spares::parse_reserve_name;
 use super::state::LaneState;
-use super::writer::parse_begin;
 use crate::error::StorageError;
 
 /// The files of a lane's directory.

@@ -115,9 +115,10 @@ pub(crate) fn run(store: &Weak<Inner>, shared: &super::shared::Shared) {
         match woken {
             Woken::Work => store.maintain(),
             Woken::Look => {
-                let waiting = store.lanes.iter().fold(false, |waiting, lane| lane.lead_forgotten() || waiting);
-                if waiting {
-                    shared.keeper.submitted();
+                for lane in &store.lanes {
+                    if lane.lead_forgotten() {
+                        shared.keeper.submitted();
+                    }
                 }
             }
             Woken::Stop => return,

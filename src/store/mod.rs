@@ -24,6 +24,7 @@ mod reader;
 mod record;
 mod recovery;
 mod report;
+mod rotation;
 mod scan;
 mod segment;
 mod shared;

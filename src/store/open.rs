@@ -254,16 +254,21 @@ fn assign_lanes(
         // ORDER: the manifest comes last: a lane that it names is there.
         manifest.write(vfs, path)?;
     } else {
-        // ORDER: a process that was killed may have replaced the manifest and not synced its name, and one that heard of a
-        // failed sync cannot have told us. What is built on these files now must not outlive them, and only a new name is
-        // sure to be written by a new sync.
-        for (lane, dir) in (0..).zip(&dirs) {
-            let Some(dir) = dir else { continue };
-            again(vfs, dir, LaneMark { store: manifest.store, lane }.write(vfs, dir))?;
-        }
-        again(vfs, path, manifest.write(vfs, path))?;
+        write_again(vfs, path, &manifest, &dirs)?;
     }
     Ok((manifest, dirs.into_iter().flatten().collect()))
+}
+
+/// Replaces manifest and marks by the same content.
+fn write_again(vfs: &dyn Vfs, path: &Path, manifest: &Manifest, dirs: &[Option<PathBuf>]) -> Result<(), StorageError> {
+    // ORDER: a process that was killed may have replaced the manifest and not synced its name, and one that heard of a failed
+    // sync cannot have told us. What is built on these files now must not outlive them, and only a new name is sure to be
+    // written by a new sync.
+    for (lane, dir) in (0..).zip(dirs) {
+        let Some(dir) = dir else { continue };
+        again(vfs, dir, LaneMark { store: manifest.store, lane }.write(vfs, dir))?;
+    }
+    again(vfs, path, manifest.write(vfs, path))
 }
 
 /// What became of replacing a file by the same content. A full disk is no reason not to open.

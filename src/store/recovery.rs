@@ -25,11 +25,11 @@ use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, Segmen
 use super::options::{OnCorruption, Options};
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
+use super::rotation::begin_payload;
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark};
 use super::segment::{LaneDir, Segment, Spare, segment_name};
 use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
-use super::writer::begin_payload;
 use crate::error::StorageError;
 use crate::limits::SEGMENT_BYTES_RESERVE;
 use crate::vfs::VfsFile;

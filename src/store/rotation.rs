@@ -1,0 +1,169 @@
+//! Changing segments: sealing one and beginning the next, and freeing those whose events nobody needs any more.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
+use super::lane::{Body, Entry, Lane, Origin};
+use super::record::{Payload, PutMeta, encode_put};
+use super::segment::is_full;
+use super::state::{LaneState, SealedSegment};
+use super::writer::Writer;
+use crate::batch::{Positions, Routes};
+use crate::durability::Durability;
+use crate::error::StorageError;
+
+impl Writer {
+    /// Seals the active segment and begins another one that has room for a frame of `need` bytes.
+    ///
+    /// The new segment's first record carries the whole state of the lane: everything before it can be forgotten but
+    /// for the events themselves.
+    pub(crate) fn rotate(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
+        let result = match self.begin_segment(lane, need, for_put) {
+            Err(StorageError::DiskFull { .. }) if !for_put => {
+                // The reserve is used up by acknowledgements alone: segments that hold nothing else are free again.
+                let empty = self.state.sealed.iter().filter(|(_, segment)| segment.spans.is_empty());
+                let empty: Vec<u32> = empty.map(|(id, _)| *id).collect();
+                self.retire(lane, &empty)?;
+                self.begin_segment(lane, need, for_put)
+            }
+            result => result,
+        };
+        // The next transaction of the kind tries another lane.
+        let full = if for_put { &lane.full } else { &lane.acks_full };
+        full.store(matches!(result, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
+        result
+    }
+
+    fn begin_segment(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
+        let mut state = self.state.clone();
+        state.seal(self.end());
+        let payload = begin_payload(self.end(), &state);
+        let begin_len = u64::from(HEAD_BYTES) + payload.len;
+        let total = u64::from(SEGMENT_HEADER_BYTES) + begin_len + need;
+        if total > u64::from(u32::MAX) {
+            return Err(StorageError::Limit { what: "segment bytes", actual: total, max: u32::MAX.into() });
+        }
+        let segment = self.spares.acquire(lane, total, state.first_seq, for_put)?;
+        let head = Head {
+            kind: Kind::Begin,
+            payload_len: u32::try_from(payload.len).unwrap_or(u32::MAX),
+            events: 0,
+            seq: state.next_seq,
+            stamp: state.stamp,
+            durable: self.durable,
+            payload_crc: payload.crc,
+        };
+        let raw = head.encode(segment.seal, SEGMENT_HEADER_BYTES);
+        let mut slices = vec![IoSlice::new(&raw)];
+        slices.extend(payload.chunks.iter().map(|bytes| IoSlice::new(bytes)));
+        let file = segment.file()?;
+        if let Err((_, error)) = file.write_all_at(&mut slices, SEGMENT_HEADER_BYTES.into()) {
+            // ORDER: a valid BEGIN may be in the file and says that the active segment ends here, so nothing more may
+            // be written there even if the file cannot be removed.
+            self.spoiled = true;
+            lane.log.dir.vfs.remove_file(&segment.path).ok();
+            let full = is_full(&error);
+            let error = lane.log.dir.error("write", &segment.path, error);
+            if !full {
+                lane.poison(&error);
+            }
+            return Err(error);
+        }
+        self.active.seal_at(self.offset);
+        self.active.release();
+        self.state = state;
+        self.state_bytes = payload.len;
+        let segment = Arc::new(segment);
+        lane.log.add_segment(segment.clone());
+        self.active = segment;
+        self.file = file;
+        self.offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
+        self.unsynced_bytes += begin_len;
+        self.since_checkpoint += begin_len;
+        self.spoiled = false;
+        self.marked = self.durable;
+        self.mark_dirty();
+        Ok(())
+    }
+
+    /// The sealed segments whose events no channel needs any more.
+    pub(crate) fn free_segments(&self, lane: &Lane) -> Vec<u32> {
+        let queues = lane.shared.queues.read();
+        // A channel that the store does not know cannot be asked: the segment stays.
+        let needed = |segment: &SealedSegment| {
+            let mut spans = segment.spans.iter();
+            spans.any(|(channel, (lo, hi))| queues.get(channel).is_none_or(|queue| queue.needs(lane.index, *lo, *hi)))
+        };
+        self.state.sealed.iter().filter(|(_, segment)| !needed(segment)).map(|(id, _)| *id).collect()
+    }
+
+    /// Frees the segments whose events no channel needs any more. `true`: some have to stay until a later frame or a
+    /// checkpoint says that they are durable.
+    pub(crate) fn retire(&mut self, lane: &Lane, free: &[u32]) -> Result<bool, StorageError> {
+        if free.is_empty() {
+            return Ok(false);
+        }
+        // ORDER: the acknowledgements, and the begin of the segment that repeats their state, are durable before the
+        // events they are about are gone.
+        if !self.dirty.is_empty() {
+            self.sync(lane)?;
+        }
+        // ORDER: what the durable log does not prove to be durable, the next open looks for.
+        let all = free.len();
+        let is_proven = |id: &u32| self.state.sealed.get(id).is_some_and(|s| LanePos::new(*id, s.end) <= self.proven);
+        let free: Vec<u32> = free.iter().copied().filter(is_proven).collect();
+        if free.is_empty() {
+            return Ok(true);
+        }
+        let held = free.len() < all;
+        lane.acks_full.store(false, Ordering::Relaxed);
+        for id in free {
+            self.state.sealed.remove(&id);
+            if let Some(segment) = lane.log.remove_segment(id) {
+                self.spares.recycle(lane, &segment);
+            }
+        }
+        lane.full.store(false, Ordering::Relaxed);
+        lane.shared.space_freed();
+        Ok(held)
+    }
+
+    /// Writes a record that says nothing but how far the log is durable, so that segments before it can be freed. A
+    /// checkpoint would say the same, but a checkpoint can be lost.
+    pub(crate) fn prove(&mut self, lane: &Lane) -> Result<(), StorageError> {
+        let meta = PutMeta::new(Routes::default(), &[], Positions::default());
+        let payload = encode_put(&meta, &[], 0);
+        let len = u64::from(HEAD_BYTES) + payload.len;
+        if self.spoiled || u64::from(self.offset) + len > self.active.size {
+            // The record with which the new segment begins says it, too.
+            self.rotate(lane, len, true)?;
+        } else {
+            let origin = Origin { durability: None, routed: false, resume: None };
+            let body = Body::Put { meta, events: Vec::new(), shares: Vec::new(), origin };
+            // Not a later stamp: transactions that were submitted before may still be on their way.
+            let entry = Entry { stamp: self.state.stamp, payload, durability: Durability::Sync, body };
+            self.write_chunk(lane, vec![(0, entry)], &mut Vec::new(), &mut Vec::new());
+        }
+        self.sync(lane)
+    }
+}
+
+/// The payload of a BEGIN record.
+pub(crate) fn begin_payload(previous_end: LanePos, state: &LaneState) -> Payload {
+    let state = state.encode();
+    let mut out = BytesMut::with_capacity(8 + state.len());
+    out.put_u64_le(previous_end.0);
+    out.put_slice(&state);
+    Payload::one(out.freeze())
+}
+
+/// Splits the payload of a BEGIN record.
+pub(crate) fn parse_begin(payload: Bytes) -> Result<(LanePos, LaneState), super::cursor::Malformed> {
+    let mut cursor = super::cursor::Cursor::new(payload);
+    let previous_end = LanePos(cursor.u64("end of the segment before")?);
+    Ok((previous_end, LaneState::decode(cursor.rest())?))
+}
