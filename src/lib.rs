@@ -37,6 +37,7 @@ mod batch;
 pub mod channel;
 pub mod clock;
 pub mod codec;
+pub mod config;
 mod durability;
 mod error;
 mod event;

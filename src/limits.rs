@@ -159,3 +159,14 @@ pub const PUT_SLICE: Duration = Duration::from_millis(100);
 pub const SINK_OPEN_WAIT: Duration = Duration::from_secs(1);
 /// Default of the time that stopping waits for a source or sink that does not return.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
+/// Bytes of one event's body that the channels of a Flume configuration accept: 128 MiB, over what Flume's blobs can have.
+pub const FLUME_BODY_BYTES_MAX: usize = 128 << 20;
+/// Bytes of one transaction of the channels of a Flume configuration, at most: 256 MiB.
+pub const FLUME_TRANSACTION_BYTES_MAX: u64 = 256 << 20;
+/// Percent of the machine's memory that a Flume memory channel may hold without `byteCapacity`: as 80 percent of Java's
+/// heap, which is a quarter of the memory.
+pub const FLUME_MEMORY_PERCENT: u64 = 20;
+/// Time after which a network source of a Flume configuration closes a silent connection. Flume never does.
+pub const FLUME_CONNECTION_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest line that a network source of a Flume configuration can be set to: 16 MiB.
+pub const LINE_BYTES_CEILING: usize = 16 << 20;

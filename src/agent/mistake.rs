@@ -180,7 +180,7 @@ fn hint(nearest: Option<&str>) -> String {
 }
 
 /// The most similar of `names`, if one is similar enough to be what was meant.
-pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1) + 1;
     let best = names.into_iter().map(|other| (distance(name, other), other)).min_by_key(|(distance, _)| *distance)?;
     (best.0 <= limit).then_some(best.1)

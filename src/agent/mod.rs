@@ -43,6 +43,7 @@ pub use backoff::Backoff;
 pub use builder::{AgentBuilder, PermanentPolicy, SinkBuilder, SourceBuilder};
 pub use component::{ComponentEnd, ComponentKind, ComponentStatus, Health};
 pub use into::{AnySource, IntoSink, IntoSource, marker};
+pub(crate) use mistake::nearest;
 pub use mistake::{BuildErrors, Mistake};
 pub use pusher::Pusher;
 pub use report::{

@@ -76,6 +76,28 @@ pub trait Serializer: Send {
     }
 }
 
+impl<S: Serializer + ?Sized> Serializer for Box<S> {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> SerializeResult {
+        (**self).event(event, out)
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) -> SerializeResult {
+        (**self).begin(out)
+    }
+
+    fn resume(&mut self, head: &[u8]) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        (**self).resume(head)
+    }
+
+    fn flush_block(&mut self, out: &mut Vec<u8>) -> SerializeResult {
+        (**self).flush_block(out)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> SerializeResult {
+        (**self).end(out)
+    }
+}
+
 /// What the methods of a [`Serializer`] give back.
 pub type SerializeResult = Result<(), Box<dyn Error + Send + Sync>>;
 

@@ -1,0 +1,75 @@
+//! Flume's `file` channel: a store of its own directories.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::stores::{StoreSettings, flume_files};
+use super::super::{ChannelSetup, Keys, Made, Registry, Site};
+use super::memory::transaction_capacity;
+use crate::Durability;
+use crate::limits::PUT_WAIT;
+use crate::wait::Wait;
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.channel(&["file", "org.apache.flume.channel.file.FileChannel"], make);
+}
+
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
+    let settings = settings(keys, site);
+    // Opens nothing: events that are in there must not be passed over, and a check must find it, too.
+    for (key, dir) in settings.dirs() {
+        if let Some(file) = flume_files(dir) {
+            keys.mistake(key, moved(dir, &file));
+        }
+    }
+    let stores = site.stores();
+    let name = site.name().to_owned();
+    let events = settings.transaction_events;
+    Ok(ChannelSetup::new(move || stores.open(&name, &settings)).transaction_events_max(events))
+}
+
+/// The settings of the store.
+pub(super) fn settings(keys: &mut Keys, site: &Site<'_>) -> StoreSettings {
+    let home = site.home().join(".flume").join("file-channel");
+    let checkpoint = keys.optional("checkpointDir").map_or_else(|| home.join("checkpoint"), PathBuf::from);
+    let data = keys.optional("dataDirs");
+    let data = data.map_or_else(|| vec![home.join("data")], |dirs| directories(&dirs));
+    if data.is_empty() {
+        keys.mistake("dataDirs", "names no directory");
+    }
+    let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
+    let transaction_events = transaction_capacity(keys, capacity, 10_000);
+    let put_wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
+    let durability = durability(keys);
+    without_effect(keys);
+    StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability }
+}
+
+fn durability(keys: &mut Keys) -> Durability {
+    let interval = keys.seconds("fsyncInterval", 1..=3600, Duration::from_secs(5));
+    if keys.flag("fsyncPerTransaction", true) { Durability::Sync } else { Durability::Interval(interval) }
+}
+
+fn without_effect(keys: &mut Keys) {
+    let checkpoints = "the store takes checkpoints by itself, without stopping anyone";
+    keys.ignored(
+        &["checkpointInterval", "checkpointOnClose", "useDualCheckpoints", "backupCheckpointDir"],
+        checkpoints,
+    );
+    keys.ignored(&["compressBackupCheckpoint", "use-log-replay-v1", "use-fast-replay"], checkpoints);
+    keys.ignored(&["maxFileSize"], "the store has segments of 64 MiB, and uses them again");
+    keys.ignored(&["minimumRequiredSpace"], "the store keeps room for itself, so that a full disk can be drained");
+    keys.unsupported(&["encryption."], "there is no encryption; put the directories on an encrypted file system");
+}
+
+fn directories(list: &str) -> Vec<PathBuf> {
+    list.split(',').map(str::trim).filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
+}
+
+fn moved(dir: &Path, file: &str) -> String {
+    format!(
+        "{} holds the files of a Flume file channel ({file}), which cannot be read in place; \
+         let Flume drain them first, or name another directory",
+        dir.display()
+    )
+}

@@ -1,0 +1,23 @@
+//! Flume's `file_roll` sink.
+
+use super::super::{Keys, Made, Registry, SinkSetup, Site};
+use crate::limits::FILE_ROLL_INTERVAL;
+use crate::sink::FileRoll;
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.sink(&["file_roll", "org.apache.flume.sink.RollingFileSink"], make);
+}
+
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
+    let sink = FileRoll::new(keys.required_path("sink.directory"))
+        .roll_interval(keys.seconds("sink.rollInterval", 0..=u64::MAX, FILE_ROLL_INTERVAL))
+        .empty_files(true);
+    keys.choice("sink.pathManager", &[("DEFAULT", ()), (DEFAULT_CLASS, ())], ());
+    let sink =
+        sink.prefix(keys.text("sink.pathManager.prefix", "")).extension(keys.text("sink.pathManager.extension", ""));
+    let batch = keys.batch_size("sink.batchSize", 100);
+    let sink = sink.serializer(site.serializer(keys, "sink.serializer", "TEXT")?);
+    Ok(SinkSetup::new(sink).batch(batch))
+}
+
+const DEFAULT_CLASS: &str = "org.apache.flume.formatter.output.DefaultPathManager$Builder";

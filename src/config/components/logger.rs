@@ -1,0 +1,13 @@
+//! Flume's `logger` sink.
+
+use super::super::{Keys, Made, Registry, SinkSetup, Site};
+use crate::limits::{BODY_BYTES_MAX, LOG_BYTES_FLUME};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.sink(&["logger", "org.apache.flume.sink.LoggerSink"], make);
+}
+
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
+    let bytes = keys.number("maxBytesToLog", 0..=BODY_BYTES_MAX, LOG_BYTES_FLUME);
+    Ok(SinkSetup::new(site.logger().bytes_max(bytes)))
+}

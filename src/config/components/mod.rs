@@ -1,0 +1,58 @@
+//! Flume's components: their type names, keys and defaults. One file for each component or family.
+//!
+//! A component is one function: it asks its [`Keys`](super::Keys) for every key that Flume's has, with Flume's default,
+//! and makes the crate's component of them.
+#![allow(clippy::unnecessary_wraps)] // all factories of a kind have one form
+
+mod file_channel;
+mod file_roll;
+mod interceptors;
+mod logger;
+mod memory;
+mod netcat;
+mod null;
+mod selectors;
+mod seq;
+mod serializers;
+mod spool_dir;
+
+use std::time::Duration;
+
+use super::keys::Keys;
+use super::registry::Registry;
+use crate::agent::Backoff;
+
+/// Registers everything that the crate has.
+pub(super) fn register(registry: &mut Registry) {
+    file_channel::register(registry);
+    file_roll::register(registry);
+    interceptors::register(registry);
+    logger::register(registry);
+    memory::register(registry);
+    netcat::register(registry);
+    null::register(registry);
+    selectors::register(registry);
+    seq::register(registry);
+    serializers::register(registry);
+    spool_dir::register(registry);
+}
+
+/// The pauses of a pollable source.
+fn pollable(keys: &mut Keys) -> Backoff {
+    let max = keys.millis("maxBackoffSleep", 1..=MILLIS_MAX, Duration::from_secs(5));
+    let increment = keys.millis("backoffSleepIncrement", 1..=MILLIS_MAX, Duration::from_secs(1));
+    Backoff::new(increment.min(max), max)
+}
+
+/// The address that a source listens at: the keys `host_key`, with its default, and `port`.
+fn bind_address(keys: &mut Keys, host_key: &str, default: Option<&str>) -> String {
+    let host = match default {
+        None => keys.required(host_key),
+        Some(default) => keys.text(host_key, default),
+    };
+    let port: u16 = keys.required_number("port", 0..=u16::MAX);
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// No pause is longer than a day.
+const MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;

@@ -1,0 +1,73 @@
+//! Flume's `spooldir` source.
+
+use std::time::Duration;
+
+use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::MILLIS_MAX;
+use crate::SpoolDir;
+use crate::agent::Backoff;
+use crate::limits::SPOOL_LINE_BYTES_CEILING;
+use crate::source::spool_dir::{Completed, ConsumeOrder, DecodeError};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["spooldir", "org.apache.flume.source.SpoolDirectorySource"], make);
+}
+
+fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
+    let mut source = SpoolDir::new(keys.required_path("spoolDir"))
+        .include(keys.text("includePattern", "^.*$"))
+        .ignore(keys.text("ignorePattern", "^$"))
+        .recursive(keys.flag("recursiveDirectorySearch", false))
+        .order(keys.choice("consumeOrder", &ORDERS, ConsumeOrder::Oldest))
+        .completed(completed(keys))
+        .encoding(keys.text("inputCharset", "UTF-8"))
+        .decode_error(keys.choice("decodeErrorPolicy", &POLICIES, DecodeError::Fail));
+    let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
+    let basename = (keys.flag("basenameHeader", false), keys.text("basenameHeaderKey", "basename"));
+    if file.0 {
+        source = source.file_header(file.1);
+    }
+    if basename.0 {
+        source = source.basename_header(basename.1);
+    }
+    source = lines(keys, source);
+    let batch = keys.batch_size("batchSize", 100);
+    let idle = keys.millis("pollDelay", 1..=MILLIS_MAX, Duration::from_millis(500));
+    let retry_max = keys.millis("maxBackoff", 1..=MILLIS_MAX, Duration::from_secs(4));
+    let retry = Backoff::new(RETRY_MIN.min(retry_max), retry_max);
+    match source.check() {
+        Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(Backoff::new(idle, idle)).retry(retry)),
+        Err(error) => Err(keys.refuse(error)),
+    }
+}
+
+fn completed(keys: &mut Keys) -> Completed {
+    let suffix = keys.text("fileSuffix", ".COMPLETED");
+    let dir = keys.text("trackerDir", ".flumespool").into();
+    let is_tracked = keys.choice("trackingPolicy", &[("rename", false), ("tracker_dir", true)], false);
+    let is_deleted = keys.choice("deletePolicy", &[("never", false), ("immediate", true)], false);
+    match (is_deleted, is_tracked) {
+        (true, _) => Completed::Delete,
+        (false, true) => Completed::Tracker { dir, suffix },
+        (false, false) => Completed::Rename { suffix },
+    }
+}
+
+/// The deserializer.
+fn lines(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
+    keys.choice("deserializer", &[("LINE", ()), (LINE_CLASS, ())], ());
+    // Its name before there were deserializers, which still wins.
+    let old = keys.optional_number("bufferMaxLineLength", 4..=SPOOL_LINE_BYTES_CEILING);
+    let line = keys.number("deserializer.maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, 2048);
+    keys.ignored(&["bufferMaxLines"], "has no effect in Flume either");
+    keys.choice("deserializer.outputCharset", &[("UTF-8", ())], ());
+    source.line_max_bytes(old.unwrap_or(line))
+}
+
+const ORDERS: [(&str, ConsumeOrder); 3] =
+    [("oldest", ConsumeOrder::Oldest), ("youngest", ConsumeOrder::Youngest), ("random", ConsumeOrder::Random)];
+const POLICIES: [(&str, DecodeError); 3] =
+    [("FAIL", DecodeError::Fail), ("REPLACE", DecodeError::Replace), ("IGNORE", DecodeError::Ignore)];
+const LINE_CLASS: &str = "org.apache.flume.serialization.LineDeserializer$Builder";
+/// Where Flume begins; it doubles from there.
+const RETRY_MIN: Duration = Duration::from_millis(250);

@@ -1,0 +1,415 @@
+//! The keys of one component, read by type.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::problem::{Origin, Problem, Refused, Severity};
+use crate::agent::nearest;
+use crate::limits::TRANSACTION_EVENTS_MAX;
+
+/// The properties of one component, without the prefix that they share: `port`, not `a1.sources.r1.port`.
+///
+/// Every reader names a key, its type and its default, and so makes the key known. None of them fails: a mistake is kept
+/// with its place, and what comes back is the default, or something of the right type, so that the other keys are read
+/// as well and all mistakes are reported at once. A component with a mistake is never used, whatever it was made of.
+/// Keys that nobody has asked for are mistakes, too.
+///
+/// ```
+/// use aqueduct::config::Keys;
+/// use std::time::Duration;
+///
+/// let mut keys = Keys::of("a1.sinks.k1.", [("hostname", "db1"), ("port", "x"), ("batchsize", "10"), ("request-timeout", "500")]);
+/// assert_eq!(keys.required("hostname"), "db1");
+/// let port: u16 = keys.required_number("port", 1..=65535);
+/// let batch = keys.batch_size("batchSize", 100);
+/// let timeout = keys.millis("request-timeout", 1..=u64::MAX, Duration::from_secs(20));
+/// assert_eq!((port, batch.events(), timeout), (1, 100, Duration::from_millis(500)));
+///
+/// let problems: Vec<_> = keys.finish("avro").iter().map(ToString::to_string).collect();
+/// assert_eq!(problems, [
+///     "a1.sinks.k1.port = x: must be a number from 1 to 65535",
+///     "a1.sinks.k1.batchsize: avro has no such key; is it batchSize?",
+/// ]);
+/// ```
+#[derive(Debug)]
+pub struct Keys {
+    prefix: String,
+    // Where the component is named, for what is missing.
+    origin: Option<Origin>,
+    entries: BTreeMap<String, Entry>,
+    used: BTreeSet<String>,
+    // What readers have asked for; a name that ends in a dot stands for all that begin with it.
+    known: BTreeSet<String>,
+    problems: Vec<Problem>,
+}
+
+/// The value of a property.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) value: String,
+    /// As it may be shown: before references were resolved.
+    pub(super) written: String,
+    pub(super) origin: Option<Origin>,
+}
+
+/// How many events a component hands over in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchSize {
+    events: usize,
+    // The full key and place, if the user has chosen it.
+    given: Option<(String, Option<Origin>)>,
+}
+
+impl BatchSize {
+    /// What the user cannot choose.
+    #[must_use]
+    pub fn fixed(events: usize) -> Self {
+        Self { events, given: None }
+    }
+
+    /// The number of events.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events
+    }
+
+    pub(super) fn given(&self) -> Option<&(String, Option<Origin>)> {
+        self.given.as_ref()
+    }
+}
+
+impl Keys {
+    /// The keys of a component whose keys begin with `prefix` in the file, for tests of a component.
+    pub fn of<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let entry = |value: &str| Entry { value: value.to_owned(), written: value.to_owned(), origin: None };
+        let entries = pairs.into_iter().map(|(key, value)| (key.to_owned(), entry(value))).collect();
+        Self::new(prefix.to_owned(), None, entries)
+    }
+
+    pub(super) fn new(prefix: String, origin: Option<Origin>, entries: BTreeMap<String, Entry>) -> Self {
+        Self { prefix, origin, entries, used: BTreeSet::new(), known: BTreeSet::new(), problems: Vec::new() }
+    }
+
+    /// Whether the key has a value. Does not make it known.
+    #[must_use]
+    pub fn is_set(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// A text that must be there.
+    pub fn required(&mut self, key: &str) -> String {
+        self.optional(key).unwrap_or_else(|| {
+            self.missing(key);
+            String::new()
+        })
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &str, default: &str) -> String {
+        self.optional(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A text that may be missing.
+    pub fn optional(&mut self, key: &str) -> Option<String> {
+        self.known.insert(key.to_owned());
+        let value = self.entries.get(key)?.value.clone();
+        self.used.insert(key.to_owned());
+        Some(value)
+    }
+
+    /// A path that must be there; a relative one is relative to the working directory, as in Flume.
+    pub fn required_path(&mut self, key: &str) -> PathBuf {
+        self.required(key).into()
+    }
+
+    /// A whole number within a range, written in decimal, as Java's `Long.parseLong` reads it.
+    pub fn number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>, default: T) -> T {
+        self.optional_number(key, range).unwrap_or(default)
+    }
+
+    /// A number that may be missing.
+    pub fn optional_number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T> {
+        let text = self.optional(key)?;
+        let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.mistake(key, must_be_a_number(&range));
+        }
+        number
+    }
+
+    /// A number that must be there.
+    pub fn required_number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>) -> T {
+        if !self.is_set(key) {
+            self.missing(key);
+        }
+        let placeholder = *range.start();
+        self.optional_number(key, range).unwrap_or(placeholder)
+    }
+
+    /// `true` or `false`, in any case. Flume takes everything else for `false`, which is a mistake here.
+    pub fn flag(&mut self, key: &str, default: bool) -> bool {
+        let Some(text) = self.optional(key) else { return default };
+        let is_true = text.eq_ignore_ascii_case("true");
+        if !is_true && !text.eq_ignore_ascii_case("false") {
+            self.problem(Severity::Ignored, key, "must be true or false; Flume takes it for false");
+        }
+        is_true
+    }
+
+    /// A time in milliseconds.
+    pub fn millis(&mut self, key: &str, range: RangeInclusive<u64>, default: Duration) -> Duration {
+        self.optional_number(key, range).map_or(default, Duration::from_millis)
+    }
+
+    /// A time in seconds.
+    pub fn seconds(&mut self, key: &str, range: RangeInclusive<u64>, default: Duration) -> Duration {
+        self.optional_number(key, range).map_or(default, Duration::from_secs)
+    }
+
+    /// How many events go into one transaction. A default that is over what a channel of the component takes gives way to
+    /// it; a number that the user has chosen is a mistake then.
+    pub fn batch_size(&mut self, key: &str, default: usize) -> BatchSize {
+        let given = self.optional_number(key, 1..=TRANSACTION_EVENTS_MAX);
+        let place = || (self.full(key), self.origin_of(key));
+        BatchSize { events: given.unwrap_or(default), given: given.map(|_| place()) }
+    }
+
+    /// Names, separated by blanks.
+    pub fn list(&mut self, key: &str) -> Vec<String> {
+        self.optional(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// At least one name.
+    pub fn required_list(&mut self, key: &str) -> Vec<String> {
+        self.required(key).split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// One of several words, in any case.
+    pub fn choice<T: Clone>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.optional(key) else { return default };
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
+            return choice.clone();
+        }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let hint = nearest(&text, words.iter().copied()).map(|word| format!("; is it {word}?")).unwrap_or_default();
+        self.mistake(key, format!("must be {}{hint}", one_of(&words)));
+        default
+    }
+
+    /// A text that `parse` understands; what it says is reported as a mistake.
+    pub fn parsed<T, E: Display>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.optional(key)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistake(key, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// All keys below a prefix such as `headers.`, without it, with their values, ordered by key. They are all known.
+    pub fn sub(&mut self, prefix: &str) -> Vec<(String, String)> {
+        self.known.insert(prefix.to_owned());
+        let mut found = Vec::new();
+        for (key, entry) in self.entries.range(prefix.to_owned()..) {
+            let Some(rest) = key.strip_prefix(prefix) else { break };
+            if !rest.is_empty() {
+                found.push((rest.to_owned(), entry.value.clone()));
+                self.used.insert(key.clone());
+            }
+        }
+        found
+    }
+
+    /// Reads the keys below a prefix such as `serializer.` by themselves: for a part that has keys of its own.
+    pub fn within<R>(&mut self, prefix: &str, read: impl FnOnce(&mut Self) -> R) -> R {
+        let (inside, outside) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(key, _)| key.len() > prefix.len() && key.starts_with(prefix));
+        self.entries = outside;
+        let strip = |(key, entry): (String, Entry)| (key.get(prefix.len()..).unwrap_or_default().to_owned(), entry);
+        let origin = self.origin_of(prefix.trim_end_matches('.')).or_else(|| self.origin.clone());
+        let mut part = Self::new(self.full(prefix), origin, inside.into_iter().map(strip).collect());
+        let result = read(&mut part);
+        let whole = |key: String| format!("{prefix}{key}");
+        self.entries.extend(part.entries.into_iter().map(|(key, entry)| (whole(key), entry)));
+        self.used.extend(part.used.into_iter().map(whole));
+        self.known.extend(part.known.into_iter().map(whole));
+        self.problems.append(&mut part.problems);
+        result
+    }
+
+    /// Makes an older name of a key stand for its present one, if that has no value.
+    pub fn alias(&mut self, old: &str, present: &str) {
+        self.known.insert(old.to_owned());
+        if !self.is_set(present)
+            && let Some(entry) = self.entries.remove(old)
+        {
+            self.entries.insert(present.to_owned(), entry);
+        } else if self.is_set(old) {
+            self.warn(old, format!("has no effect, since {present} has a value, too"));
+        }
+    }
+
+    /// Keys that Flume knows and that change nothing here, for which `why` says the reason: a warning for each that has a
+    /// value. A name that ends in a dot stands for all that begin with it.
+    pub fn ignored(&mut self, keys: &[&str], why: &str) {
+        for key in keys {
+            for found in self.matching(key) {
+                self.warn(&found, why);
+            }
+        }
+    }
+
+    /// Keys that Flume knows, which ask for something that this crate does not do: a mistake for each that has a value.
+    pub fn unsupported(&mut self, keys: &[&str], why: &str) {
+        for key in keys {
+            for found in self.matching(key) {
+                self.mistake(&found, why);
+            }
+        }
+    }
+
+    /// A mistake for which Flume drops the component.
+    pub fn mistake(&mut self, key: &str, message: impl Into<String>) {
+        self.problem(Severity::Dropped, key, message);
+    }
+
+    /// A problem with a key that is known from now on.
+    pub fn problem(&mut self, severity: Severity, key: &str, message: impl Into<String>) {
+        self.known.insert(key.to_owned());
+        self.used.insert(key.to_owned());
+        let value = self.entries.get(key).map(|entry| shown(key, &entry.written));
+        let origin = self.origin_of(key).or_else(|| self.origin.clone());
+        self.problems.push(Problem::new(severity, self.full(key), message).at(origin).with_value(value));
+    }
+
+    /// Something that a user should know and that harms nothing.
+    pub fn warn(&mut self, key: &str, message: impl Into<String>) {
+        self.problem(Severity::Warning, key, message);
+    }
+
+    /// Refuses the component as a whole, for a reason that belongs to no key of its own: what a factory returns when a
+    /// builder does. If there is a mistake already, the reason is taken for a consequence of it and not shown.
+    pub fn refuse(&mut self, reason: impl Display) -> Refused {
+        if self.is_good() {
+            let key = self.prefix.trim_end_matches('.').to_owned();
+            self.problems.push(Problem::new(Severity::Dropped, key, reason.to_string()).at(self.origin.clone()));
+        }
+        Refused::new()
+    }
+
+    /// Whether there is no mistake so far. Readers have given nothing but what the user wrote, or defaults, if so.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problems.iter().all(|problem| problem.severity == Severity::Warning)
+    }
+
+    /// All problems, after a component `of` this type was made of the keys: also the keys that it did not ask for.
+    #[must_use]
+    pub fn finish(mut self, of: &str) -> Vec<Problem> {
+        let unused: Vec<String> = self.entries.keys().filter(|key| !self.used.contains(*key)).cloned().collect();
+        for key in unused {
+            let hint = self.nearest_key(&key).map(|known| format!("; is it {known}?")).unwrap_or_default();
+            let message = format!("{of} has no such key{hint}");
+            let origin = self.origin_of(&key);
+            self.problems.push(Problem::new(Severity::Ignored, self.full(&key), message).at(origin));
+        }
+        self.problems
+    }
+
+    /// The known key that an unknown one may have meant, where it is not in use already.
+    fn nearest_key(&self, key: &str) -> Option<String> {
+        let full = |known: &String| match known.strip_suffix('.') {
+            None => known.clone(),
+            // Below a prefix any name will do: that of the unknown key.
+            Some(prefix) => {
+                let dots = prefix.matches('.').count() + 1;
+                let rest = key.splitn(dots + 1, '.').nth(dots).unwrap_or("...");
+                format!("{known}{rest}")
+            }
+        };
+        let candidates: Vec<String> = self.known.iter().filter(|known| !self.is_set(known)).map(full).collect();
+        nearest(key, candidates.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    fn matching(&mut self, key: &str) -> Vec<String> {
+        self.known.insert(key.to_owned());
+        let is_meant = |name: &&String| *name == key || key.ends_with('.') && name.starts_with(key);
+        self.entries.keys().filter(is_meant).cloned().collect()
+    }
+
+    fn missing(&mut self, key: &str) {
+        self.mistake(key, "is missing");
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn origin_of(&self, key: &str) -> Option<Origin> {
+        self.entries.get(key).and_then(|entry| entry.origin.clone())
+    }
+}
+
+/// The integers that [`Keys`] reads.
+pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
+    /// Whether the number is the largest of a type that is larger than a port's: it says nothing to a user.
+    fn is_max(self) -> bool;
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(impl Number for $number {
+            fn is_max(self) -> bool {
+                size_of::<Self>() > 2 && self == Self::MAX
+            }
+        })*
+    };
+}
+
+numbers!(u8, u16, u32, u64, usize, i32, i64);
+
+fn must_be_a_number<T: Number>(range: &RangeInclusive<T>) -> String {
+    let (start, end) = (range.start(), range.end());
+    if end.is_max() {
+        format!("must be a number from {start} on")
+    } else {
+        format!("must be a number from {start} to {end}")
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).to_owned(),
+        [words @ .., last] => format!("{} or {last}", words.join(", ")),
+    }
+}
+
+/// A value as it may be shown: no secrets, and not too long.
+fn shown(key: &str, value: &str) -> String {
+    let key = key.to_ascii_lowercase();
+    if SECRET.iter().any(|word| key.contains(word)) {
+        return "(not shown)".to_owned();
+    }
+    let mut text: String = value.chars().take(SHOWN_CHARS).collect();
+    if text.len() < value.len() {
+        text.push_str("...");
+    }
+    text.replace(char::is_control, "?")
+}
+
+/// Parts of the names of keys whose values are not shown.
+const SECRET: [&str; 4] = ["password", "passwd", "secret", "credential"];
+/// Characters of a value that a message shows.
+const SHOWN_CHARS: usize = 80;
+
+#[cfg(test)]
+mod tests;

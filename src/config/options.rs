@@ -1,0 +1,141 @@
+//! How a configuration is read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::registry::Registry;
+use super::stores::Stores;
+use crate::sink::{LogFormat, Logger};
+
+/// How a configuration is read, and what there is beside it.
+///
+/// ```
+/// use aqueduct::config::{Options, Registry};
+///
+/// let options = Options::new().with_registry(Registry::standard()).lenient().with_property("region", "eu");
+/// assert_eq!(options.property("region"), Some("eu"));
+/// ```
+#[derive(Clone)]
+#[must_use = "options do nothing by themselves"]
+pub struct Options {
+    registry: Registry,
+    is_lenient: bool,
+    properties: BTreeMap<String, String>,
+    environment: Arc<Environment>,
+    home: Option<PathBuf>,
+    log: Option<Arc<Log>>,
+    stores: Stores,
+}
+
+type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
+type Log = dyn Fn(&str) + Send + Sync;
+
+impl Options {
+    /// The standard components, the environment of the process, no system properties, and mistakes are errors.
+    pub fn new() -> Self {
+        Self {
+            registry: Registry::standard(),
+            is_lenient: false,
+            properties: BTreeMap::new(),
+            environment: Arc::new(|name| std::env::var(name).ok()),
+            home: None,
+            log: None,
+            stores: Stores::default(),
+        }
+    }
+
+    /// The components that there are.
+    pub fn with_registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// What Flume does with mistakes: pass over a key or drop a component, with a warning, and run what is left.
+    pub fn lenient(mut self) -> Self {
+        self.is_lenient = true;
+        self
+    }
+
+    /// A system property, as `-D` gives one to Flume.
+    pub fn with_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(name.into(), value.into());
+        self
+    }
+
+    /// An environment instead of the process's.
+    pub fn with_environment(mut self, get: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.environment = Arc::new(get);
+        self
+    }
+
+    /// The directory that stands for the user's home, instead of the variable `HOME`.
+    pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
+        self.home = Some(home.into());
+        self
+    }
+
+    /// Where logger sinks write their lines, instead of standard output.
+    pub fn with_log(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.log = Some(Arc::new(log));
+        self
+    }
+
+    /// Whether mistakes are passed over as Flume does.
+    #[must_use]
+    pub fn is_lenient(&self) -> bool {
+        self.is_lenient
+    }
+
+    /// A system property.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&str> {
+        self.properties.get(name).map(String::as_str)
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<String> {
+        (self.environment)(name)
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        let home = || self.environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        // Java's `user.home` of a user who has none.
+        self.home.clone().or_else(home).unwrap_or_else(|| PathBuf::from("?"))
+    }
+
+    pub(super) fn stores(&self) -> Stores {
+        self.stores.clone()
+    }
+
+    pub(super) fn logger(&self) -> Logger {
+        let logger = match self.log.clone() {
+            Some(log) => Logger::to_fn(move |line| log(line)),
+            None => Logger::to_writer(io::stdout()),
+        };
+        logger.format(LogFormat::Flume)
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("is_lenient", &self.is_lenient)
+            .field("properties", &self.properties.keys())
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}

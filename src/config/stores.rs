@@ -1,0 +1,184 @@
+//! The stores behind the file channels of a configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::channel::{Channel, FileChannel, PutTransaction, TakeTransaction};
+use crate::durability::Durability;
+use crate::error::{StorageError, TakeError};
+use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX};
+use crate::stats::ChannelStats;
+use crate::store::{FileStore, OpenError};
+use crate::vfs::{OsVfs, Vfs};
+use crate::wait::Wait;
+
+/// The open stores, by directory. File channels that name the same directories, which Flume cannot have, are channels of
+/// one store: what a source sends to them is committed in one transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stores {
+    open: Arc<Mutex<BTreeMap<PathBuf, Weak<Shared>>>>,
+}
+
+/// A file channel as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreSettings {
+    pub(crate) checkpoint: PathBuf,
+    pub(crate) data: Vec<PathBuf>,
+    pub(crate) capacity: u64,
+    pub(crate) transaction_events: usize,
+    pub(crate) put_wait: Wait,
+    pub(crate) durability: Durability,
+}
+
+impl StoreSettings {
+    /// Its directories, with their keys.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let data = self.data.iter().map(|dir| ("dataDirs", dir.as_path()));
+        std::iter::once(("checkpointDir", self.checkpoint.as_path())).chain(data)
+    }
+
+    /// What all channels of a store have in common.
+    fn is_shared_with(&self, other: &Self) -> bool {
+        Self { capacity: 0, ..self.clone() } == Self { capacity: 0, ..other.clone() }
+    }
+}
+
+/// Why a file channel cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreOpenError {
+    #[error("the file channel in {}: {source}", dir.display())]
+    Open { dir: PathBuf, source: OpenError },
+    #[error("the file channel in {}: {source}", dir.display())]
+    Channel { dir: PathBuf, source: StorageError },
+    #[error(
+        "the file channel in {} shares its checkpointDir with another; all keys but capacity must be the same in both", dir.display()
+    )]
+    Settings { dir: PathBuf },
+}
+
+impl Stores {
+    /// Opens the channel `name` in the store of these settings, which may be open already.
+    pub(crate) fn open(&self, name: &str, settings: &StoreSettings) -> Result<StoreChannel, StoreOpenError> {
+        let dir = settings.checkpoint.clone();
+        let mut open = self.open.lock();
+        let shared = match open.get(&dir).and_then(Weak::upgrade).filter(|shared| !shared.is_closed()) {
+            Some(shared) if shared.settings.is_shared_with(settings) => shared,
+            Some(_) => return Err(StoreOpenError::Settings { dir }),
+            None => {
+                let store = open_store(settings).map_err(|source| StoreOpenError::Open { dir: dir.clone(), source })?;
+                Arc::new(Shared { store, settings: settings.clone(), users: AtomicUsize::new(0) })
+            }
+        };
+        let channel = shared.store.channel(name);
+        let channel = channel.map_err(|source| StoreOpenError::Channel { dir: dir.clone(), source })?;
+        channel.set_capacity(settings.capacity, u64::MAX);
+        shared.users.fetch_add(1, Ordering::AcqRel);
+        open.insert(dir, Arc::downgrade(&shared));
+        Ok(StoreChannel { channel, shared, is_closed: AtomicBool::new(false) })
+    }
+}
+
+fn open_store(settings: &StoreSettings) -> Result<FileStore, OpenError> {
+    let mut builder = FileStore::builder(&settings.checkpoint)
+        .capacity_events(settings.capacity)
+        .capacity_bytes(u64::MAX)
+        .transaction_events_max(settings.transaction_events)
+        .transaction_bytes_max(usize::try_from(FLUME_TRANSACTION_BYTES_MAX).unwrap_or(usize::MAX))
+        .body_bytes_max(FLUME_BODY_BYTES_MAX)
+        .put_wait(settings.put_wait)
+        .durability(settings.durability);
+    for dir in &settings.data {
+        builder = builder.data_dir(dir);
+    }
+    builder.open()
+}
+
+/// A file of a Flume file channel in a directory, if there is one.
+pub(crate) fn flume_files(dir: &Path) -> Option<String> {
+    // A directory that is missing or cannot be read is the open's to report.
+    let names = OsVfs::new().read_dir(dir).unwrap_or_default();
+    let mut names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    names.sort_unstable();
+    names.into_iter().find(|name| {
+        let is_log =
+            name.strip_prefix("log-").is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+        is_log || matches!(name.as_str(), "checkpoint" | "checkpoint.meta" | "inflightputs" | "inflighttakes")
+    })
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: FileStore,
+    settings: StoreSettings,
+    // Channels that are not closed.
+    users: AtomicUsize,
+}
+
+impl Shared {
+    fn is_closed(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 0
+    }
+}
+
+/// A file channel that closes its store behind the last channel of it.
+#[derive(Debug)]
+pub(crate) struct StoreChannel {
+    channel: FileChannel,
+    shared: Arc<Shared>,
+    is_closed: AtomicBool,
+}
+
+impl Channel for StoreChannel {
+    fn name(&self) -> &str {
+        self.channel.name()
+    }
+
+    fn begin_put(&self) -> PutTransaction {
+        self.channel.begin_put()
+    }
+
+    fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
+        self.channel.begin_put_with(others)
+    }
+
+    fn store_part(&self) -> Option<(u64, u16)> {
+        self.channel.store_part()
+    }
+
+    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
+        self.channel.take(max, wait)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        self.channel.position(owner)
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        self.channel.positions(prefix)
+    }
+
+    fn stats(&self) -> ChannelStats {
+        self.channel.stats()
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let closed = self.channel.close();
+        if self.shared.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            return closed.and(self.shared.store.close());
+        }
+        closed
+    }
+}
