@@ -98,6 +98,10 @@ pub const SOURCE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 /// Default time after which a silent connection is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
+/// Longest syslog message of Flume's sources over TCP: what `eventSize` is when a properties file does not give it.
+pub const SYSLOG_EVENT_BYTES_FLUME: usize = 2500;
+/// Bytes of the host in a syslog message, at most; a longer word is no host.
+pub const SYSLOG_HOST_BYTES_MAX: usize = 1024;
 /// Bytes of a file name that sinks make, at most: what file systems allow.
 pub const FILE_NAME_BYTES_MAX: usize = 255;
 /// Default of the time after which `FileRoll` finishes a file, as in Flume.

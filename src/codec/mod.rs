@@ -2,3 +2,4 @@
 
 pub mod charset;
 pub mod line;
+pub mod syslog;
