@@ -44,6 +44,7 @@ mod event;
 pub mod interceptor;
 pub mod limits;
 mod net;
+mod random;
 pub mod selector;
 mod shutdown;
 pub mod sink;

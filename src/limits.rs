@@ -14,6 +14,8 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const TRANSACTION_EVENTS_MAX: usize = 100_000;
 /// Default of the bytes in one transaction, headers and bodies: 64 MiB.
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a regular expression, at most: 64 KiB.
+pub const PATTERN_BYTES_MAX: usize = 64 << 10;
 /// Bytes of the name of a position's owner, at most. Format limit.
 pub const POSITION_OWNER_BYTES_MAX: usize = 1024;
 /// Bytes of one position, at most. Format limit.

@@ -4,7 +4,7 @@
 //! and passed on without a copy.
 
 use bytes::Bytes;
-use encoding_rs::{DecoderResult, Encoding};
+use encoding_rs::{DecoderResult, EncoderResult, Encoding};
 
 /// A character encoding, with what a splitter of lines must know of it.
 ///
@@ -190,6 +190,36 @@ impl Charset {
         };
         decode_table(encoding, &text, policy)
     }
+
+    /// Appends a text in this encoding. A character that it does not have becomes a question mark, as in Java. `UTF-16` is
+    /// written big-endian and without a mark.
+    pub fn encode(self, text: &str, out: &mut Vec<u8>) {
+        match self.0 {
+            Kind::Bytes | Kind::Utf8 => out.extend_from_slice(text.as_bytes()),
+            Kind::Ascii => out.extend(text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'))),
+            Kind::Latin1 => out.extend(text.chars().map(|c| u8::try_from(c).unwrap_or(b'?'))),
+            Kind::Utf16 { big_endian: false } => out.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
+            Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => {
+                out.extend(text.encode_utf16().map(u16::swap_bytes).flat_map(u16::to_le_bytes));
+            }
+            Kind::Table(encoding) => encode_table(encoding, text, out),
+        }
+    }
+}
+
+fn encode_table(encoding: &'static Encoding, text: &str, out: &mut Vec<u8>) {
+    let mut encoder = encoding.new_encoder();
+    let mut rest = text;
+    loop {
+        out.reserve(rest.len().saturating_add(OUTPUT_ROOM));
+        let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, out, true);
+        rest = rest.get(read..).unwrap_or_default();
+        match result {
+            EncoderResult::InputEmpty => return,
+            EncoderResult::OutputFull => {}
+            EncoderResult::Unmappable(_) => out.push(b'?'),
+        }
+    }
 }
 
 fn decode_utf8(text: Bytes, policy: DecodeError) -> Result<Bytes, Malformed> {
@@ -323,6 +353,25 @@ mod tests {
         assert_eq!(decode("UTF-16BE", b"\0a\0", DecodeError::Replace).unwrap(), "a\u{fffd}");
         for label in ["iso-2022-jp", "replacement", "no such", ""] {
             assert_eq!(Charset::for_label(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn what_was_decoded_is_encoded_again() {
+        let text = "a\u{e4}\u{20ac}\u{65e5}\u{1f600}\n";
+        for (label, expected) in [
+            ("utf-8", text),
+            ("utf-16", text),
+            ("utf-16le", text),
+            ("gb18030", text),
+            ("ascii", "a????\n"),
+            ("latin1", "a\u{e4}???\n"),
+            ("windows-1252", "a\u{e4}\u{20ac}??\n"),
+            ("shift_jis", "a??\u{65e5}?\n"),
+        ] {
+            let mut out = b"before".to_vec();
+            charset(label).encode(text, &mut out);
+            assert_eq!(decode(label, &out[6..], DecodeError::Fail).unwrap(), expected, "{label}");
         }
     }
 

@@ -2,4 +2,6 @@
 
 pub mod charset;
 pub mod line;
+pub mod pattern;
 pub mod syslog;
+pub(crate) mod time_pattern;

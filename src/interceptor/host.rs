@@ -3,7 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::{Interceptor, set_header};
+use super::Interceptor;
+use super::header::Target;
 use crate::event::Event;
 
 /// Puts the address or the name of this host into the header `host`: Flume's `host`.
@@ -22,9 +23,8 @@ use crate::event::Event;
 /// An event that has no room for a header (see [`limits`](crate::limits)) goes on without it.
 #[derive(Clone, Debug)]
 pub struct Host {
-    header: String,
+    target: Target,
     value: String,
-    preserve_existing: bool,
 }
 
 impl Host {
@@ -60,27 +60,27 @@ impl Host {
     /// This value.
     #[must_use]
     pub fn value(value: impl Into<String>) -> Self {
-        Self { header: "host".to_owned(), value: value.into(), preserve_existing: false }
+        Self { target: Target::new("host", false), value: value.into() }
     }
 
     /// The name of the header; `host` by default.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>) -> Self {
-        self.header = name.into();
+        self.target.name = name.into();
         self
     }
 
     /// Whether an event that has the header keeps its value; it does not by default.
     #[must_use]
     pub fn preserve_existing(mut self, preserve: bool) -> Self {
-        self.preserve_existing = preserve;
+        self.target.preserve_existing = preserve;
         self
     }
 }
 
 impl Interceptor for Host {
     fn intercept(&self, event: Event) -> Option<Event> {
-        Some(set_header(event, &self.header, &self.value, self.preserve_existing))
+        Some(self.target.set(event, || self.value.as_str().into()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A header with a fixed value.
 
-use super::{Interceptor, set_header};
+use super::Interceptor;
+use super::header::Target;
 use crate::event::Event;
 
 /// Puts a fixed header into every event: Flume's `static`.
@@ -17,29 +18,28 @@ use crate::event::Event;
 /// An event that has no room for a header (see [`limits`](crate::limits)) goes on without it.
 #[derive(Clone, Debug)]
 pub struct StaticHeader {
-    name: String,
+    target: Target,
     value: String,
-    preserve_existing: bool,
 }
 
 impl StaticHeader {
     /// The header `name` with `value`. As in Flume, an event that has such a header keeps it.
     #[must_use]
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), value: value.into(), preserve_existing: true }
+        Self { target: Target::new(name, true), value: value.into() }
     }
 
     /// Whether an event that has the header keeps its value; it does by default.
     #[must_use]
     pub fn preserve_existing(mut self, preserve: bool) -> Self {
-        self.preserve_existing = preserve;
+        self.target.preserve_existing = preserve;
         self
     }
 }
 
 impl Interceptor for StaticHeader {
     fn intercept(&self, event: Event) -> Option<Event> {
-        Some(set_header(event, &self.name, &self.value, self.preserve_existing))
+        Some(self.target.set(event, || self.value.as_str().into()))
     }
 }
 

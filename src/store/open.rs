@@ -1,7 +1,6 @@
 //! Opening a store: locks, manifest, recovery of every lane, and putting the parts together.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,18 +16,19 @@ use super::queue::{Backlog, Capacity, Queue};
 use super::recovery::{self, Recovered, Scanned};
 use super::report::{Damage, OpenError, RecoveryReport};
 use super::segment::{LaneDir, parse_segment_name, segment_name};
-use super::shared::{Position, Shared, splitmix};
+use super::shared::{Position, Shared};
 use super::spares::Spares;
 use super::state::LaneState;
 use super::writer::Writer;
 use crate::error::StorageError;
+use crate::random::{self, splitmix};
 use crate::vfs::{Vfs, VfsLock};
 
 pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
     let FileStoreBuilder { path, data_dirs, options } = builder;
     let vfs = &*options.vfs;
     let begun = options.clock.monotonic();
-    let mut random = options.seed.unwrap_or_else(entropy);
+    let mut random = options.seed.unwrap_or_else(random::seed);
     create_dirs(vfs, &path)?;
     let mut locks = vec![lock(vfs, &path)?];
     for dir in &data_dirs {
@@ -333,9 +333,4 @@ fn new_id(random: &mut u64) -> StoreId {
         chunk.copy_from_slice(splitmix(random).to_le_bytes().get(..chunk.len()).unwrap_or_default());
     }
     id
-}
-
-/// Random bits from the standard library's hash keys, which come from the operating system.
-fn entropy() -> u64 {
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -12,6 +12,7 @@ use super::keeper::Keeper;
 use super::options::Options;
 use super::queue::Queue;
 use crate::batch::Positions;
+use crate::random::splitmix;
 use crate::wait::Deadline;
 
 /// The newest position of an owner.
@@ -141,15 +142,6 @@ impl Shared {
         let mut now = self.space.0.lock();
         while *now == generation && deadline.wait(&self.space.1, &mut now) {}
     }
-}
-
-/// The `SplitMix64` generator.
-pub(crate) fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// Counters of the write path.

@@ -1,6 +1,6 @@
 //! Random numbers that a seed repeats.
 
-use std::hash::{BuildHasher, RandomState};
+use crate::random;
 
 /// A small generator of random numbers for tests. The same seed gives the same numbers on every machine.
 ///
@@ -28,23 +28,17 @@ impl Random {
     #[must_use]
     pub fn seed() -> u64 {
         let given = std::env::var("AQUEDUCT_SEED").ok().and_then(|text| text.trim().parse().ok());
-        given.unwrap_or_else(|| RandomState::new().hash_one(0_u8))
+        given.unwrap_or_else(random::seed)
     }
 
     /// The next number, from the whole range.
     pub fn next_u64(&mut self) -> u64 {
-        // SplitMix64: each state is visited once, so no seed is a bad one.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        random::splitmix(&mut self.state)
     }
 
     /// A number below `bound`; 0 if the bound is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The bias of the remainder is below bound / 2^64: nothing that a test could notice.
-        self.next_u64().checked_rem(bound).unwrap_or(0)
+        random::below(&mut self.state, bound)
     }
 
     /// An index below `len`; 0 if the length is 0.

@@ -1,93 +1,6 @@
-//! Selectors: which channels of a source an event goes to.
-//!
-//! Without a selector a source is replicating: every event goes to all of its channels.
+//! The choice of channels for one event.
 
 use std::fmt;
-
-use crate::event::Event;
-
-/// Chooses the channels of an event, in the thread that puts it.
-///
-/// A closure over event and [`Route`] is a selector, too.
-///
-/// ```
-/// use aqueduct::Event;
-/// use aqueduct::selector::{Route, Selector, SelectorError};
-///
-/// /// Sends errors to the channel `alerts`, everything to all the others.
-/// struct Alerts {
-///     alerts: usize,
-/// }
-///
-/// impl Selector for Alerts {
-///     fn bind(&mut self, channels: &[String]) -> Result<(), SelectorError> {
-///         let place = channels.iter().position(|name| name == "alerts");
-///         self.alerts = place.ok_or_else(|| SelectorError::new("the source has no channel alerts"))?;
-///         Ok(())
-///     }
-///
-///     fn select(&self, event: &Event, route: &mut Route<'_>) {
-///         let error = event.headers().get("level") == Some("error");
-///         for place in 0..route.channels().len() {
-///             if error || place != self.alerts {
-///                 route.require(place);
-///             }
-///         }
-///     }
-/// }
-/// ```
-pub trait Selector: Send + Sync {
-    /// Chooses channels for `event` by adding their places to `route`. An event that is sent nowhere is dropped, which is
-    /// counted.
-    fn select(&self, event: &Event, route: &mut Route<'_>);
-
-    /// Called once, when the agent is built, with the names of the source's channels; the place of a channel is its index
-    /// here. First come those of `to`, then those of `optional`.
-    ///
-    /// # Errors
-    /// If the selector cannot work with these channels; it is reported with all other mistakes of the agent.
-    fn bind(&mut self, channels: &[String]) -> Result<(), SelectorError> {
-        let _ = channels;
-        Ok(())
-    }
-}
-
-impl<F: Fn(&Event, &mut Route<'_>) + Send + Sync> Selector for F {
-    fn select(&self, event: &Event, route: &mut Route<'_>) {
-        self(event, route);
-    }
-}
-
-/// Why a selector cannot work with the channels of its source.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SelectorError(String);
-
-impl SelectorError {
-    /// An error with a message for the person who configured the agent.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-/// Sends every event to every channel of the source; what a source without a selector does.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Replicating;
-
-impl Replicating {
-    /// The selector.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
-
-impl Selector for Replicating {
-    fn select(&self, _event: &Event, route: &mut Route<'_>) {
-        route.require_all();
-    }
-}
 
 /// The choice for one event. A required channel must take the event before the source goes on; an optional one gets it
 /// if it has room at once.
@@ -111,6 +24,12 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn channels(&self) -> &'a [String] {
         self.channels
+    }
+
+    /// How many of the channels are not listed as optional; theirs are the first places.
+    #[must_use]
+    pub fn required_count(&self) -> usize {
+        self.optional_from.min(self.channels.len())
     }
 
     /// The place of a channel.
@@ -182,6 +101,8 @@ impl fmt::Debug for Route<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+    use crate::selector::{Replicating, Selector};
 
     fn names() -> Vec<String> {
         ["a", "b", "c"].map(str::to_owned).to_vec()
