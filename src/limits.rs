@@ -176,3 +176,22 @@ pub const FLUME_MEMORY_PERCENT: u64 = 20;
 pub const FLUME_CONNECTION_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest line that a network source of a Flume configuration can be set to: 16 MiB.
 pub const LINE_BYTES_CEILING: usize = 16 << 20;
+/// Bytes of a properties file, at most: 16 MiB.
+pub const PROPERTIES_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one property, with the lines that continue it, at most: 1 MiB.
+pub const PROPERTIES_LINE_BYTES_MAX: usize = 1 << 20;
+/// Properties of one file, at most.
+pub const PROPERTIES_COUNT_MAX: usize = 100_000;
+/// References of a property within each other, at most.
+pub const REFERENCES_DEPTH_MAX: usize = 32;
+/// References that resolving one property may take, at most: those in it, and those that they bring in.
+pub const REFERENCES_MAX: usize = 1000;
+/// Bytes of the value of a property with its references resolved, and of a file that one of them brings in, at most:
+/// 256 KiB.
+pub const VALUE_BYTES_MAX: usize = 256 << 10;
+/// Mistakes and warnings of a configuration that are reported, at most.
+pub const PROBLEMS_MAX: usize = 1000;
+/// How long the program of a config filter may take for one key.
+pub const FILTER_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of what the program of a config filter prints that are read, at most: 64 KiB.
+pub const FILTER_OUTPUT_BYTES_MAX: usize = 64 << 10;

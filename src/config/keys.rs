@@ -59,8 +59,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchSize {
     events: usize,
-    // The full key and place, if the user has chosen it.
-    given: Option<(String, Option<Origin>)>,
+    // The key by which the user has chosen it.
+    given: Option<String>,
 }
 
 impl BatchSize {
@@ -76,8 +76,8 @@ impl BatchSize {
         self.events
     }
 
-    pub(super) fn given(&self) -> Option<&(String, Option<Origin>)> {
-        self.given.as_ref()
+    pub(super) fn given(&self) -> Option<&str> {
+        self.given.as_deref()
     }
 }
 
@@ -97,6 +97,11 @@ impl Keys {
     #[must_use]
     pub fn is_set(&self, key: &str) -> bool {
         self.entries.contains_key(key)
+    }
+
+    /// A value that may be missing, without making its key known.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        self.entries.get(key).map(|entry| entry.value.as_str())
     }
 
     /// A text that must be there.
@@ -174,8 +179,7 @@ impl Keys {
     /// it; a number that the user has chosen is a mistake then.
     pub fn batch_size(&mut self, key: &str, default: usize) -> BatchSize {
         let given = self.optional_number(key, 1..=TRANSACTION_EVENTS_MAX);
-        let place = || (self.full(key), self.origin_of(key));
-        BatchSize { events: given.unwrap_or(default), given: given.map(|_| place()) }
+        BatchSize { events: given.unwrap_or(default), given: given.map(|_| key.to_owned()) }
     }
 
     /// Names, separated by blanks.
@@ -323,6 +327,11 @@ impl Keys {
         self.problems
     }
 
+    /// The problems so far.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The known key that an unknown one may have meant, where it is not in use already.
     fn nearest_key(&self, key: &str) -> Option<String> {
         let full = |known: &String| match known.strip_suffix('.') {
@@ -341,7 +350,7 @@ impl Keys {
     fn matching(&mut self, key: &str) -> Vec<String> {
         self.known.insert(key.to_owned());
         let is_meant = |name: &&String| *name == key || key.ends_with('.') && name.starts_with(key);
-        self.entries.keys().filter(is_meant).cloned().collect()
+        self.entries.keys().filter(is_meant).filter(|name| !self.used.contains(*name)).cloned().collect()
     }
 
     fn missing(&mut self, key: &str) {
@@ -394,7 +403,7 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// A value as it may be shown: no secrets, and not too long.
-fn shown(key: &str, value: &str) -> String {
+pub(super) fn shown(key: &str, value: &str) -> String {
     let key = key.to_ascii_lowercase();
     if SECRET.iter().any(|word| key.contains(word)) {
         return "(not shown)".to_owned();

@@ -2,19 +2,28 @@
 //!
 //! Unlike Flume, which drops what it does not understand and runs a smaller agent, every mistake is an error with its file,
 //! line and key, what is expected there, and the nearest key that exists; all mistakes are reported at once.
-#![allow(dead_code)] // the builder of agents uses the rest
-
+mod channels;
 mod components;
+mod file;
+mod filters;
 mod keys;
+mod lookup;
 mod options;
+mod plan;
 mod problem;
+mod properties;
+mod read;
 mod registry;
+mod section;
 mod setup;
 mod site;
 mod stores;
 
+pub use channels::Channels;
+pub use file::Properties;
 pub use keys::{BatchSize, Keys, Number};
 pub use options::Options;
+pub use plan::Plan;
 pub use problem::{ConfigError, Origin, Problem, Refused, Severity};
 pub use registry::{Made, Registry};
 pub use setup::{ChannelSetup, SelectorSetup, SinkSetup, SourceSetup};

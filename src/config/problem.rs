@@ -24,6 +24,11 @@ impl Origin {
     pub fn outside(what: impl Into<Arc<str>>) -> Self {
         Self { file: what.into(), line: 0 }
     }
+
+    /// What to sort by.
+    pub(super) fn order(&self) -> (usize, String) {
+        (self.line, self.file.to_string())
+    }
 }
 
 impl fmt::Display for Origin {
@@ -115,6 +120,11 @@ impl ConfigError {
         Self { what: what.into(), problems }
     }
 
+    /// A single mistake that says by itself what it is about.
+    pub(super) fn of(problem: Problem) -> Self {
+        Self { what: String::new(), problems: vec![problem] }
+    }
+
     /// The mistakes, at least one, in the order of the file as far as it is known.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -125,6 +135,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.as_slice() {
+            [problem] if self.what.is_empty() => problem.fmt(f),
             [problem] => write!(f, "{}: {problem}", self.what),
             problems => {
                 write!(f, "{}: {} mistakes", self.what, problems.len())?;

@@ -50,12 +50,12 @@ impl Registry {
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            sources: Table::new("source"),
-            sinks: Table::new("sink"),
-            channels: Table::new("channel"),
-            interceptors: Table::new("interceptor"),
-            selectors: Table::new("selector"),
-            serializers: Table::new("serializer"),
+            sources: Table::new("source", Severity::Fatal),
+            sinks: Table::new("sink", Severity::Fatal),
+            channels: Table::new("channel", Severity::Fatal),
+            interceptors: Table::new("interceptor", Severity::Dropped),
+            selectors: Table::new("selector", Severity::Dropped),
+            serializers: Table::new("serializer", Severity::Dropped),
         }
     }
 
@@ -125,6 +125,8 @@ impl Registry {
 /// The factories of one kind.
 pub(super) struct Table<T> {
     kind: &'static str,
+    // What Flume makes of a type that it does not know.
+    unknown: Severity,
     // By type name in lower case.
     factories: BTreeMap<String, Registered<T>>,
 }
@@ -139,8 +141,8 @@ struct Registered<T> {
 type Make<T> = Result<Factory<T>, &'static str>;
 
 impl<T> Table<T> {
-    fn new(kind: &'static str) -> Self {
-        Self { kind, factories: BTreeMap::new() }
+    fn new(kind: &'static str, unknown: Severity) -> Self {
+        Self { kind, unknown, factories: BTreeMap::new() }
     }
 
     fn insert(&mut self, names: &[&str], make: impl Fn(&mut Keys, &Site<'_>) -> Made<T> + Send + Sync + 'static) {
@@ -176,7 +178,7 @@ impl<T> Table<T> {
         };
         let Some(registered) = self.factories.get(&name.to_lowercase()) else {
             if !name.is_empty() {
-                keys.problem(Severity::Fatal, key, self.unknown(&name));
+                keys.problem(self.unknown, key, self.no_such(&name));
             }
             return Err(Refused::new());
         };
@@ -193,12 +195,17 @@ impl<T> Table<T> {
         }
     }
 
+    /// Whether there are components of a type.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.factories.get(&name.to_lowercase()).is_some_and(|registered| registered.make.is_ok())
+    }
+
     /// The name under which a type was registered first.
     pub(super) fn name_of(&self, name: &str) -> Option<Arc<str>> {
         self.factories.get(&name.to_lowercase()).map(|registered| registered.name.clone())
     }
 
-    fn unknown(&self, name: &str) -> String {
+    fn no_such(&self, name: &str) -> String {
         let mut names: Vec<&str> =
             self.factories.values().filter(|other| other.make.is_ok()).map(|other| &*other.name).collect();
         names.sort_unstable();
@@ -212,7 +219,7 @@ impl<T> Table<T> {
 
 impl<T> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { kind: self.kind, factories: self.factories.clone() }
+        Self { kind: self.kind, unknown: self.unknown, factories: self.factories.clone() }
     }
 }
 

@@ -9,6 +9,7 @@ mod file_roll;
 mod interceptors;
 mod logger;
 mod memory;
+mod missing;
 mod netcat;
 mod null;
 mod selectors;
@@ -24,6 +25,8 @@ use crate::agent::Backoff;
 
 /// Registers everything that the crate has.
 pub(super) fn register(registry: &mut Registry) {
+    // First, so that a component that there is takes its name back.
+    missing::register(registry);
     file_channel::register(registry);
     file_roll::register(registry);
     interceptors::register(registry);

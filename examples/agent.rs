@@ -1,0 +1,378 @@
+//! Runs an agent of a Flume properties file, as `flume-ng agent` does.
+//!
+//!     cargo run --release --example agent -- --conf-file F --name a1
+//!
+//! It says on standard error when every source is open and accepts what it is sent, and stops on SIGTERM or SIGINT: the
+//! sources first, then the sinks deliver what is in the channels, as far as it goes within `--drain` seconds. What is in
+//! a file channel after that is there at the next start. Logger sinks write to standard output.
+//!
+//! Exit codes: 0 it was stopped, or the check found no mistake; 1 it could not start, or a component failed for good; 64 wrong
+//! arguments; 78 mistakes in the configuration; 75 stopped before all was done, with `--until-done`.
+//!
+//! run: --conf-file examples/conf/count.properties --name a1 --until-done
+
+// A program prints, and reads its own files.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use aqueduct::agent::{Health, Outcome, RunningAgent, ShutdownReport};
+use aqueduct::config::{Channels, ConfigError, Options, Plan, Problem, Properties};
+use aqueduct::{Channel, Drain, Wait};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+const USAGE: &str = "\
+usage: agent --conf-file FILE --name AGENT [options]
+
+  -f, --conf-file FILE   properties file; of several, the later ones count more
+  -n, --name AGENT       which agent of the files to run
+  -Dkey=value            system property, for ${sys:key} and for the defaults of TLS
+      --check            find all mistakes and end
+      --lenient          pass over mistakes with a warning and run what is left, as Flume does
+      --reload[=SECONDS] look every so often (30) whether the files have changed, and on SIGHUP, and take them over
+      --until-done       end when all sources have ended and all channels with sinks are empty
+      --drain SECONDS    how long the sinks may go on delivering when it stops (10)
+  -h, --help             this text
+      --version          the version
+
+Arguments of flume-ng that make no difference here are accepted: the word agent, -c and --conf DIR, -C and --classpath PATH,
+--plugins-path DIR, --no-reload-conf, -X... and -d.";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("agent: {message}\n\n{USAGE}");
+            return ExitCode::from(64);
+        }
+    };
+    run(&arguments).unwrap_or_else(|failure| {
+        eprintln!("agent: {failure}");
+        ExitCode::from(if failure.is::<ConfigError>() { 78 } else { 1 })
+    })
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let properties = arguments.properties()?;
+    let plan = arguments.plan(&properties)?;
+    plan.warnings().iter().for_each(warn);
+    if arguments.check {
+        println!("{plan}; no mistakes, {} warnings", plan.warnings().len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // From here on a signal stops it in good order, however early it comes.
+    let wishes = wishes()?;
+    let mut service = Service::start(arguments, properties, plan)?;
+    loop {
+        match service.wait(&wishes) {
+            Reason::Over(why) => return service.stop(why),
+            Reason::Reload => service = service.reload()?,
+        }
+    }
+}
+
+fn warn(problem: &Problem) {
+    eprintln!("agent: warning: {problem}");
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+struct Arguments {
+    files: Vec<PathBuf>,
+    name: String,
+    properties: BTreeMap<String, String>,
+    check: bool,
+    lenient: bool,
+    until_done: bool,
+    reload: Option<Duration>,
+    drain: Duration,
+}
+
+impl Arguments {
+    /// `None` if nothing is left to do.
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut parsed = Self {
+            files: Vec::new(),
+            name: String::new(),
+            properties: BTreeMap::new(),
+            check: false,
+            lenient: false,
+            until_done: false,
+            reload: None,
+            drain: Duration::from_secs(10),
+        };
+        let mut arguments = arguments.peekable();
+        arguments.next_if(|first| first == "agent");
+        while let Some(argument) = arguments.next() {
+            let (name, joined) = match argument.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+                _ => (argument.as_str(), None),
+            };
+            let mut value = || {
+                let next = joined.clone().or_else(|| arguments.next());
+                next.ok_or_else(|| format!("{name} needs a value"))
+            };
+            match name {
+                "-n" | "--name" => parsed.name = value()?,
+                "-f" | "--conf-file" => parsed.files.push(value()?.into()),
+                "-u" | "--conf-uri" => parsed.files.push(file_of(&value()?)?),
+                "-c" | "--conf" | "-C" | "--classpath" | "--plugins-path" | "--backup-directory" => drop(value()?),
+                "--no-reload-conf" | "-d" | "--dryrun" => {}
+                "--check" => parsed.check = true,
+                "--lenient" => parsed.lenient = true,
+                "--until-done" => parsed.until_done = true,
+                "--reload" => parsed.reload = Some(seconds(name, &joined.unwrap_or_else(|| "30".to_owned()))?),
+                "--drain" => parsed.drain = seconds(name, &value()?)?,
+                "-h" | "--help" | "help" => {
+                    println!("{USAGE}");
+                    return Ok(None);
+                }
+                "--version" | "version" => {
+                    println!("aqueduct {}", env!("CARGO_PKG_VERSION"));
+                    return Ok(None);
+                }
+                "-D" => parsed.define(&value()?),
+                "-z" | "--zkConnString" => return Err("configurations are not read from ZooKeeper".to_owned()),
+                _ if name.starts_with("-X") => {}
+                _ if name.starts_with("-D") => parsed.define(argument.trim_start_matches("-D")),
+                _ => return Err(format!("{argument} is no argument")),
+            }
+        }
+        if parsed.files.is_empty() {
+            return Err("--conf-file is missing".to_owned());
+        }
+        if parsed.name.is_empty() {
+            return Err("--name is missing".to_owned());
+        }
+        Ok(Some(parsed))
+    }
+
+    fn define(&mut self, definition: &str) {
+        let (key, value) = definition.split_once('=').unwrap_or((definition, ""));
+        if key.starts_with("flume.monitoring.") && !value.is_empty() {
+            eprintln!("agent: warning: -D{definition}: this program answers no questions about its counters");
+        }
+        self.properties.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn properties(&self) -> Result<Properties, ConfigError> {
+        self.files.iter().try_fold(Properties::default(), |all, file| Ok(all.then(Properties::load(file)?)))
+    }
+
+    fn content(&self) -> io::Result<Vec<Vec<u8>>> {
+        self.files.iter().map(std::fs::read).collect()
+    }
+
+    fn plan(&self, properties: &Properties) -> Result<Plan, ConfigError> {
+        let mut options = Options::new();
+        if self.lenient {
+            options = options.lenient();
+        }
+        for (key, value) in &self.properties {
+            options = options.with_property(key, value);
+        }
+        properties.plan(&self.name, &options)
+    }
+}
+
+fn file_of(uri: &str) -> Result<PathBuf, String> {
+    match uri.split_once(':') {
+        None => Ok(uri.into()),
+        Some(("file", path)) => Ok(path.strip_prefix("//").unwrap_or(path).into()),
+        Some((scheme, _)) => Err(format!("configurations are read from files, not by {scheme}")),
+    }
+}
+
+fn seconds(name: &str, value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().filter(|seconds| *seconds <= 86_400);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{name} needs a number of seconds up to a day, not {value}"))
+}
+
+/// What comes from outside while the agent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
+}
+
+/// Signals as wishes. Whoever asks twice to stop does not want to wait.
+fn wishes() -> Result<Receiver<Wish>, Box<dyn Error>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let (send, receive) = mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if signal != SIGHUP && std::mem::replace(&mut asked, true) {
+                eprintln!("agent: asked twice to stop: not waiting any more");
+                std::process::exit(1);
+            }
+            let wish = if signal == SIGHUP { Wish::Reload } else { Wish::Stop };
+            if send.send(wish).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(receive)
+}
+
+/// The agent at work.
+struct Service<'a> {
+    arguments: &'a Arguments,
+    // What it runs by, and the files as they were read, to see changes.
+    properties: Properties,
+    content: Vec<Vec<u8>>,
+    channels: Channels,
+    running: RunningAgent,
+    // What was said of each component last.
+    said: BTreeMap<String, String>,
+}
+
+/// Why waiting is over.
+enum Reason {
+    Over(Outcome),
+    Reload,
+}
+
+impl<'a> Service<'a> {
+    fn start(arguments: &'a Arguments, properties: Properties, plan: Plan) -> Result<Self, Box<dyn Error>> {
+        let content = arguments.content()?;
+        let mut channels = Channels::new();
+        let running = open(plan, &mut channels)?;
+        let mut service = Self { arguments, properties, content, channels, running, said: BTreeMap::new() };
+        service.look();
+        Ok(service)
+    }
+
+    fn wait(&mut self, wishes: &Receiver<Wish>) -> Reason {
+        let mut looked = Instant::now();
+        loop {
+            let pause = if self.arguments.until_done { Duration::ZERO } else { Duration::from_secs(1) };
+            let wish = match wishes.recv_timeout(pause) {
+                Ok(wish) => Some(wish),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Wish::Stop),
+            };
+            self.look();
+            match wish {
+                Some(Wish::Stop) => return Reason::Over(Outcome::Stopped),
+                Some(Wish::Reload) => return Reason::Reload,
+                None => {}
+            }
+            if self.arguments.until_done {
+                let outcome = self.running.wait_done(Wait::up_to(Duration::from_millis(200)));
+                if outcome != Outcome::Stopped {
+                    return Reason::Over(outcome);
+                }
+            }
+            if self.arguments.reload.is_some_and(|every| looked.elapsed() >= every) {
+                looked = Instant::now();
+                if self.has_changed() {
+                    return Reason::Reload;
+                }
+            }
+        }
+    }
+
+    /// Says what has changed about the health of a component.
+    fn look(&mut self) {
+        let stats = self.running.stats();
+        let sources = stats.sources.iter().map(|source| ("source", &source.name, &source.status));
+        let sinks = stats.sinks.iter().map(|sink| ("sink", &sink.name, &sink.status));
+        for (kind, name, status) in sources.chain(sinks) {
+            let news = match (status.health, &status.last_error) {
+                (Health::Retrying, Some(error)) => format!("{error}; it is tried again"),
+                (Health::Failed, Some(error)) => format!("failed for good: {error}"),
+                (Health::Running, Some(error)) => format!("works again after: {error}"),
+                _ => continue,
+            };
+            let said = self.said.entry(format!("{kind} {name}")).or_default();
+            if *said != news {
+                eprintln!("agent: {kind} {name}: {news}");
+                *said = news;
+            }
+        }
+    }
+
+    /// Whether the files are others than before. One that is being replaced is looked at again.
+    fn has_changed(&self) -> bool {
+        self.arguments.content().is_ok_and(|now| now != self.content)
+    }
+
+    /// Takes the files over, if they are right; if the agent cannot start with them, it goes on as it was.
+    fn reload(mut self) -> Result<Self, Box<dyn Error>> {
+        self.content = self.arguments.content().unwrap_or_default();
+        let properties = self.arguments.properties();
+        let plan = properties.and_then(|properties| Ok((self.arguments.plan(&properties)?, properties)));
+        let (plan, properties) = match plan {
+            Ok(plan) => plan,
+            Err(error) => {
+                eprintln!("agent: the changed configuration is not used: {error}");
+                return Ok(self);
+            }
+        };
+        plan.warnings().iter().for_each(warn);
+        let Self { arguments, properties: before, content, mut channels, running, .. } = self;
+        let changed = channels.changed_by(&plan).join(", ");
+        eprintln!("agent: takes over a changed configuration");
+        let drain = if changed.is_empty() { Drain::NONE } else { Drain::up_to(arguments.drain) };
+        let report = running.shutdown(drain)?;
+        if !changed.is_empty() {
+            eprintln!("agent: has other settings or no place any more for channel {changed}");
+            say_left(&report, &channels);
+        }
+        let (running, properties) = match open(plan, &mut channels) {
+            Ok(running) => (running, properties),
+            Err(error) => {
+                eprintln!("agent: goes on as it was, since it cannot start with the changed configuration: {error}");
+                (open(arguments.plan(&before)?, &mut channels)?, before)
+            }
+        };
+        let mut service = Self { arguments, properties, content, channels, running, said: BTreeMap::new() };
+        service.look();
+        Ok(service)
+    }
+
+    /// Stops in good order and says what is left.
+    fn stop(mut self, why: Outcome) -> Result<ExitCode, Box<dyn Error>> {
+        self.look();
+        let Self { arguments, mut channels, running, .. } = self;
+        let report = running.shutdown(Drain::up_to(arguments.drain))?;
+        say_left(&report, &channels);
+        channels.close()?;
+        eprintln!("agent: {} has stopped", report.name);
+        Ok(match (report.outcome, why) {
+            (Outcome::Failed, _) | (_, Outcome::Failed) => ExitCode::FAILURE,
+            _ if arguments.until_done => ExitCode::from(why.exit_code()),
+            _ => ExitCode::SUCCESS,
+        })
+    }
+}
+
+/// Opens and starts an agent, and says so.
+fn open(plan: Plan, channels: &mut Channels) -> Result<RunningAgent, Box<dyn Error>> {
+    let what = plan.to_string();
+    let running = plan.open_with(channels)?.start()?;
+    eprintln!("agent: ready: {what}");
+    Ok(running)
+}
+
+fn say_left(report: &ShutdownReport, channels: &Channels) {
+    for left in report.left.iter().filter(|left| left.events > 0) {
+        let is_durable = channels.get(&left.name).is_some_and(|channel| channel.store_part().is_some());
+        let then = if is_durable { "which wait for the next start" } else { "which are lost" };
+        eprintln!("agent: {} events are left in channel {}, {then}", left.events, left.name);
+    }
+    for end in &report.components {
+        if let Some(error) = &end.close_error {
+            eprintln!("agent: {} {} did not close well: {error}", end.kind, end.name);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Channels that outlive the agent that uses them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+
+use super::plan::{Plan, PlannedChannel};
+use crate::channel::Channel;
+use crate::error::StorageError;
+
+/// The open channels of an agent, from one configuration of it to the next.
+///
+/// Flume takes a changed configuration over by stopping everything and starting it again. What is in its memory channels
+/// survives that, since channels that are configured as before go on; so they do here. See [`Plan::open_with`].
+#[derive(Debug, Default)]
+pub struct Channels {
+    open: BTreeMap<String, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    values: BTreeMap<String, String>,
+    channel: Arc<dyn Channel>,
+}
+
+impl Channels {
+    /// No channel yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The channel of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Channel>> {
+        self.open.get(name).map(|open| &open.channel)
+    }
+
+    /// The open channels that a plan does not go on with, because it has other settings for them or does not have them. What
+    /// they hold in memory is lost when they are closed.
+    #[must_use]
+    pub fn changed_by(&self, plan: &Plan) -> Vec<&str> {
+        let others = self.open.iter().filter(|(name, open)| !open.is_in(name, &plan.channels));
+        others.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Closes all channels.
+    ///
+    /// # Errors
+    /// If one cannot be closed in good order; the others are closed all the same.
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.close_others(&[])
+    }
+
+    pub(super) fn close_others(&mut self, planned: &[PlannedChannel]) -> Result<(), StorageError> {
+        let mut outcome = Ok(());
+        self.open.retain(|name, open| {
+            let stays = open.is_in(name, planned);
+            if !stays && let Err(error) = open.channel.close() {
+                outcome = Err(error);
+            }
+            stays
+        });
+        outcome
+    }
+
+    /// The channel of a plan: open already, or opened now.
+    pub(super) fn open(&mut self, planned: PlannedChannel) -> Result<Arc<dyn Channel>, Box<dyn Error + Send + Sync>> {
+        let PlannedChannel { site, setup, values } = planned;
+        if let Some(open) = self.open.get(&site.name) {
+            return Ok(open.channel.clone());
+        }
+        let channel = (setup.open)()?;
+        self.open.insert(site.name, Open { values, channel: channel.clone() });
+        Ok(channel)
+    }
+}
+
+impl Open {
+    fn is_in(&self, name: &str, planned: &[PlannedChannel]) -> bool {
+        planned.iter().any(|planned| planned.site.name == name && planned.values == self.values)
+    }
+}

@@ -1,0 +1,179 @@
+//! Config filters: values that come from elsewhere, `${filter['key']}`.
+
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use super::keys::{Keys, shown};
+use super::options::Options;
+use super::problem::{Problem, Severity};
+use super::section::{Kind, Section, Sections};
+use crate::limits::{FILTER_OUTPUT_BYTES_MAX, FILTER_WAIT};
+
+/// Resolves the references to filters in the values of all other components.
+pub(super) fn apply(agent: &str, sections: &mut Sections, options: &Options, problems: &mut Vec<Problem>) {
+    let mut filters = Vec::new();
+    for section in sections.take(Kind::ConfigFilter) {
+        filters.extend(filter(agent, section, problems));
+    }
+    if filters.is_empty() {
+        return;
+    }
+    for (kind, name, key, entry) in sections.entries_mut() {
+        for filter in &filters {
+            let mut failures = Vec::new();
+            entry.value = filter.replace(&entry.value, options, &mut failures);
+            for message in failures {
+                let full = format!("{agent}.{}.{name}.{key}", kind.word());
+                let problem = Problem::new(Severity::Ignored, full, message).at(entry.origin.clone());
+                problems.push(problem.with_value(Some(shown(key, &entry.written))));
+            }
+        }
+    }
+}
+
+struct Filter {
+    name: String,
+    source: Source,
+}
+
+enum Source {
+    Environment,
+    /// Program and arguments; the key is the last one.
+    External(Vec<String>),
+}
+
+fn filter(agent: &str, section: Section, problems: &mut Vec<Problem>) -> Option<Filter> {
+    let name = section.name.clone();
+    let prefix = format!("{agent}.{}.{name}.", Kind::ConfigFilter.word());
+    let mut keys = Keys::new(prefix, section.origin, section.entries);
+    let kind = keys.required("type").to_ascii_lowercase();
+    let source = match kind.as_str() {
+        "env" | "org.apache.flume.configfilter.environmentvariableconfigfilter" => Some(Source::Environment),
+        "external" | "org.apache.flume.configfilter.externalprocessconfigfilter" => Some(external(&mut keys)),
+        "hadoop" | "org.apache.flume.configfilter.hadoopcredentialstoreconfigfilter" => {
+            keys.unsupported(
+                &["credential.", "credstore."],
+                "Hadoop's credential stores are not read; use a filter of type external",
+            );
+            keys.mistake("type", "Hadoop's credential stores are not read; use a filter of type env or external");
+            None
+        }
+        _ => {
+            keys.mistake("type", "there is no such type of config filter; there are env and external");
+            None
+        }
+    };
+    let is_good = keys.is_good();
+    problems.extend(keys.finish(&kind));
+    source.filter(|_| is_good).map(|source| Filter { name, source })
+}
+
+fn external(keys: &mut Keys) -> Source {
+    let command = keys.required_list("command");
+    keys.choice("charset", &[("UTF-8", ()), ("US-ASCII", ())], ());
+    Source::External(command)
+}
+
+impl Filter {
+    /// A value with what the filter gives for the references to it.
+    fn replace(&self, value: &str, options: &Options, failures: &mut Vec<String>) -> String {
+        let begin = format!("${{{}[", self.name);
+        let mut out = String::new();
+        let mut rest = value;
+        while let Some(at) = rest.find(&begin) {
+            let (before, reference) = rest.split_at(at);
+            out.push_str(before);
+            let behind = reference.get(begin.len()..).unwrap_or_default();
+            let Some((key, len)) = key_of(behind) else {
+                out.push_str(&begin);
+                rest = behind;
+                continue;
+            };
+            let whole = begin.len() + len;
+            match self.value(key, options) {
+                Ok(value) => out.push_str(&value),
+                Err(message) => {
+                    failures.push(message);
+                    out.push_str(reference.get(..whole).unwrap_or_default());
+                }
+            }
+            rest = reference.get(whole..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn value(&self, key: &str, options: &Options) -> Result<String, String> {
+        match &self.source {
+            Source::Environment => {
+                let value = options.environment(key);
+                value.ok_or_else(|| format!("config filter {}: there is no {key} in the environment", self.name))
+            }
+            Source::External(command) => run(command, key)
+                .map_err(|error| format!("config filter {}: {}: {error}", self.name, command.join(" "))),
+        }
+    }
+}
+
+/// The key of a reference and the length up to its end: `'key']}`, `"key"]}` or `key]}`.
+fn key_of(text: &str) -> Option<(&str, usize)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"')).map(|c| if c == '"' { "\"" } else { "'" });
+    let quote = quote.unwrap_or_default();
+    let rest = text.strip_prefix(quote)?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))?;
+    let (key, behind) = rest.split_at(end);
+    let is_closed = behind.strip_prefix(quote).is_some_and(|behind| behind.starts_with("]}"));
+    (is_closed && !key.is_empty()).then(|| (key, quote.len() * 2 + key.len() + 2))
+}
+
+/// The first line that a program prints when it is given a key.
+fn run(command: &[String], key: &str) -> Result<String, String> {
+    let Some((program, arguments)) = command.split_first() else { return Err("there is no program".to_owned()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .arg(key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot be run: {error}"))?;
+    let output = output_of(&mut child);
+    if output.is_err() {
+        // It may run on for ever.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    let output = output?;
+    if !status.success() {
+        return Err(format!("failed with {status} for the key {key}"));
+    }
+    let output = String::from_utf8(output).map_err(|_| format!("printed no UTF-8 for the key {key}"))?;
+    match output.lines().next() {
+        Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
+        _ => Err(format!("printed nothing for the key {key}")),
+    }
+}
+
+/// All that a program prints, if it ends in time.
+fn output_of(child: &mut Child) -> Result<Vec<u8>, String> {
+    let Some(stdout) = child.stdout.take() else { return Err("has no output".to_owned()) };
+    let (done, wait) = mpsc::channel();
+    let read = move || {
+        let mut output = Vec::new();
+        let max = FILTER_OUTPUT_BYTES_MAX as u64;
+        let result: io::Result<usize> = stdout.take(max).read_to_end(&mut output);
+        // Nobody waits any more if it took too long.
+        let _ = done.send(result.map(|_| output));
+    };
+    let thread = thread::Builder::new().name("aqueduct-filter".to_owned()).spawn(read);
+    thread.map_err(|error| format!("no thread: {error}"))?;
+    match wait.recv_timeout(FILTER_WAIT) {
+        Ok(output) => output.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("did not end within {} s", FILTER_WAIT.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::*;
+use crate::config::Properties;
+
+/// The value of `a1.sources.s1.x` behind the filters, and all problems.
+fn filtered(filters: &str, value: &str) -> (String, Vec<String>) {
+    let options = Options::new().with_environment(|name| (name == "KEY-1").then(|| "from env".to_owned()));
+    let text = format!("{filters}\na1.sources = s1\na1.sources.s1.x = {value}\n");
+    let properties = Properties::parse("f", text.as_bytes()).unwrap();
+    let mut problems = Vec::new();
+    let entry = |(key, raw): (&String, &crate::config::file::Raw)| {
+        let entry = super::super::keys::Entry { value: raw.value.clone(), written: raw.value.clone(), origin: None };
+        (key.strip_prefix("a1.").unwrap().to_owned(), entry)
+    };
+    let mut sections = Sections::sort("a1", properties.entries().iter().map(entry).collect(), &mut problems);
+    apply("a1", &mut sections, &options, &mut problems);
+    let value = sections.of(Kind::Source)[0].entries["x"].value.clone();
+    (value, problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_filter_gives_values_of_the_environment() {
+    let env = "a1.configfilters = f1 other\na1.configfilters.f1.type = ENV\na1.configfilters.other.type=env";
+    for value in ["${f1['KEY-1']}", "${f1[\"KEY-1\"]}", "${f1[KEY-1]}", "${other[KEY-1]}"] {
+        assert_eq!(filtered(env, &format!("<{value}|{value}>")), ("<from env|from env>".to_owned(), vec![]));
+    }
+    for value in
+        ["${f1['KEY-1\"]}", "${f1[]}", "${f1[KEY 1]}", "${f1[KEY-1}", "${f1[KEY-1]", "${f2[KEY-1]}", "$f1[KEY-1]"]
+    {
+        assert_eq!(filtered(env, value), (value.to_owned(), vec![]), "{value}");
+    }
+    let (value, problems) = filtered(env, "a ${f1['NONE']} b");
+    assert_eq!(value, "a ${f1['NONE']} b");
+    assert_eq!(
+        problems,
+        ["a1.sources.s1.x = a ${f1['NONE']} b: config filter f1: there is no NONE in the environment"]
+    );
+}
+
+#[test]
+fn a_filter_runs_a_program() {
+    let external = |command: &str| {
+        format!("a1.configfilters = f1\na1.configfilters.f1.type = external\na1.configfilters.f1.command = {command}")
+    };
+    assert_eq!(filtered(&external("echo got"), "${f1['KEY']}!"), ("got KEY!".to_owned(), vec![]));
+    for (command, problem) in [
+        ("true", "config filter f1: true: printed nothing for the key KEY"),
+        ("false", "config filter f1: false: failed with exit status: 1 for the key KEY"),
+        ("/none/at/all", "config filter f1: /none/at/all: cannot be run: No such file or directory"),
+    ] {
+        let (value, problems) = filtered(&external(command), "${f1['KEY']}");
+        assert_eq!(value, "${f1['KEY']}");
+        assert!(problems.len() == 1 && problems[0].contains(problem), "{problems:?}");
+    }
+}
+
+#[test]
+fn filters_that_do_not_exist_are_mistakes() {
+    for (kind, problem) in [
+        (
+            "nosuch",
+            "a1.configfilters.f1.type = nosuch: there is no such type of config filter; there are env and external",
+        ),
+        (
+            "hadoop",
+            "a1.configfilters.f1.type = hadoop: Hadoop's credential stores are not read; use a filter of type env or external",
+        ),
+    ] {
+        let (_, problems) = filtered(&format!("a1.configfilters = f1\na1.configfilters.f1.type = {kind}"), "x");
+        assert_eq!(problems, [problem]);
+    }
+    let (_, problems) =
+        filtered("a1.configfilters = f1\na1.configfilters.f1.type = external\na1.configfilters.f1.cmd=x", "x");
+    assert_eq!(
+        problems,
+        ["a1.configfilters.f1.command: is missing", "a1.configfilters.f1.cmd: external has no such key"]
+    );
+}

@@ -1,0 +1,286 @@
+//! References in values: `${env:NAME}`, `${key:-default}` and the like, as Flume resolves them with commons-text.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::file::{Raw, content};
+use super::options::Options;
+use super::problem::Severity;
+use super::properties;
+use crate::limits::{PROPERTIES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX, VALUE_BYTES_MAX};
+
+/// Resolves the references of values.
+pub(super) struct Resolver<'a> {
+    pub(super) entries: &'a BTreeMap<String, Raw>,
+    pub(super) options: &'a Options,
+}
+
+/// What became of a value.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) value: String,
+    /// What could not be resolved, with what Flume makes of it.
+    pub(super) problems: Vec<(Severity, String)>,
+}
+
+impl Resolver<'_> {
+    /// The value of a property with its references resolved.
+    pub(super) fn resolve(&self, raw: &Raw) -> Resolved {
+        let mut work = Work { resolver: self, within: Vec::new(), count: 0, problems: Vec::new() };
+        let value = work.replace(&raw.value);
+        Resolved { value, problems: work.problems }
+    }
+
+    /// The value that a name stands for.
+    fn lookup(&self, name: &str) -> Found {
+        let Some((kind, rest)) = name.split_once(':') else { return self.property(name) };
+        match kind.to_ascii_lowercase().as_str() {
+            "env" => self.options.environment(rest).map_or_else(
+                || {
+                    Found::Missing(format!(
+                        "there is no {rest} in the environment, so the text stays as it is; {DEFAULT}"
+                    ))
+                },
+                Found::Value,
+            ),
+            "sys" => self.system(rest).map_or_else(
+                || Found::Missing(format!("there is no system property {rest}, so the text stays as it is; {DEFAULT}")),
+                Found::Value,
+            ),
+            "base64decoder" => match base64_decode(rest) {
+                Some(text) => Found::Value(text),
+                None => Found::Broken(format!("{rest} is not text in Base64")),
+            },
+            "base64encoder" => Found::Value(base64_encode(rest.as_bytes())),
+            "file" => file(rest),
+            "properties" => property_of_file(rest),
+            other if UNSUPPORTED.contains(&other) => {
+                Found::Broken(format!("references of the kind {kind}: are not supported"))
+            }
+            _ => self.property(name),
+        }
+    }
+
+    fn property(&self, name: &str) -> Found {
+        match self.entries.get(name) {
+            Some(raw) => Found::Value(raw.value.clone()),
+            None if self.is_env_allowed() && self.options.environment(name).is_some() => {
+                Found::Value(self.options.environment(name).unwrap_or_default())
+            }
+            None => Found::Unknown,
+        }
+    }
+
+    /// Flume before 1.10 resolved names from the environment if it was asked to by this property, which still works.
+    fn is_env_allowed(&self) -> bool {
+        self.options.property("propertiesImplementation") == Some("org.apache.flume.node.EnvVarResolverProperties")
+    }
+
+    /// A system property: one that was given, or what Java knows by itself and has a meaning here.
+    fn system(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.options.property(name) {
+            return Some(value.to_owned());
+        }
+        match name {
+            "user.home" => Some(self.options.home().display().to_string()),
+            "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
+            "user.name" => self.options.environment("USER"),
+            "java.io.tmpdir" => Some("/tmp".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+enum Found {
+    Value(String),
+    /// There is no such value; a default may stand for it.
+    Missing(String),
+    /// Nothing is known by such a name: it may not be meant as a reference.
+    Unknown,
+    /// It cannot be resolved, whatever the default.
+    Broken(String),
+}
+
+struct Work<'a> {
+    resolver: &'a Resolver<'a>,
+    // The references that are being resolved, outermost first.
+    within: Vec<String>,
+    // How many there were so far: each may bring in others.
+    count: usize,
+    problems: Vec<(Severity, String)>,
+}
+
+impl Work<'_> {
+    fn replace(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, reference) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('$') {
+                // An escaped reference loses its escape and is left alone.
+                out.push_str(before);
+                out.push_str("${");
+                rest = reference.get(2..).unwrap_or_default();
+                continue;
+            }
+            out.push_str(before);
+            let Some(end) = end_of(reference) else {
+                out.push_str(reference);
+                return out;
+            };
+            let (whole, behind) = reference.split_at(end);
+            let name = whole.get(2..end - 1).unwrap_or_default();
+            match self.reference(name) {
+                Some(value) => out.push_str(&value),
+                None => out.push_str(whole),
+            }
+            rest = behind;
+            if out.len() > VALUE_BYTES_MAX {
+                let why = format!("with its references resolved the value has more than {VALUE_BYTES_MAX} bytes");
+                self.problems.push((Severity::Fatal, why));
+                return out;
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// The value of what stands between the braces, with its own references resolved.
+    fn reference(&mut self, written: &str) -> Option<String> {
+        if self.within.len() == REFERENCES_DEPTH_MAX || self.within.iter().any(|outer| outer == written) {
+            let chain = self.within.iter().map(String::as_str).chain([written]).collect::<Vec<_>>().join(" -> ");
+            self.problems.push((Severity::Fatal, format!("the reference contains itself: {chain}")));
+            return None;
+        }
+        self.count += 1;
+        if self.count > REFERENCES_MAX {
+            if self.count == REFERENCES_MAX + 1 {
+                let why = format!("resolving the references takes more than {REFERENCES_MAX} others");
+                self.problems.push((Severity::Fatal, why));
+            }
+            return None;
+        }
+        self.within.push(written.to_owned());
+        let inner = self.replace(written);
+        let (name, default) = match inner.split_once(":-") {
+            Some((name, default)) => (name, Some(default.to_owned())),
+            None => (inner.as_str(), None),
+        };
+        let value = match (self.resolver.lookup(name), default) {
+            (Found::Value(value), _) => Some(value),
+            (Found::Missing(_) | Found::Unknown, Some(default)) => Some(default),
+            (Found::Missing(why), None) => {
+                self.problems.push((Severity::Ignored, why));
+                None
+            }
+            (Found::Unknown, None) => {
+                // Filters have their turn later.
+                if !name.contains('[') {
+                    let why = format!("nothing is called {name}, so the text ${{{name}}} stays as it is");
+                    self.problems.push((Severity::Warning, why));
+                }
+                None
+            }
+            (Found::Broken(why), _) => {
+                self.problems.push((Severity::Dropped, why));
+                None
+            }
+        };
+        let value = value.map(|value| self.replace(&value));
+        self.within.pop();
+        value
+    }
+}
+
+/// The length of a reference that begins here, up to its closing brace, with the references in it.
+fn end_of(reference: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(rest) = reference.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with("${") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with('}') {
+            depth -= 1;
+            at += 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    None
+}
+
+/// `<charset>:<path>`: the content of a file.
+fn file(rest: &str) -> Found {
+    let Some((charset, path)) = rest.split_once(':') else {
+        return Found::Broken("a reference to a file is written as ${file:UTF-8:/path}".to_owned());
+    };
+    if !charset.eq_ignore_ascii_case("UTF-8") && !charset.eq_ignore_ascii_case("US-ASCII") {
+        return Found::Broken(format!("files are read as UTF-8 or US-ASCII, not as {charset}"));
+    }
+    let text = content(Path::new(path), VALUE_BYTES_MAX).map_err(|error| format!("cannot read {path}: {error}"));
+    let text = text.and_then(|text| String::from_utf8(text).map_err(|_| format!("{path} is not UTF-8")));
+    text.map_or_else(Found::Broken, Found::Value)
+}
+
+/// `<path>::<key>`: a property of another file.
+fn property_of_file(rest: &str) -> Found {
+    let Some((path, key)) = rest.split_once("::") else {
+        return Found::Broken("a reference to a property of a file is written as ${properties:/path::key}".to_owned());
+    };
+    let bytes = match content(Path::new(path), PROPERTIES_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) => return Found::Broken(format!("cannot read {path}: {error}")),
+    };
+    match properties::parse(&bytes) {
+        Err(error) => Found::Broken(format!("{path}:{}: {}", error.line, error.reason)),
+        Ok(found) => match found.into_iter().rev().find(|property| property.key == key) {
+            Some(property) => Found::Value(property.value),
+            None => Found::Missing(format!("{path} has no {key}, so the text stays as it is; {DEFAULT}")),
+        },
+    }
+}
+
+fn base64_encode(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for group in bytes.chunks(3) {
+        let mut bits = 0_u32;
+        for at in 0..3 {
+            bits = bits << 8 | u32::from(group.get(at).copied().unwrap_or_default());
+        }
+        for at in 0..4 {
+            let digit = usize::try_from(bits >> (18 - 6 * at) & 63).unwrap_or_default();
+            let digit = BASE64.get(digit).copied().filter(|_| at <= group.len());
+            out.push(char::from(digit.unwrap_or(b'=')));
+        }
+    }
+    out
+}
+
+fn base64_decode(text: &str) -> Option<String> {
+    let digits = text.trim_end_matches('=').as_bytes();
+    let mut bytes = Vec::new();
+    for group in digits.chunks(4) {
+        let mut bits = 0_u32;
+        for digit in group {
+            bits = bits << 6 | u32::try_from(BASE64.iter().position(|known| known == digit)?).ok()?;
+        }
+        bits <<= 6 * (4 - group.len());
+        // The last group may have fewer digits, but not one: that is less than a byte.
+        let count = group.len().checked_sub(1).filter(|count| *count > 0)?;
+        bytes.extend([16, 8, 0].into_iter().take(count).filter_map(|shift| u8::try_from(bits >> shift & 0xFF).ok()));
+    }
+    String::from_utf8(bytes).ok()
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Kinds that commons-text has besides.
+const UNSUPPORTED: [&str; 11] =
+    ["java", "date", "const", "localhost", "resourcebundle", "urldecoder", "urlencoder", "xml", "script", "dns", "url"];
+const DEFAULT: &str = "${name:-text} gives a default";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+#![allow(clippy::disallowed_methods)] // files of the operating system are what is read
+
+use super::*;
+use crate::config::problem::Origin;
+
+fn resolve(pairs: &[(&str, &str)], value: &str) -> (String, Vec<String>) {
+    let raw = |value: &str| Raw { value: value.to_owned(), origin: Origin::line("f", 1) };
+    let entries = pairs.iter().map(|(key, value)| ((*key).to_owned(), raw(value))).collect();
+    let options = Options::new()
+        .with_environment(|name| match name {
+            "PORT" => Some("4141".to_owned()),
+            "NAME" => Some("PORT".to_owned()),
+            "TEXT" => Some("${env:PORT}".to_owned()),
+            _ => None,
+        })
+        .with_home("/h")
+        .with_property("zone", "eu");
+    let resolved = Resolver { entries: &entries, options: &options }.resolve(&raw(value));
+    (resolved.value, resolved.problems.into_iter().map(|(severity, text)| format!("{severity:?}: {text}")).collect())
+}
+
+fn good(pairs: &[(&str, &str)], value: &str) -> String {
+    let (value, problems) = resolve(pairs, value);
+    assert_eq!(problems, [""; 0]);
+    value
+}
+
+#[test]
+fn references_stand_for_the_environment_system_properties_and_other_keys() {
+    let keys = [("port", "${env:PORT}"), ("a1.x", "${port}/${sys:zone}"), ("p-1", "one"), ("n", "1")];
+    assert_eq!(good(&keys, "plain $ text } {"), "plain $ text } {");
+    assert_eq!(good(&keys, "${env:PORT}"), "4141");
+    assert_eq!(good(&keys, "<${a1.x}>"), "<4141/eu>");
+    assert_eq!(good(&keys, "${ENV:PORT}${sys:user.home}"), "4141/h");
+    assert_eq!(good(&keys, "${env:TEXT}"), "4141");
+    assert_eq!(good(&keys, "${env:${env:NAME}} ${p-${n}}"), "4141 one");
+    assert_eq!(good(&keys, "${base64Decoder:SGVsbG8gRmx1bWU=}|${base64Encoder:Hi}"), "Hello Flume|SGk=");
+}
+
+#[test]
+fn a_default_stands_for_what_is_missing() {
+    assert_eq!(good(&[], "${env:NONE:-9}"), "9");
+    assert_eq!(good(&[], "${env:PORT:-9}"), "4141");
+    assert_eq!(good(&[], "${none:-a:-b}"), "a:-b");
+    assert_eq!(good(&[], "${none:-}"), "");
+    assert_eq!(good(&[], "${env:NONE:-${env:NEITHER:-${env:PORT}}}"), "4141");
+}
+
+#[test]
+fn what_is_missing_stays_as_it_is_and_is_told() {
+    let (value, problems) = resolve(&[], "${env:NONE}/${sys:none}/${user}");
+    assert_eq!(value, "${env:NONE}/${sys:none}/${user}");
+    assert_eq!(
+        problems,
+        [
+            "Ignored: there is no NONE in the environment, so the text stays as it is; ${name:-text} gives a default",
+            "Ignored: there is no system property none, so the text stays as it is; ${name:-text} gives a default",
+            "Warning: nothing is called user, so the text ${user} stays as it is",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_reference_is_left_alone() {
+    for text in ["$1", "${", "${env:PORT", "a${b${c}", "$", "$$", "}", "${f1['key']}", "${f1[key]}"] {
+        let (value, problems) = resolve(&[("c", "C")], text);
+        assert_eq!((value.as_str(), problems.len()), (text, 0));
+    }
+    // As in Flume: the escape is gone, whatever follows.
+    assert_eq!(good(&[], "$${env:PORT}"), "${env:PORT}");
+    assert_eq!(good(&[], "$${env:PORT"), "${env:PORT");
+    assert_eq!(good(&[], "\u{e4}${env:PORT}\u{e4}"), "\u{e4}4141\u{e4}");
+}
+
+#[test]
+fn references_that_contain_themselves_end() {
+    let (_, problems) = resolve(&[("a", "${b}"), ("b", "x${a}")], "${a}");
+    assert_eq!(problems, ["Fatal: the reference contains itself: a -> b -> a"]);
+    let doubled: Vec<(String, String)> =
+        (0..40).map(|i| (format!("k{i}"), format!("${{k{}}}${{k{}}}", i + 1, i + 1))).collect();
+    let doubled: Vec<(&str, &str)> = doubled.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let (_, problems) = resolve(&doubled, "${k0}");
+    assert!(problems[0].starts_with("Fatal: the reference contains itself: k0 -> k1"), "{}", problems[0]);
+    let (_, problems) = resolve(&doubled, "${k25}");
+    assert!(
+        problems.contains(&"Fatal: resolving the references takes more than 1000 others".to_owned()),
+        "{problems:?}"
+    );
+    let long = "x".repeat(VALUE_BYTES_MAX / 2 + 1);
+    let (_, problems) = resolve(&[("long", &long)], "${long}${long}");
+    assert_eq!(problems, ["Fatal: with its references resolved the value has more than 262144 bytes"]);
+}
+
+#[test]
+fn files_are_read_and_their_absence_is_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let path = path.display();
+    assert_eq!(good(&[], &format!("${{file:UTF-8:{path}}}")), "s3cret\n");
+    std::fs::write(dir.path().join("p"), "a.b = 1\nc d\n").unwrap();
+    let p = dir.path().join("p");
+    assert_eq!(good(&[], &format!("${{properties:{}::a.b}}", p.display())), "1");
+    assert_eq!(good(&[], &format!("${{properties:{}::none:-2}}", p.display())), "2");
+    let (_, problems) = resolve(&[], "${file:UTF-8:/none/at/all:-default}");
+    assert!(problems[0].starts_with("Dropped: cannot read /none/at/all: No such file"), "{problems:?}");
+    for (value, problem) in [
+        ("${file:UTF-16:/x}", "files are read as UTF-8 or US-ASCII, not as UTF-16"),
+        ("${file:/x}", "a reference to a file is written as ${file:UTF-8:/path}"),
+        ("${properties:/x}", "a reference to a property of a file is written as"),
+        ("${java:version}", "references of the kind java: are not supported"),
+        ("${date:yyyy}", "references of the kind date: are not supported"),
+        ("${base64Decoder:?}", "? is not text in Base64"),
+        ("${base64Decoder:A}", "A is not text in Base64"),
+    ] {
+        let (_, problems) = resolve(&[], value);
+        assert!(problems.len() == 1 && problems[0].contains(problem), "{value}: {problems:?}");
+    }
+}
+
+#[test]
+fn names_come_from_the_environment_if_flume_was_told_so() {
+    let entries = BTreeMap::new();
+    let options = Options::new().with_environment(|name| (name == "PORT").then(|| "1".to_owned()));
+    let raw = Raw { value: "${PORT}".to_owned(), origin: Origin::line("f", 1) };
+    let resolved = |options: &Options| Resolver { entries: &entries, options }.resolve(&raw).value;
+    assert_eq!(resolved(&options), "${PORT}");
+    let options = options.with_property("propertiesImplementation", "org.apache.flume.node.EnvVarResolverProperties");
+    assert_eq!(resolved(&options), "1");
+}

@@ -1,0 +1,195 @@
+//! From properties to an agent: every component made and checked, nothing opened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::channels::Channels;
+use super::problem::{ConfigError, Problem, Severity};
+use super::setup::{ChannelSetup, SelectorSetup, SinkSetup, SourceSetup};
+use super::site::ChannelSite;
+use crate::agent::{Agent, AgentBuilder, Mistake};
+use crate::channel::Channel;
+use crate::event::Event;
+use crate::interceptor::Interceptor;
+use crate::selector::{Route, Selector, SelectorError};
+
+/// An agent that was read and found to be right, before anything of it is opened.
+#[derive(Debug)]
+#[must_use = "a plan opens nothing before `open`"]
+pub struct Plan {
+    pub(super) name: String,
+    pub(super) channels: Vec<PlannedChannel>,
+    pub(super) sources: Vec<PlannedSource>,
+    pub(super) sinks: Vec<PlannedSink>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedChannel {
+    pub(super) site: ChannelSite,
+    pub(super) setup: ChannelSetup,
+    /// All that was configured, to tell whether it has changed.
+    pub(super) values: BTreeMap<String, String>,
+}
+
+pub(super) struct PlannedSource {
+    pub(super) name: String,
+    pub(super) setup: SourceSetup,
+    pub(super) channels: Vec<String>,
+    pub(super) selector: SelectorSetup,
+    pub(super) interceptors: Vec<Box<dyn Interceptor>>,
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedSink {
+    pub(super) name: String,
+    pub(super) setup: SinkSetup,
+    pub(super) channel: String,
+}
+
+impl Plan {
+    /// The name of the agent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is odd and harms nothing; of a lenient reading also what was passed over and dropped.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Opens the channels and puts the agent together. It closes them when it stops.
+    ///
+    /// # Errors
+    /// If a channel cannot be opened. Those that were opened are closed again then.
+    pub fn open(self) -> Result<Agent, ConfigError> {
+        let mut channels = Channels::new();
+        let agent = self.assemble(&mut channels, AgentBuilder::channel);
+        if agent.is_err() {
+            // Nothing was put into them.
+            let _ = channels.close();
+        }
+        agent
+    }
+
+    /// The same with channels that outlive the agent: those that are configured as before are used as they are, with what
+    /// is in them. The others are closed; the agent must have stopped before.
+    ///
+    /// ```
+    /// use aqueduct::config::{Channels, Options, Properties};
+    /// use aqueduct::{Drain, Wait};
+    ///
+    /// let text = |total: u32| format!("
+    ///     a.sources = s\na.channels = c\na.sources.s.channels = c\na.channels.c.type = memory
+    ///     a.sources.s.type = seq\na.sources.s.totalEvents = {total}");
+    /// let mut channels = Channels::new();
+    /// for total in [3, 4] {
+    ///     let plan = Properties::parse("a.properties", text(total).as_bytes())?.plan("a", &Options::new())?;
+    ///     plan.open_with(&mut channels)?.run_to_completion(Wait::FOREVER)?;
+    /// }
+    /// assert_eq!(channels.get("c").map(|channel| channel.stats().depth_events), Some(7));
+    /// channels.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a channel cannot be opened or closed. Those that are open stay so.
+    pub fn open_with(self, channels: &mut Channels) -> Result<Agent, ConfigError> {
+        self.assemble(channels, AgentBuilder::shared_channel)
+    }
+
+    fn assemble(
+        self,
+        channels: &mut Channels,
+        add: fn(AgentBuilder, String, Arc<dyn Channel>) -> AgentBuilder,
+    ) -> Result<Agent, ConfigError> {
+        let whole =
+            |message: String| ConfigError::of(Problem::new(Severity::Fatal, format!("agent {}", self.name), message));
+        channels.close_others(&self.channels).map_err(|error| whole(error.to_string()))?;
+        let mut builder = Agent::builder(&self.name);
+        for planned in self.channels {
+            let name = planned.site.name.clone();
+            let channel = channels.open(planned).map_err(|error| {
+                let key = format!("{}.channels.{name}", self.name);
+                ConfigError::of(Problem::new(Severity::Fatal, key, error.to_string()))
+            })?;
+            builder = add(builder, name, channel);
+        }
+        for source in self.sources {
+            builder = source.add_to(builder);
+        }
+        for sink in self.sinks {
+            builder = sink.add_to(builder);
+        }
+        builder.build().map_err(|errors| {
+            let problem = |mistake: &Mistake| Problem::new(Severity::Fatal, &self.name, mistake.to_string());
+            ConfigError::new(format!("agent {}", self.name), errors.mistakes().iter().map(problem).collect())
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (sources, channels) = (count(self.sources.len(), "source"), count(self.channels.len(), "channel"));
+        write!(f, "agent {}: {sources}, {channels}, {}", self.name, count(self.sinks.len(), "sink"))
+    }
+}
+
+impl PlannedSource {
+    fn add_to(self, builder: AgentBuilder) -> AgentBuilder {
+        let SourceSetup { source, batch, idle, retry } = self.setup;
+        let mut builder = builder.source(self.name, source).batch(batch.events()).idle(idle).backoff(retry);
+        for interceptor in self.interceptors {
+            builder = builder.interceptor(Boxed(interceptor));
+        }
+        let SelectorSetup { selector, optional } = self.selector;
+        let required: Vec<String> = self.channels.iter().filter(|name| !optional.contains(name)).cloned().collect();
+        if let Some(selector) = selector {
+            builder = builder.selector(Boxed(selector));
+        } else if required.is_empty() {
+            // All channels are optional, which an agent has no other word for.
+            return builder.selector(offer_to_all).to(self.channels);
+        }
+        builder.optional(optional).to(required)
+    }
+}
+
+impl PlannedSink {
+    fn add_to(self, builder: AgentBuilder) -> AgentBuilder {
+        let SinkSetup { sink, batch, retry, on_permanent } = self.setup;
+        let sink = builder.sink(self.name, sink).batch(batch.events());
+        sink.backoff(retry).on_permanent(on_permanent).from(self.channel)
+    }
+}
+
+fn offer_to_all(_: &Event, route: &mut Route<'_>) {
+    (0..route.channels().len()).for_each(|place| route.offer(place));
+}
+
+struct Boxed<T: ?Sized>(Box<T>);
+
+impl Interceptor for Boxed<dyn Interceptor> {
+    fn intercept(&self, event: Event) -> Option<Event> {
+        self.0.intercept(event)
+    }
+}
+
+impl Selector for Boxed<dyn Selector> {
+    fn select(&self, event: &Event, route: &mut Route<'_>) {
+        self.0.select(event, route);
+    }
+
+    fn bind(&mut self, channels: &[String]) -> Result<(), SelectorError> {
+        self.0.bind(channels)
+    }
+}
+
+impl fmt::Debug for PlannedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlannedSource").field("name", &self.name).field("setup", &self.setup).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! Reading an agent: sections to components, with everything that is wrong in them.
+
+use std::collections::BTreeMap;
+
+use super::file::Properties;
+use super::filters;
+use super::keys::{BatchSize, Entry, Keys, shown};
+use super::lookup::Resolver;
+use super::options::Options;
+use super::plan::{Plan, PlannedChannel, PlannedSink, PlannedSource};
+use super::problem::{ConfigError, Origin, Problem, Severity};
+use super::registry::Table;
+use super::section::{Kind, Section, Sections};
+use super::site::{ChannelSite, Site};
+use crate::agent::nearest;
+use crate::limits::{NAME_BYTES_MAX, PROBLEMS_MAX};
+
+/// Reads the agent of a name.
+pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> Result<Plan, ConfigError> {
+    if !properties.agents().contains(agent) {
+        return Err(ConfigError::of(no_agent(properties, agent)));
+    }
+    let mut reader = Reader { agent, options, problems: properties.problems_of(agent).cloned().collect() };
+    let entries = reader.resolve(properties);
+    let mut sections = Sections::sort(agent, entries, &mut reader.problems);
+    filters::apply(agent, &mut sections, options, &mut reader.problems);
+    reader.check_names(&sections);
+    let known = reader.known_channels(&sections);
+    let channels: Vec<PlannedChannel> =
+        sections.take(Kind::Channel).into_iter().filter_map(|section| reader.channel(section)).collect();
+    let sites: Vec<ChannelSite> = channels.iter().map(|channel| channel.site.clone()).collect();
+    let sources: Vec<PlannedSource> =
+        sections.take(Kind::Source).into_iter().filter_map(|section| reader.source(section, &sites, &known)).collect();
+    let sinks: Vec<PlannedSink> =
+        sections.take(Kind::Sink).into_iter().filter_map(|section| reader.sink(section, &sites, &known)).collect();
+    let plan = Plan { name: agent.to_owned(), channels, sources, sinks, warnings: Vec::new() };
+    reader.finish(plan)
+}
+
+fn no_agent(properties: &Properties, agent: &str) -> Problem {
+    let agents = properties.agents();
+    let message = match nearest(agent, agents.iter().copied()) {
+        Some(near) => format!("there is no agent {agent}; is it {near}?"),
+        None if agents.is_empty() => {
+            format!(
+                "there is no agent {agent}, nor any other: no key is <agent>.sources, <agent>.channels or <agent>.sinks"
+            )
+        }
+        None => format!("there is no agent {agent}; there are {}", agents.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Problem::new(Severity::Fatal, "", message)
+}
+
+struct Reader<'a> {
+    agent: &'a str,
+    options: &'a Options,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// The agent's keys, without its name, with their references resolved.
+    fn resolve(&mut self, properties: &Properties) -> BTreeMap<String, Entry> {
+        let resolver = Resolver { entries: properties.entries(), options: self.options };
+        let prefix = format!("{}.", self.agent);
+        let mut found = BTreeMap::new();
+        for (key, raw) in properties.entries() {
+            if !key.contains('.') {
+                let message = "belongs to no agent; only references can use it";
+                self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
+            }
+            let Some(name) = key.strip_prefix(&prefix) else { continue };
+            let outcome = resolver.resolve(raw);
+            for (severity, message) in outcome.problems {
+                let problem = Problem::new(severity, key, message).at(Some(raw.origin.clone()));
+                self.problems.push(problem.with_value(Some(shown(key, &raw.value))));
+            }
+            if outcome.value.is_empty() {
+                let message = "has no value; Flume passes over the line, and the default counts";
+                self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
+                continue;
+            }
+            let origin = Some(raw.origin.clone());
+            let entry = Entry { value: outcome.value, written: raw.value.clone(), origin };
+            found.insert(name.to_owned(), entry);
+        }
+        found
+    }
+
+    /// Names that Flume takes and that cannot be part of the names of positions.
+    fn check_names(&mut self, sections: &Sections) {
+        for kind in Kind::ALL {
+            for section in sections.of(kind) {
+                let name = &section.name;
+                if name.len() > NAME_BYTES_MAX || name.contains(|c: char| c == '/' || c.is_control()) {
+                    let message =
+                        format!("a name has at most {NAME_BYTES_MAX} bytes, and neither / nor control characters");
+                    self.fail(Severity::Fatal, kind, name, message, section.origin.clone());
+                }
+            }
+        }
+    }
+
+    /// The channels that references may name: a mistake in one of them is not one in those who name it.
+    fn known_channels(&self, sections: &Sections) -> Vec<String> {
+        if self.options.is_lenient() {
+            Vec::new()
+        } else {
+            sections.of(Kind::Channel).iter().map(|c| c.name.clone()).collect()
+        }
+    }
+
+    fn channel(&mut self, section: Section) -> Option<PlannedChannel> {
+        let name = section.name.clone();
+        let values = section.entries.iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect();
+        let mut keys = self.keys(Kind::Channel, section);
+        let site = Site::new(self.options, self.agent, &name);
+        let table = &self.options.registry().channels;
+        keys.ignored(&["config"], OLD_CONFIG);
+        let made = table.make(&mut keys, &site, "type", None, None);
+        let is_good = self.finish_keys(keys, table);
+        let setup = made.ok().filter(|_| is_good)?;
+        let transaction_events_max = setup.transaction_events_max;
+        Some(PlannedChannel { site: ChannelSite { name, transaction_events_max }, setup, values })
+    }
+
+    fn source(&mut self, section: Section, sites: &[ChannelSite], known: &[String]) -> Option<PlannedSource> {
+        let name = section.name.clone();
+        let mut keys = self.keys(Kind::Source, section);
+        let channels = keys.required_list("channels");
+        let sites = self.channels_of(&mut keys, "channels", &channels, sites, known);
+        let site = Site::new(self.options, self.agent, &name).with_channels(&sites);
+        let registry = self.options.registry();
+        keys.ignored(&["config"], OLD_CONFIG);
+        let selector =
+            keys.within("selector.", |part| registry.selectors.make(part, &site, "type", Some("replicating"), None));
+        let interceptors = interceptors(&mut keys, &site, self.options);
+        let made = registry.sources.make(&mut keys, &site, "type", None, None);
+        let made = made.map(|mut setup| {
+            fit(&mut keys, &mut setup.batch, &sites, Kind::Source);
+            setup
+        });
+        let is_good = self.finish_keys(keys, &registry.sources);
+        let (Ok(setup), Ok(selector), Some(interceptors), true) = (made, selector, interceptors, is_good) else {
+            return None;
+        };
+        let channels = sites.into_iter().map(|site| site.name).collect();
+        Some(PlannedSource { name, setup, channels, selector, interceptors })
+    }
+
+    fn sink(&mut self, section: Section, sites: &[ChannelSite], known: &[String]) -> Option<PlannedSink> {
+        let name = section.name.clone();
+        let mut keys = self.keys(Kind::Sink, section);
+        let channels = keys.required_list("channel");
+        if channels.len() > 1 {
+            keys.mistake("channel", "names more than one channel; a sink takes from one");
+        }
+        let sites = self.channels_of(&mut keys, "channel", &channels, sites, known);
+        let site = Site::new(self.options, self.agent, &name).with_channels(&sites);
+        let table = &self.options.registry().sinks;
+        keys.ignored(&["config"], OLD_CONFIG);
+        let made = table.make(&mut keys, &site, "type", None, None);
+        let made = made.map(|mut setup| {
+            fit(&mut keys, &mut setup.batch, &sites, Kind::Sink);
+            setup
+        });
+        let is_good = self.finish_keys(keys, table);
+        let setup = made.ok().filter(|_| is_good)?;
+        let channel = sites.into_iter().next()?.name;
+        Some(PlannedSink { name, setup, channel })
+    }
+
+    /// The channels that a key names, as far as they exist.
+    fn channels_of(
+        &self,
+        keys: &mut Keys,
+        key: &str,
+        names: &[String],
+        sites: &[ChannelSite],
+        known: &[String],
+    ) -> Vec<ChannelSite> {
+        let mut found: Vec<ChannelSite> = Vec::new();
+        for name in names {
+            if found.iter().any(|site| site.name == *name) {
+                keys.warn(key, format!("names channel {name} more than once"));
+            } else if let Some(site) = sites.iter().find(|site| site.name == *name) {
+                found.push(site.clone());
+            } else if !known.contains(name) {
+                let near =
+                    nearest(name, sites.iter().map(|site| site.name.as_str()).chain(known.iter().map(String::as_str)));
+                let hint = near.map(|near| format!("; is it {near}?")).unwrap_or_default();
+                keys.problem(Severity::Ignored, key, format!("there is no channel {name}{hint}"));
+            }
+        }
+        if found.is_empty() && keys.is_set(key) && self.options.is_lenient() {
+            keys.mistake(key, "there is no channel left");
+        }
+        found
+    }
+
+    fn keys(&self, kind: Kind, section: Section) -> Keys {
+        let prefix = format!("{}.{}.{}.", self.agent, kind.word(), section.name);
+        let origin = section.entries.get("type").and_then(|entry| entry.origin.clone()).or(section.origin);
+        Keys::new(prefix, origin, section.entries)
+    }
+
+    /// Takes over the problems of a component. The answer is whether it can be used.
+    fn finish_keys<T>(&mut self, keys: Keys, table: &Table<T>) -> bool {
+        let problems = match keys.value("type").filter(|name| table.has(name)).and_then(|name| table.name_of(name)) {
+            Some(name) => keys.finish(&name),
+            // Nobody knows which keys it has.
+            None => keys.into_problems(),
+        };
+        let worst = if self.options.is_lenient() { Severity::Ignored } else { Severity::Warning };
+        let is_good = problems.iter().all(|problem| problem.severity <= worst);
+        self.problems.extend(problems);
+        is_good
+    }
+
+    fn fail(&mut self, severity: Severity, kind: Kind, name: &str, message: impl Into<String>, origin: Option<Origin>) {
+        let key = format!("{}.{}.{name}", self.agent, kind.word());
+        self.problems.push(Problem::new(severity, key, message).at(origin));
+    }
+
+    /// The plan, if what is wrong with it is bearable.
+    fn finish(mut self, mut plan: Plan) -> Result<Plan, ConfigError> {
+        let from = if self.options.is_lenient() { Severity::Fatal } else { Severity::Ignored };
+        let mut is_good = self.problems.iter().all(|problem| problem.severity < from);
+        if is_good {
+            self.check_whole(&mut plan);
+            is_good = self.problems.iter().all(|problem| problem.severity < from);
+        }
+        // In the order of the file; what is nowhere comes last.
+        self.problems
+            .sort_by_cached_key(|problem| problem.origin.as_ref().map_or((usize::MAX, String::new()), Origin::order));
+        self.problems.truncate(PROBLEMS_MAX);
+        if is_good {
+            plan.warnings = self.problems;
+            return Ok(plan);
+        }
+        let errors = self.problems.into_iter().filter(|problem| problem.severity >= from).collect();
+        Err(ConfigError::new(format!("agent {}", self.agent), errors))
+    }
+
+    /// What Flume looks at last: who is connected to whom.
+    fn check_whole(&mut self, plan: &mut Plan) {
+        let agent = self.agent;
+        let whole = |message: &str| Problem::new(Severity::Fatal, agent, message);
+        if plan.channels.is_empty() {
+            self.problems.push(whole("has no channel"));
+        }
+        if plan.sources.is_empty() && plan.sinks.is_empty() {
+            self.problems.push(whole("has neither source nor sink"));
+        }
+        let (sources, sinks) = (&plan.sources, &plan.sinks);
+        plan.channels.retain(|channel| {
+            let name = &channel.site.name;
+            let has_source = sources.iter().any(|source| source.channels.contains(name));
+            let has_sink = sinks.iter().any(|sink| sink.channel == *name);
+            let message = match (has_source, has_sink) {
+                (true, true) => return true,
+                (true, false) => "has no sink, so it fills up",
+                (false, true) => "has no source, so nothing comes but what it holds already",
+                (false, false) => "has neither source nor sink, so it is left out",
+            };
+            let key = format!("{agent}.channels.{name}");
+            self.problems.push(Problem::new(Severity::Warning, key, message));
+            has_source || has_sink
+        });
+    }
+}
+
+/// The interceptors of a source, in the order of their list; `None` if one of them has a mistake.
+fn interceptors(keys: &mut Keys, site: &Site<'_>, options: &Options) -> Option<Vec<Box<dyn crate::Interceptor>>> {
+    let mut made = Vec::new();
+    let names = keys.list("interceptors");
+    let count = names.len();
+    for name in names {
+        let table = &options.registry().interceptors;
+        let interceptor =
+            keys.within(&format!("interceptors.{name}."), |part| table.make(part, site, "type", None, None));
+        made.extend(interceptor.ok());
+    }
+    keys.ignored(&["interceptors."], "is not in the list of interceptors");
+    (made.len() == count).then_some(made)
+}
+
+/// Makes a batch fit into the transactions of its channels.
+fn fit(keys: &mut Keys, batch: &mut BatchSize, channels: &[ChannelSite], kind: Kind) {
+    let Some(smallest) = channels.iter().min_by_key(|channel| channel.transaction_events_max) else { return };
+    let (name, max) = (&smallest.name, smallest.transaction_events_max);
+    if batch.events() <= max {
+        return;
+    }
+    match batch.given() {
+        None => *batch = BatchSize::fixed(max),
+        Some(key) => {
+            let message = format!("is over the transactionCapacity of {max} of channel {name}; Flume drops the {kind}");
+            let key = key.to_owned();
+            keys.mistake(&key, message);
+        }
+    }
+}
+
+const OLD_CONFIG: &str = "names a class that checks the keys in Flume; they are checked anyway";
