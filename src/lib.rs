@@ -41,6 +41,7 @@ pub mod config;
 mod durability;
 mod error;
 mod event;
+pub mod import;
 pub mod interceptor;
 pub mod limits;
 mod net;

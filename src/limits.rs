@@ -195,3 +195,7 @@ pub const PROBLEMS_MAX: usize = 1000;
 pub const FILTER_WAIT: Duration = Duration::from_secs(30);
 /// Bytes of what the program of a config filter prints that are read, at most: 64 KiB.
 pub const FILTER_OUTPUT_BYTES_MAX: usize = 64 << 10;
+/// Logs of a Flume file channel that are read at once; each is an open file.
+pub const FLUME_LOGS_MAX: usize = 4096;
+/// Bytes of one record of a Flume file channel: 1 GiB, over what its integers can frame in practice.
+pub const FLUME_RECORD_BYTES_MAX: u32 = 1 << 30;

@@ -14,7 +14,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
     (&["codec", "vfs"], Siblings::Strangers),
     (&["tls"], Siblings::Strangers),
     (&["net"], Siblings::Strangers),
-    (&["rpc", "store"], Siblings::Strangers),
+    (&["import", "rpc", "store"], Siblings::Strangers),
     (&["channel"], Siblings::Strangers),
     (&["interceptor", "selector", "source", "sink"], Siblings::Strangers),
     (&["agent"], Siblings::Strangers),
