@@ -6,17 +6,22 @@
 //! many threads as it likes.
 
 mod context;
+mod delivery;
 mod files;
 mod func;
 pub mod net;
 mod pull;
 mod sequence;
 pub mod spool_dir;
+pub mod syslog;
 pub mod tcp_lines;
+#[cfg(test)]
+mod testing;
 
 use std::error::Error;
 
 pub use context::{SourceContext, SourceCounters, SourcePort};
+pub use delivery::OnFull;
 pub use func::{FromFn, from_fn};
 pub use pull::{PullBatch, PullSource, Pulled};
 pub use sequence::Sequence;
