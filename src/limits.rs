@@ -102,18 +102,6 @@ pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
 /// Longest syslog message of Flume's sources over TCP: what `eventSize` is when a properties file does not give it.
 pub const SYSLOG_EVENT_BYTES_FLUME: usize = 2500;
-/// Default time after which a silent syslog connection is closed. Longer than [`CONNECTION_IDLE`], because syslog has no
-/// answers: what a sender writes to a connection that was closed meanwhile is lost.
-pub const SYSLOG_IDLE: Duration = Duration::from_secs(3600);
-/// Addresses that one source listens at, at most.
-pub const LISTEN_ADDRESSES_MAX: usize = 1024;
-/// Bytes of one datagram, at most: what UDP allows.
-pub const DATAGRAM_BYTES_MAX: usize = 65_535;
-/// Default of the kernel's buffer that a source of datagrams asks for: 4 MiB. The kernel gives what `net.core.rmem_max`
-/// allows.
-pub const DATAGRAM_RECEIVE_BUFFER_BYTES: usize = 4 << 20;
-/// How often a source of datagrams looks how many the kernel has dropped, while some arrive.
-pub const DATAGRAM_DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of the host in a syslog message, at most; a longer word is no host.
 pub const SYSLOG_HOST_BYTES_MAX: usize = 1024;
 /// Bytes of a file name that sinks make, at most: what file systems allow.
@@ -136,6 +124,35 @@ pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
 pub const KEY_STORE_ENTRIES_MAX: usize = 4096;
 /// Level at which servers compress connections, and default of clients, as in Flume.
 pub const DEFLATE_LEVEL: u32 = 6;
+/// Default of the bytes of one request of Avro or Thrift RPC, as received, and of the events in it: 16 MiB.
+pub const RPC_FRAME_BYTES_MAX: usize = 16 << 20;
+/// Bytes that a connection of Avro or Thrift RPC may hold at any time, without asking for more: 32 KiB.
+pub const RPC_CONNECTION_BYTES: usize = 32 << 10;
+/// Bytes that a connection of Avro or Thrift RPC reads at once: 32 KiB.
+pub const RPC_READ_BYTES: usize = 32 << 10;
+/// Buffers of one frame of Avro RPC, at most. Java cuts messages into buffers of 8 KiB.
+pub const AVRO_FRAME_BUFFERS_MAX: u32 = 4096;
+/// Bytes of the text of a protocol that an Avro client shows, at most: 64 KiB.
+pub const AVRO_PROTOCOL_BYTES_MAX: usize = 64 << 10;
+/// Requests of one connection that are committed at the same time, at most.
+pub const RPC_PIPELINE_MAX: usize = 64;
+/// Default time after which a connection of Avro or Thrift RPC that carries nothing is closed. Clients connect before
+/// they have anything to send, and connect again when they find themselves disconnected.
+pub const RPC_IDLE: Duration = Duration::from_secs(300);
+/// Default time that a client or sink waits for a connection, handshakes included, as in Flume.
+pub const RPC_CONNECT: Duration = Duration::from_secs(20);
+/// Default time that a client or sink waits for the answer to a request, as in Flume.
+pub const RPC_REQUEST: Duration = Duration::from_secs(20);
+/// Time that a client or sink that is asked to stop still waits for the answer to a request under way.
+pub const RPC_STOP: Duration = Duration::from_secs(2);
+/// Bytes of one answer that a client accepts, at most: 1 MiB.
+pub const RPC_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Default of the events in one request of a client or sink, as in Flume.
+pub const RPC_BATCH_EVENTS: usize = 100;
+/// Hosts of one client, at most.
+pub const RPC_HOSTS_MAX: usize = 1024;
+/// Default of the longest time for which a host that failed is passed over, as in Flume.
+pub const RPC_HOST_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Default time within which the first byte of a new connection must come.
 pub const CONNECTION_FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Default time within which a line, frame or request that has begun must be complete.

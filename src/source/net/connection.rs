@@ -12,6 +12,8 @@ use super::handle::{ListenerHandle, count};
 use super::layers::Layers;
 use super::peers::Slot;
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "rpc")]
+use crate::limits::SOURCE_FULL_WAIT;
 use crate::limits::{CONNECTION_LINGER, CONNECTION_LINGER_BYTES, CONNECTION_STOP};
 use crate::net::{Readiness, Signal, Stream, wait};
 
@@ -74,14 +76,21 @@ impl<'a> Connection<'a> {
         self.peer
     }
 
-    /// The port at which the connection came in.
-    pub(crate) fn local_port(&self) -> Option<u16> {
-        self.stream.socket().local_addr().ok().map(|address| address.port())
-    }
-
     /// The bytes that this connection may hold.
     pub(crate) fn share(&mut self) -> &mut Share {
         &mut self.share
+    }
+
+    /// Waits until the connection may hold `bytes`, for as long as that takes. Returns `false` if the source is asked to
+    /// stop first.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn wait_for_room(&mut self, bytes: usize) -> bool {
+        while !self.share.wait_for(bytes, SOURCE_FULL_WAIT) {
+            if self.is_stopping() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Time since the connection was accepted.

@@ -2,21 +2,25 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown as Direction, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, Builder, Scope};
 use std::time::Duration;
 
+use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 
 use super::budget::Budget;
 use super::connection::Connection;
 use super::handle::{ListenerHandle, count};
+use super::ip_filter::IpFilter;
 use super::layers::Layers;
 use super::peers::Peers;
 use crate::clock::SystemClock;
 use crate::limits;
-use crate::net::{Signal, Stream, wait_any};
+use crate::net::{Readiness, Signal, Stream, wait};
 use crate::source::{SourceContext, SourceError};
 
 /// What a listener is limited to, and how it says so.
@@ -26,12 +30,19 @@ pub(crate) struct ListenerOptions {
     pub(crate) connections_per_peer_max: usize,
     /// For all connections together.
     pub(crate) bytes_in_flight_max: usize,
-    /// The largest unit (line, frame) in bytes: what every connection may hold at any time.
+    /// What every connection may hold at any time: the largest unit (line) in bytes, or less if there is a reserve.
     pub(crate) unit_bytes_max: usize,
+    /// Bytes out of `bytes_in_flight_max` that are kept for one connection at a time, which finds no others: the largest
+    /// unit (frame). 0: every connection can hold a unit of its own.
+    pub(crate) reserve_bytes: usize,
     /// Of the thread of each connection.
     pub(crate) stack_bytes: usize,
     /// What a connection over the limits is told before it is closed, unless there are layers below what it speaks.
     pub(crate) refusal: &'static [u8],
+    /// Who may connect.
+    pub(crate) filter: Option<IpFilter>,
+    /// A peer that is silent for so long is asked by the system whether it still lives. `None`: it is not.
+    pub(crate) keep_alive: Option<Duration>,
     /// What lies between the socket and the source.
     pub(crate) layers: Layers,
     /// For the handshakes of these layers.
@@ -46,8 +57,11 @@ impl ListenerOptions {
             connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
             bytes_in_flight_max: limits::SOURCE_BYTES_IN_FLIGHT_MAX,
             unit_bytes_max,
+            reserve_bytes: 0,
             stack_bytes: limits::CONNECTION_STACK_BYTES,
             refusal,
+            filter: None,
+            keep_alive: None,
             layers: Layers::default(),
             handshake_timeout: limits::TLS_HANDSHAKE,
         }
@@ -66,11 +80,16 @@ impl ListenerOptions {
         if self.handshake_timeout.is_zero() {
             return Err("handshake_timeout is zero, so that every client would be closed at once".to_owned());
         }
-        let needed = self.connections_max.saturating_mul(self.unit_bytes_max);
+        let all = self.connections_max.saturating_mul(self.unit_bytes_max);
+        let needed = all.saturating_add(self.reserve_bytes);
         if needed > self.bytes_in_flight_max {
+            let reserve = match self.reserve_bytes {
+                0 => String::new(),
+                bytes => format!(", and the largest request, which needs {bytes},"),
+            };
             return Err(format!(
-                "{} connections that hold up to {} bytes each need {needed} bytes, but bytes_in_flight_max is {}; \
-                 raise it to that, or lower connections_max or the length limit",
+                "{} connections that hold up to {} bytes each{reserve} need {needed} bytes, but bytes_in_flight_max is \
+                 {}; raise it to that, or lower connections_max or the length limit",
                 self.connections_max, self.unit_bytes_max, self.bytes_in_flight_max
             ));
         }
@@ -78,10 +97,10 @@ impl ListenerOptions {
     }
 }
 
-/// Bound sockets that are not accepted from yet; the kernel already lets clients connect.
+/// A bound socket that is not accepted from yet; the kernel already lets clients connect.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    sockets: Vec<TcpListener>,
+    socket: TcpListener,
     options: ListenerOptions,
     handle: ListenerHandle,
     budget: Arc<Budget>,
@@ -112,38 +131,21 @@ impl Listener {
     /// # Errors
     /// `Fatal` for options and addresses that can never work, `Retry` for those that are just not free.
     pub(crate) fn bind(address: &str, options: ListenerOptions, handle: ListenerHandle) -> Result<Self, SourceError> {
-        Self::bind_all([address], options, handle)
-    }
-
-    /// Binds all of these addresses, or none. The limits are those of all of them together.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind), for the first address that cannot be bound.
-    pub(crate) fn bind_all<A: AsRef<str>>(
-        addresses: impl IntoIterator<Item = A>,
-        options: ListenerOptions,
-        handle: ListenerHandle,
-    ) -> Result<Self, SourceError> {
         options.check().map_err(SourceError::fatal)?;
-        let (mut sockets, mut bound) = (Vec::new(), Vec::new());
-        for address in addresses {
-            let (socket, address) = bind_socket(address.as_ref()).map_err(|error| {
-                let text = format!("cannot listen on {}: {error}", address.as_ref());
-                match error.kind() {
-                    ErrorKind::InvalidInput | ErrorKind::PermissionDenied => SourceError::fatal(text),
-                    _ => SourceError::retry(text),
-                }
-            })?;
-            sockets.push(socket);
-            bound.push(address);
-        }
-        let budget = Budget::new(options.bytes_in_flight_max);
+        let budget = Budget::new(options.bytes_in_flight_max, options.reserve_bytes);
+        let (socket, bound) = bind_socket(address).map_err(|error| {
+            let text = format!("cannot listen on {address}: {error}");
+            match error.kind() {
+                ErrorKind::InvalidInput | ErrorKind::PermissionDenied => SourceError::fatal(text),
+                _ => SourceError::retry(text),
+            }
+        })?;
         handle.opened(bound, Arc::clone(&budget));
-        Ok(Self { sockets, options, handle, budget })
+        Ok(Self { socket, options, handle, budget })
     }
 
     /// Accepts connections and calls `serve` for each in a thread of its own, until shutdown is requested. Then the
-    /// sockets are closed, the connections are told to stop, and all threads are waited for.
+    /// socket is closed, the connections are told to stop, and all threads are waited for.
     pub(crate) fn run<F>(self, context: &SourceContext, serve: F) -> Result<(), SourceError>
     where
         F: Fn(&mut Connection<'_>) + Sync,
@@ -157,7 +159,7 @@ impl Listener {
         A: Fn(&TcpListener) -> io::Result<(TcpStream, SocketAddr)> + Send,
         F: Fn(&mut Connection<'_>) + Sync,
     {
-        let Self { sockets, options, handle, budget } = self;
+        let Self { socket, options, handle, budget } = self;
         let counters = Arc::clone(context.counters());
         let running = Running {
             options: &options,
@@ -172,9 +174,9 @@ impl Listener {
         let outcome = thread::scope(|scope| {
             let running = &running;
             let accepting = Builder::new().name(running.thread_name.clone()).spawn_scoped(scope, move || {
-                let outcome = running.accept_all(scope, &sockets, accept);
+                let outcome = running.accept_all(scope, &socket, accept);
                 // Closed before the connections end: clients that come now are refused instead of left waiting.
-                drop(sockets);
+                drop(socket);
                 running.handle.closed();
                 outcome
             })?;
@@ -191,7 +193,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
     fn accept_all<'scope, A>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        sockets: &[TcpListener],
+        socket: &TcpListener,
         accept: A,
     ) -> io::Result<()>
     where
@@ -200,28 +202,25 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         let mut backoff = ACCEPT_BACKOFF_MIN;
         let mut number = 0_u64;
         loop {
-            let ready = wait_any(sockets, &self.stop)?;
-            if ready.is_empty() {
+            if wait(Some((socket.as_fd(), PollFlags::IN)), Some(&self.stop), &self.clock, None)? == Readiness::Stopped {
                 return Ok(());
             }
-            for socket in ready {
-                match accept(socket) {
-                    Ok(accepted) => {
-                        backoff = ACCEPT_BACKOFF_MIN;
-                        number += 1;
-                        self.admit(scope, accepted, number);
-                    }
-                    Err(error) => match Failure::of(&error) {
-                        Failure::None => {}
-                        Failure::Connection => count(&self.handle.counts().accept_errors),
-                        Failure::System => {
-                            count(&self.handle.counts().accept_errors);
-                            self.stop.sleep(&self.clock, backoff)?;
-                            backoff = (backoff * 2).min(limits::ACCEPT_BACKOFF_MAX);
-                        }
-                        Failure::Listener => return Err(error),
-                    },
+            match accept(socket) {
+                Ok(accepted) => {
+                    backoff = ACCEPT_BACKOFF_MIN;
+                    number += 1;
+                    self.admit(scope, accepted, number);
                 }
+                Err(error) => match Failure::of(&error) {
+                    Failure::None => {}
+                    Failure::Connection => count(&self.handle.counts().accept_errors),
+                    Failure::System => {
+                        count(&self.handle.counts().accept_errors);
+                        self.stop.sleep(&self.clock, backoff)?;
+                        backoff = (backoff * 2).min(limits::ACCEPT_BACKOFF_MAX);
+                    }
+                    Failure::Listener => return Err(error),
+                },
             }
         }
     }
@@ -229,6 +228,9 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
     /// Starts the thread of a connection, or refuses it.
     fn admit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, accepted: (TcpStream, SocketAddr), number: u64) {
         let counts = self.handle.counts();
+        if !self.options.filter.as_ref().is_none_or(|filter| filter.admits(&accepted.0, accepted.1)) {
+            return count(&counts.refused);
+        }
         let Some(slot) = self.peers.admit(accepted.1.ip()) else {
             count(&counts.refused);
             let plain = !self.options.layers.are_any();
@@ -247,6 +249,10 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         };
         let serve = move || {
             let Ok(stream) = Stream::new(accepted.0) else { return };
+            if let Some(idle) = self.options.keep_alive {
+                // A system that does not do it leaves it to the time limits.
+                let _ = keep_alive(&stream, idle);
+            }
             let connection = Connection::new((stream, accepted.1), (slot, share), &self.stop, self.handle);
             let Ok(mut connection) = connection.secure(&self.options.layers, self.options.handshake_timeout) else {
                 return count(&self.handle.counts().insecure);
@@ -281,6 +287,13 @@ fn bind_socket(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
         }
     }
     Err(last)
+}
+
+fn keep_alive(stream: &Stream, idle: Duration) -> io::Result<()> {
+    set_tcp_keepidle(stream, idle)?;
+    set_tcp_keepintvl(stream, idle / 10)?;
+    set_socket_keepalive(stream, true)?;
+    Ok(())
 }
 
 /// Tells a client that it is not served, as far as that goes without waiting for it.

@@ -5,9 +5,9 @@
 //! ends that connection and no other.
 
 mod budget;
-pub(crate) mod client;
 mod connection;
 mod handle;
+mod ip_filter;
 mod layers;
 mod listener;
 mod peers;
@@ -15,4 +15,5 @@ mod peers;
 pub(crate) use crate::net::Readiness;
 pub(crate) use connection::Connection;
 pub use handle::{ListenerHandle, ListenerStats};
+pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};
