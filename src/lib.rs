@@ -24,6 +24,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `rpc` | no | Flume's Avro RPC: `source::AvroRpc`, `sink::AvroRpc`, and the client `rpc::RpcClient` |
 //! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP |
 //! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite `testing::conformance` for channels |
 //!
@@ -46,6 +47,9 @@ pub mod interceptor;
 pub mod limits;
 mod net;
 mod random;
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub mod rpc;
 pub mod selector;
 mod shutdown;
 pub mod sink;

@@ -1,11 +1,15 @@
 //! Sockets below sources and clients: waiting for them within limits, and what lies between them and plain bytes.
 
 #[cfg(feature = "rpc")]
+mod connect;
+#[cfg(feature = "rpc")]
 mod deflate;
 mod signal;
 mod stream;
 
 #[cfg(feature = "rpc")]
+pub(crate) use connect::Patience;
+#[cfg(feature = "rpc")]
 pub(crate) use deflate::Deflate;
-pub(crate) use signal::{Readiness, Signal, wait, wait_any};
+pub(crate) use signal::{Readiness, Signal, wait};
 pub(crate) use stream::Stream;

@@ -11,7 +11,7 @@ use super::{KeyStore, Protocols, TlsError, TrustStore};
 /// Whom a sink or client trusts, and the settings with which it speaks TLS. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsClient {
-    #[allow(dead_code)] // see `config`
+    #[cfg_attr(not(feature = "rpc"), allow(dead_code))]
     config: Arc<ClientConfig>,
 }
 
@@ -36,7 +36,7 @@ impl TlsClient {
         }
     }
 
-    #[allow(dead_code)] // for the clients of the feature `rpc`
+    #[cfg_attr(not(feature = "rpc"), allow(dead_code))]
     pub(crate) fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }

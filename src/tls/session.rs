@@ -22,7 +22,7 @@ impl Session {
     }
 
     /// The side that connects, to the server at `host`: a name or an address.
-    #[allow(dead_code)] // for the clients of the feature `rpc`
+    #[cfg_attr(not(feature = "rpc"), allow(dead_code))]
     pub(crate) fn client(client: &TlsClient, host: &str) -> io::Result<Self> {
         let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
@@ -35,9 +35,9 @@ impl Session {
     /// Goes on with the handshake; `WouldBlock` if it has to wait for the peer.
     pub(crate) fn shake_hands(&mut self, below: &mut (impl Read + Write)) -> io::Result<()> {
         loop {
-            self.send(below)?;
+            self.flush(below)?;
             if !self.connection.is_handshaking() {
-                return below.flush();
+                return Ok(());
             }
             if self.receive(below)? == 0 {
                 let text = "the connection was closed during the TLS handshake";

@@ -1,0 +1,321 @@
+//! The record `AvroFlumeEvent`: headers, a map of text to text, then body, bytes.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::data::{Malformed, Reader, put_bytes, put_long};
+use crate::event::{Event, Headers, HeadersError};
+use crate::limits::HEADERS_COUNT_MAX;
+
+/// What events come to in memory, known before anything is allocated for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) events: usize,
+    /// Headers and bodies, and the event itself.
+    pub(crate) bytes: usize,
+}
+
+/// Why an event that is well-formed cannot be one of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EventError {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Headers(#[from] HeadersError),
+}
+
+/// The size of one event.
+pub(crate) fn size_of_one(bytes: &[u8]) -> Result<Size, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let mut size = Size::default();
+    size.add(&mut reader)?;
+    reader.end()?;
+    Ok(size)
+}
+
+/// The size of an array of events.
+pub(crate) fn size_of_many(bytes: &[u8]) -> Result<Size, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let mut size = Size::default();
+    loop {
+        match reader.block(EVENT_BYTES_MIN, "an array of events")? {
+            0 => break,
+            count => {
+                for _ in 0..count {
+                    size.add(&mut reader)?;
+                }
+            }
+        }
+    }
+    reader.end()?;
+    Ok(size)
+}
+
+/// The event whose size [`size_of_one`] has told.
+pub(crate) fn read_one(bytes: &[u8]) -> Result<Event, EventError> {
+    let mut scratch = Vec::new();
+    read_event(&mut Reader::new(bytes), &mut scratch)
+}
+
+/// The events whose number [`size_of_many`] has told.
+pub(crate) fn read_many(bytes: &[u8], number: usize) -> Result<Vec<Event>, EventError> {
+    let mut reader = Reader::new(bytes);
+    let mut events = Vec::with_capacity(number);
+    let mut scratch = Vec::new();
+    loop {
+        match reader.block(EVENT_BYTES_MIN, "an array of events")? {
+            0 => return Ok(events),
+            count => {
+                for _ in 0..count {
+                    events.push(read_event(&mut reader, &mut scratch)?);
+                }
+            }
+        }
+    }
+}
+
+/// Appends an event.
+pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) {
+    let count = event.headers().len();
+    if count > 0 {
+        put_long(out, i64::try_from(count).unwrap_or(i64::MAX));
+        for (name, value) in event.headers() {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, value.as_bytes());
+        }
+    }
+    put_long(out, 0);
+    put_bytes(out, event.body());
+}
+
+/// Appends an array of events.
+pub(crate) fn put_events(out: &mut Vec<u8>, events: &[Event]) {
+    if !events.is_empty() {
+        put_long(out, i64::try_from(events.len()).unwrap_or(i64::MAX));
+        for event in events {
+            put_event(out, event);
+        }
+    }
+    put_long(out, 0);
+}
+
+impl Size {
+    fn add(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.events += 1;
+        self.bytes += size_of::<Event>();
+        loop {
+            match reader.block(ENTRY_BYTES_MIN, HEADERS)? {
+                0 => break,
+                count => {
+                    for _ in 0..count {
+                        let (name, value) = (reader.bytes(NAME)?, reader.bytes(VALUE)?);
+                        self.bytes += HEADER_COST + name.len() + value.len();
+                    }
+                }
+            }
+        }
+        self.bytes += reader.bytes(BODY)?.len();
+        Ok(())
+    }
+}
+
+/// `scratch` is memory for the headers, to be used again for the next event.
+fn read_event(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Event, EventError> {
+    let headers = read_headers(reader, scratch)?;
+    // A copy of its own, so that an event that waits in a channel does not keep the whole request in memory.
+    let body = Bytes::copy_from_slice(reader.bytes(BODY)?);
+    Ok(Event::from_parts(headers, body))
+}
+
+/// Headers in the encoding in which they are kept, as long as they are few and no name comes twice.
+fn read_headers(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Headers, EventError> {
+    scratch.clear();
+    let mut names: [&[u8]; FEW] = [&[]; FEW];
+    let mut count = 0;
+    let beginning = *reader;
+    loop {
+        match reader.block(ENTRY_BYTES_MIN, HEADERS)? {
+            0 => return finish_headers(scratch),
+            more => {
+                for _ in 0..more {
+                    let (name, value) = (reader.bytes(NAME)?, reader.bytes(VALUE)?);
+                    let known = names.get(..count).is_some_and(|before| before.contains(&name));
+                    let Some(place) = names.get_mut(count).filter(|_| !known) else {
+                        *reader = beginning;
+                        return read_many_headers(reader, scratch);
+                    };
+                    *place = name;
+                    count += 1;
+                    put_header(scratch, name, value)?;
+                }
+            }
+        }
+    }
+}
+
+/// The same for any number of headers. Of a name that comes several times the last value counts, as in Java's maps.
+fn read_many_headers(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Headers, EventError> {
+    let mut all: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut places = HashMap::new();
+    loop {
+        match reader.block(ENTRY_BYTES_MIN, HEADERS)? {
+            0 => break,
+            more => {
+                for _ in 0..more {
+                    let (name, value) = (reader.bytes(NAME)?, reader.bytes(VALUE)?);
+                    let place = *places.entry(name).or_insert(all.len());
+                    match all.get_mut(place) {
+                        Some(known) => known.1 = value,
+                        None if place < HEADERS_COUNT_MAX => all.push((name, value)),
+                        None => return Err(HeadersError::TooMany(place + 1).into()),
+                    }
+                }
+            }
+        }
+    }
+    scratch.clear();
+    for (name, value) in all {
+        put_header(scratch, name, value)?;
+    }
+    finish_headers(scratch)
+}
+
+fn put_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), HeadersError> {
+    let name_length = u16::try_from(name.len()).map_err(|_| HeadersError::NameTooLong(name.len()))?;
+    let value_length = u32::try_from(value.len()).map_err(|_| HeadersError::TooLong(value.len()))?;
+    out.extend_from_slice(&name_length.to_le_bytes());
+    out.extend_from_slice(&value_length.to_le_bytes());
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+fn finish_headers(encoded: &[u8]) -> Result<Headers, EventError> {
+    if encoded.is_empty() {
+        return Ok(Headers::new());
+    }
+    match Headers::from_encoded(Bytes::copy_from_slice(encoded)) {
+        // The lengths are right, so it is the text.
+        Err(HeadersError::Malformed(_)) => Err(Malformed::Text("a header").into()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// More headers than this are looked up by hash.
+const FEW: usize = 8;
+/// Bytes of an event, at least: the ends of its headers and of its body's length.
+const EVENT_BYTES_MIN: usize = 2;
+const ENTRY_BYTES_MIN: usize = 2;
+/// What a header takes besides its name and value.
+const HEADER_COST: usize = 6;
+const HEADERS: &str = "the headers of an event";
+const NAME: &str = "the name of a header";
+const VALUE: &str = "the value of a header";
+const BODY: &str = "the body of an event";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn events() -> Vec<Event> {
+        let many = (0..20).fold(Event::new("many"), |event, n| event.with_header(&n.to_string(), "v").unwrap());
+        vec![
+            Event::new("Hello"),
+            Event::new("").with_header("k", "v").unwrap(),
+            Event::new(vec![0xff; 300]).with_header("", "").unwrap().with_header("name", "v\u{e4}lue").unwrap(),
+            many,
+        ]
+    }
+
+    fn encoded(events: &[Event]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_events(&mut out, events);
+        out
+    }
+
+    #[test]
+    fn events_are_the_bytes_that_java_sends() {
+        let mut out = Vec::new();
+        put_event(&mut out, &Event::new("Hello"));
+        assert_eq!(out, b"\x00\x0aHello");
+        let with_header = Event::new("Hello").with_header("k", "v").unwrap();
+        assert_eq!(encoded(&[with_header]), b"\x02\x02\x02k\x02v\x00\x0aHello\x00");
+        assert_eq!(read_one(b"\x00\x0aHello"), Ok(Event::new("Hello")));
+        assert_eq!(encoded(&[]), b"\x00");
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_its_size_is_known_before() {
+        let events = events();
+        let bytes = encoded(&events);
+        let size = size_of_many(&bytes).unwrap();
+        assert_eq!(size.events, events.len());
+        let expected: u64 = events.iter().map(|event| event.size_bytes() + size_of::<Event>() as u64).sum();
+        assert_eq!(size.bytes as u64, expected);
+        assert_eq!(read_many(&bytes, size.events), Ok(events));
+    }
+
+    #[test]
+    fn other_ways_to_write_the_same_are_read() {
+        // Blocks with a length in bytes, several blocks, and a name that comes twice.
+        let bytes = b"\x01\x16\x01\x08\x02k\x02v\x00\x04ab\x02\x02\x02k\x02a\x02\x02k\x02b\x00\x00\x00";
+        assert_eq!(size_of_many(bytes).unwrap().events, 2);
+        let expected = [("ab", "v"), ("", "b")].map(|(body, v)| Event::new(body).with_header("k", v).unwrap());
+        assert_eq!(read_many(bytes, 2).unwrap(), expected);
+    }
+
+    #[test]
+    fn headers_over_the_limits_are_refused() {
+        let headers = |entries: &[(Vec<u8>, Vec<u8>)]| {
+            let mut out = Vec::new();
+            put_long(&mut out, i64::try_from(entries.len()).unwrap());
+            for (name, value) in entries {
+                put_bytes(&mut out, name);
+                put_bytes(&mut out, value);
+            }
+            out.extend([0, 0]);
+            size_of_one(&out).unwrap();
+            read_one(&out).map(|event| event.headers().len())
+        };
+        let numbered = |count: usize| (0..count).map(|n| (n.to_string().into(), vec![])).collect::<Vec<_>>();
+        assert_eq!(headers(&numbered(HEADERS_COUNT_MAX)), Ok(HEADERS_COUNT_MAX));
+        let too_many = HeadersError::TooMany(HEADERS_COUNT_MAX + 1).into();
+        assert_eq!(headers(&numbered(HEADERS_COUNT_MAX + 1)), Err(too_many));
+        assert_eq!(headers(&[(vec![b'n'; 65_536], vec![])]), Err(HeadersError::NameTooLong(65_536).into()));
+        assert!(matches!(
+            headers(&[(vec![], vec![b'v'; 2 << 20])]),
+            Err(EventError::Headers(HeadersError::TooLong(_)))
+        ));
+        assert_eq!(headers(&[(vec![0xff], vec![])]), Err(Malformed::Text("a header").into()));
+        // However often a name comes, it is one header.
+        assert_eq!(headers(&vec![(vec![b'n'], vec![b'v']); 5000]), Ok(1));
+    }
+
+    #[test]
+    fn any_bytes_are_events_of_the_size_foretold_or_an_error() {
+        let seed = Random::seed();
+        println!("AQUEDUCT_SEED={seed}");
+        let mut random = Random::new(seed);
+        let good = encoded(&events());
+        for length in 0..good.len() {
+            assert!(size_of_many(&good[..length]).is_err());
+        }
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.index(bytes.len());
+                bytes[at] = random.next_u64().to_le_bytes()[0];
+            }
+            let Ok(size) = size_of_many(&bytes) else { continue };
+            // Each byte that comes makes at most 33 bytes in memory.
+            assert!(size.bytes <= 33 * bytes.len(), "{size:?}");
+            if let Ok(events) = read_many(&bytes, size.events) {
+                assert_eq!(events.len(), size.events);
+                let bytes: u64 = events.iter().map(|event| event.size_bytes() + size_of::<Event>() as u64).sum();
+                assert!(bytes <= size.bytes as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The frames of Avro's Netty transport. All integers are big-endian, of 32 bits:
+//!
+//! ```text
+//! serial  count  count * ( length  bytes )
+//! ```
+//!
+//! The message is all the bytes, one after the other; where they are cut means nothing. An answer has the serial of its
+//! request.
+
+use crate::limits::AVRO_FRAME_BUFFERS_MAX;
+
+/// Why a connection cannot go on: where the next frame begins is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// A frame without buffers never ends in Flume's own decoder, so nobody sends one.
+    #[error("a frame of {0} buffers; there must be 1 to {AVRO_FRAME_BUFFERS_MAX}")]
+    Count(u32),
+    #[error("a frame of at least {actual} bytes is over the limit of {max}")]
+    TooLong { actual: u64, max: usize },
+}
+
+/// Puts the pieces that come from a connection together to messages.
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    bytes_max: usize,
+    message: Vec<u8>,
+    // The beginning of the next number or pair of numbers.
+    head: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Serial and count come next.
+    Head,
+    /// The length of a buffer comes next.
+    Length { serial: u32, buffers: u32 },
+    /// So many bytes of a buffer.
+    Content { serial: u32, buffers: u32, rest: usize },
+}
+
+impl FrameReader {
+    /// Messages may have up to `bytes_max` bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, message: Vec::new(), head: Vec::new(), state: State::Head }
+    }
+
+    /// Takes bytes from the front of `input`, up to the end of a frame. Returns its serial; the
+    /// [`message`](Self::message) is there until the next call.
+    pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<u32>, FrameError> {
+        if self.state == State::Head && self.head.is_empty() {
+            self.message.clear();
+        }
+        loop {
+            match self.state {
+                State::Head => {
+                    let Some([serial, buffers]) = self.numbers(input) else { return Ok(None) };
+                    if buffers == 0 || buffers > AVRO_FRAME_BUFFERS_MAX {
+                        return Err(FrameError::Count(buffers));
+                    }
+                    self.state = State::Length { serial, buffers };
+                }
+                State::Length { serial, buffers } => {
+                    let Some([length]) = self.numbers(input) else { return Ok(None) };
+                    let actual = self.message.len() as u64 + u64::from(length);
+                    let rest = length as usize;
+                    if actual > self.bytes_max as u64 {
+                        return Err(FrameError::TooLong { actual, max: self.bytes_max });
+                    }
+                    self.state = State::Content { serial, buffers, rest };
+                }
+                State::Content { serial, buffers, rest } => {
+                    let (taken, left) = input.split_at(rest.min(input.len()));
+                    *input = left;
+                    self.append(taken);
+                    let rest = rest - taken.len();
+                    if rest > 0 {
+                        self.state = State::Content { serial, buffers, rest };
+                        return Ok(None);
+                    }
+                    if buffers == 1 {
+                        self.state = State::Head;
+                        return Ok(Some(serial));
+                    }
+                    self.state = State::Length { serial, buffers: buffers - 1 };
+                }
+            }
+        }
+    }
+
+    /// The message of the frame that was read last.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Bytes of the frame under way that are held.
+    pub(crate) fn held(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Whether there is no frame under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == State::Head && self.head.is_empty()
+    }
+
+    /// Forgets the message, and its memory beyond `keep` bytes.
+    pub(crate) fn forget(&mut self, keep: usize) {
+        self.message.clear();
+        self.message.shrink_to(keep);
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let needed = self.message.len() + bytes.len();
+        if needed > self.message.capacity() {
+            // Doubles, but never beyond the longest message.
+            let capacity = (self.message.capacity() * 2).clamp(needed, self.bytes_max.max(needed));
+            self.message.reserve_exact(capacity - self.message.len());
+        }
+        self.message.extend_from_slice(bytes);
+    }
+
+    /// The next numbers, once all of their bytes are there.
+    fn numbers<const N: usize>(&mut self, input: &mut &[u8]) -> Option<[u32; N]> {
+        let missing = 4 * N - self.head.len();
+        let (taken, left) = input.split_at(missing.min(input.len()));
+        *input = left;
+        self.head.extend_from_slice(taken);
+        if self.head.len() < 4 * N {
+            return None;
+        }
+        let mut numbers = [0; N];
+        for (number, bytes) in numbers.iter_mut().zip(self.head.chunks_exact(4)) {
+            *number = bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        }
+        self.head.clear();
+        Some(numbers)
+    }
+}
+
+/// Appends a frame of one buffer, whose content is what `write` appends.
+pub(crate) fn write_frame(serial: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    put_u32(out, serial);
+    put_u32(out, 1);
+    let place = out.len();
+    put_u32(out, 0);
+    write(out);
+    let length = u32::try_from(out.len() - place - 4).unwrap_or(u32::MAX);
+    let mut digits = Vec::with_capacity(4);
+    put_u32(&mut digits, length);
+    for (byte, digit) in out.iter_mut().skip(place).zip(digits) {
+        *byte = digit;
+    }
+}
+
+#[allow(clippy::big_endian_bytes)] // Java's order
+fn put_u32(out: &mut Vec<u8>, number: u32) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    /// The frames of `input`, given in pieces.
+    fn read(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Vec<(u32, Vec<u8>)>, FrameError> {
+        let mut reader = FrameReader::new(1000);
+        let mut found = Vec::new();
+        for piece in pieces {
+            let mut input = piece.as_ref();
+            while let Some(serial) = reader.read(&mut input)? {
+                found.push((serial, reader.message().to_vec()));
+            }
+            assert!(input.is_empty());
+            assert_eq!(reader.held(), reader.message().len());
+        }
+        Ok(found)
+    }
+
+    const TWO: &[u8] = b"\0\0\0\x07\0\0\0\x02\0\0\0\x02ab\0\0\0\x01c\0\0\0\x08\0\0\0\x03\0\0\0\0\0\0\0\x01d\0\0\0\0";
+
+    #[test]
+    fn frames_come_out_whatever_the_pieces_and_buffers_they_came_in() {
+        let expected = vec![(7, b"abc".to_vec()), (8, b"d".to_vec())];
+        for size in 1..=TWO.len() {
+            assert_eq!(read(TWO.chunks(size)).unwrap(), expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut out = Vec::new();
+        write_frame(u32::MAX, &mut out, |out| out.extend_from_slice(b"hello"));
+        write_frame(2, &mut out, |_| ());
+        assert_eq!(out[..12], [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 5]);
+        assert_eq!(read([out]).unwrap(), [(u32::MAX, b"hello".to_vec()), (2, Vec::new())]);
+    }
+
+    #[test]
+    fn numbers_that_ask_for_too_much_are_refused_before_anything_is_held() {
+        assert_eq!(read([[0; 8]]), Err(FrameError::Count(0)));
+        assert_eq!(read([[0xff; 8]]), Err(FrameError::Count(u32::MAX)));
+        let too_long = |actual| Err(FrameError::TooLong { actual, max: 1000 });
+        assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff"]), too_long(u64::from(u32::MAX)));
+        assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\0\0\x03\xe9"]), too_long(1001));
+        // Over the limit in several buffers.
+        let mut sum = b"\0\0\0\x01\0\0\0\x02\0\0\x03\xe7".to_vec();
+        sum.extend([0; 999]);
+        sum.extend([0, 0, 0, 2]);
+        assert_eq!(read([sum]), too_long(1001));
+        let mut reader = FrameReader::new(1 << 30);
+        assert_eq!(reader.read(&mut &b"\0\0\0\x01\0\0\0\x01\x20\0\0\0abc"[..]), Ok(None));
+        assert!(reader.message.capacity() < 100, "only what came");
+    }
+
+    #[test]
+    fn any_bytes_are_frames_or_an_error() {
+        let seed = Random::seed();
+        println!("AQUEDUCT_SEED={seed}");
+        let mut random = Random::new(seed);
+        for _ in 0..20_000 {
+            let mut bytes = TWO.to_vec();
+            for _ in 0..=random.below(4) {
+                let at = random.index(bytes.len());
+                bytes[at] = random.next_u64().to_le_bytes()[0];
+            }
+            let _ = read([bytes]);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The settings of a client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::host::{Address, Host};
+use super::order::Order;
+use super::transport::Settings;
+use super::{RpcClient, RpcError};
+use crate::clock::SystemClock;
+use crate::limits;
+use crate::shutdown::Shutdown;
+
+/// Collects the settings of an [`RpcClient`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct RpcClientBuilder {
+    addresses: Vec<String>,
+    kind: Kind,
+    attempts: Option<usize>,
+    backoff_max: Option<Duration>,
+    batch_events: usize,
+    settings: Settings,
+}
+
+/// How a load balancing client chooses the first host of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostOrder {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// Any.
+    Random,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    One,
+    Failover,
+    Balance(HostOrder),
+}
+
+/// What a client does with several hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    One,
+    Failover { attempts: usize },
+    Balance,
+}
+
+impl RpcClientBuilder {
+    pub(super) fn new(addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            addresses: addresses.into_iter().map(Into::into).collect(),
+            kind: Kind::One,
+            attempts: None,
+            backoff_max: None,
+            batch_events: limits::RPC_BATCH_EVENTS,
+            settings: Settings::new(),
+        }
+    }
+
+    /// Stays with the first host until it fails, then with the next one, as Flume's client of the type
+    /// `default_failover`. Default: only the first host is used.
+    pub fn failover(mut self) -> Self {
+        self.kind = Kind::Failover;
+        self
+    }
+
+    /// Goes to another host with each call, and to the others if that fails, as Flume's client of the type
+    /// `default_loadbalance`. Needs two hosts at least.
+    pub fn load_balancing(mut self, order: HostOrder) -> Self {
+        self.kind = Kind::Balance(order);
+        self
+    }
+
+    /// Hosts that a call of a client that fails over tries to send to, at most. Default: their number.
+    pub fn max_attempts(mut self, attempts: usize) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// A load balancing client passes over hosts that failed, for two seconds, and twice as long with each further
+    /// failure, up to `max`. Default: it tries them at every turn.
+    pub fn backoff(mut self, max: Duration) -> Self {
+        self.backoff_max = Some(max);
+        self
+    }
+
+    /// Events of one request, at most. Default: [`RPC_BATCH_EVENTS`](limits::RPC_BATCH_EVENTS).
+    pub fn batch_events(mut self, events: usize) -> Self {
+        self.batch_events = events;
+        self
+    }
+
+    /// How long connecting may take, with all handshakes. Default: [`RPC_CONNECT`](limits::RPC_CONNECT).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a request may take, from its first byte to the answer. Default: [`RPC_REQUEST`](limits::RPC_REQUEST).
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.request_timeout = timeout;
+        self
+    }
+
+    /// Compresses everything, at a level from 0 to 9, as Flume's `compression-type = deflate`. The server must do the
+    /// same. Default: no compression.
+    pub fn deflate(mut self, level: u32) -> Self {
+        self.settings.deflate = Some(level);
+        self
+    }
+
+    /// Speaks TLS. Default: plain text.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
+        self.settings.tls = Some(tls);
+        self
+    }
+
+    /// With both TLS and compression, encrypts what is compressed, as Flume up to 1.9. Default: compresses what is
+    /// encrypted, as Flume from 1.10 on. This crate's own source understands both.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn compress_before_tls(mut self, before: bool) -> Self {
+        self.settings.tls_outermost = before;
+        self
+    }
+
+    /// Gives waiting up soon after this is requested. Default: calls end by their time limits only.
+    pub fn stop_with(mut self, stop: Shutdown) -> Self {
+        self.settings.stop = Some(stop);
+        self
+    }
+
+    /// The client. It connects when it has something to send.
+    ///
+    /// # Errors
+    /// [`RpcError::Settings`] says what is wrong.
+    pub fn build(self) -> Result<RpcClient, RpcError> {
+        self.check().map_err(|reason| RpcError::Settings { reason })?;
+        let used = if self.kind == Kind::One { 1 } else { self.addresses.len() };
+        let addresses: Result<Vec<Address>, RpcError> = self.addresses.iter().map(|text| text.parse()).collect();
+        let hosts: Vec<Host> = addresses?.into_iter().take(used).map(Host::new).collect();
+        let (policy, order) = match self.kind {
+            Kind::One => (Policy::One, HostOrder::default()),
+            Kind::Failover => (Policy::Failover { attempts: self.attempts.unwrap_or(used) }, HostOrder::default()),
+            Kind::Balance(order) => (Policy::Balance, order),
+        };
+        let order = Order::new(order, self.backoff_max, hosts.len(), Arc::new(SystemClock::new()));
+        let (batch_events, settings) = (self.batch_events, self.settings);
+        Ok(RpcClient { hosts, policy, order, current: None, batch_events, settings, is_closed: false })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let hosts = self.addresses.len();
+        if hosts == 0 {
+            return Err("a client needs a host, such as localhost:4141".to_owned());
+        }
+        if hosts > limits::RPC_HOSTS_MAX {
+            return Err(format!("{hosts} hosts are more than {}", limits::RPC_HOSTS_MAX));
+        }
+        if matches!(self.kind, Kind::Balance(_)) && hosts < 2 {
+            return Err("load balancing needs at least two hosts".to_owned());
+        }
+        if self.attempts == Some(0) {
+            return Err("max_attempts is 0, so that nothing would ever be sent; it must be at least 1".to_owned());
+        }
+        if self.batch_events == 0 {
+            return Err("batch_events is 0, so that nothing would ever be sent; it must be at least 1".to_owned());
+        }
+        if let Some(level) = self.settings.deflate.filter(|level| *level > 9) {
+            return Err(format!("{level} is not a level of compression; it must be 0 to 9"));
+        }
+        for (name, timeout) in
+            [("connect_timeout", self.settings.connect_timeout), ("request_timeout", self.settings.request_timeout)]
+        {
+            if timeout.is_zero() {
+                return Err(format!("{name} is zero, so that nothing would ever be sent; it must be longer"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! The client of Flume's RPC.
+
+mod avro;
+mod builder;
+mod error;
+mod host;
+mod order;
+mod transport;
+mod wire;
+
+use std::fmt;
+
+use crate::event::Event;
+use builder::Policy;
+pub use builder::{HostOrder, RpcClientBuilder};
+pub use error::{BatchError, RpcError};
+use host::Host;
+use order::Order;
+use transport::Settings;
+
+/// Sends events to a Flume agent: Flume's RPC client, with one host, several to fail over to, or several to share the load.
+///
+/// A client connects when it has something to send, and again after a failure or when the server has closed the
+/// connection meanwhile. One call is under way at a time; several threads have a client each.
+///
+/// ```no_run
+/// use aqueduct::Event;
+/// use aqueduct::rpc::RpcClient;
+///
+/// let mut client = RpcClient::builder(["collector1:4141", "collector2:4141"]).failover().build()?;
+/// client.append(&Event::new("one"))?;
+/// client.append_batch(&[Event::new("two"), Event::new("three")])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RpcClient {
+    hosts: Vec<Host>,
+    policy: Policy,
+    order: Order,
+    // The host that was used last, when failing over.
+    current: Option<usize>,
+    batch_events: usize,
+    settings: Settings,
+    is_closed: bool,
+}
+
+impl RpcClient {
+    /// A client of one host, `host:port`, that is connected already.
+    ///
+    /// # Errors
+    /// If the address is none, or nobody listens there.
+    pub fn connect(address: impl Into<String>) -> Result<Self, RpcError> {
+        let mut client = Self::builder([address]).build()?;
+        client.reconnect()?;
+        Ok(client)
+    }
+
+    /// Settings for a client of these hosts, each `host:port`.
+    pub fn builder(addresses: impl IntoIterator<Item = impl Into<String>>) -> RpcClientBuilder {
+        RpcClientBuilder::new(addresses)
+    }
+
+    /// Sends one event.
+    ///
+    /// # Errors
+    /// [`RpcError`] says whether the event may have arrived.
+    pub fn append(&mut self, event: &Event) -> Result<(), RpcError> {
+        self.send(&mut Load::One(event)).map_err(BatchError::into_source)
+    }
+
+    /// Sends events, in requests of up to [`batch_events`](Self::batch_events) each. Every request is a transaction of the
+    /// server: a failure in the middle leaves those before it delivered, and the error says how many events that are.
+    ///
+    /// # Errors
+    /// [`BatchError`] says how many events arrived for certain, and whether others may have.
+    pub fn append_batch(&mut self, events: &[Event]) -> Result<(), BatchError> {
+        self.send(&mut Load::Many { events, delivered: 0, at_once: self.batch_events })
+    }
+
+    /// Events of one request, at most.
+    #[must_use]
+    pub fn batch_events(&self) -> usize {
+        self.batch_events
+    }
+
+    /// Whether the client can be used: not after [`close`](Self::close). A client of one host is not active, either, as
+    /// long as it has no connection, such as after a failure; the next call connects again.
+    #[must_use]
+    pub fn is_active(&mut self) -> bool {
+        !self.is_closed && (self.policy != Policy::One || self.hosts.iter_mut().any(Host::is_connected))
+    }
+
+    /// Connects to one of the hosts, if there is no connection, so that a mistake is found before there is something to
+    /// send.
+    ///
+    /// # Errors
+    /// As for the last host that was tried.
+    pub fn reconnect(&mut self) -> Result<(), RpcError> {
+        if self.is_closed {
+            return Err(RpcError::Closed);
+        }
+        if self.hosts.iter_mut().any(Host::is_connected) {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for host in &mut self.hosts {
+            outcome = host.connect(&self.settings);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Ends all connections. Calls fail from now on.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        self.disconnect();
+    }
+
+    /// Ends all connections; the next call connects again.
+    pub fn disconnect(&mut self) {
+        self.hosts.iter_mut().for_each(Host::disconnect);
+    }
+
+    fn send(&mut self, load: &mut Load<'_>) -> Result<(), BatchError> {
+        let outcome = if self.is_closed {
+            Err(RpcError::Closed)
+        } else {
+            match self.policy {
+                Policy::One => self.send_to(0, load),
+                Policy::Failover { attempts } => self.fail_over(load, attempts),
+                Policy::Balance => self.balance(load),
+            }
+        };
+        outcome.map_err(|error| BatchError::new(load.delivered(), error))
+    }
+
+    /// As Flume does it: stays with a host until it fails, then goes to the next one that can be connected to.
+    fn fail_over(&mut self, load: &mut Load<'_>, attempts: usize) -> Result<(), RpcError> {
+        let mut last = None;
+        for _ in 0..attempts {
+            let index = self.connected_host(&mut last)?;
+            match self.send_to(index, load) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(self.no_host(last))
+    }
+
+    /// The host in use, or the next one behind it that can be connected to.
+    fn connected_host(&mut self, last: &mut Option<RpcError>) -> Result<usize, RpcError> {
+        if let Some(current) = self.current
+            && self.hosts.get_mut(current).is_some_and(Host::is_connected)
+        {
+            return Ok(current);
+        }
+        let count = self.hosts.len();
+        let first = self.current.map_or(0, |current| current + 1);
+        for index in (first..first + count).map(|index| index % count) {
+            let Some(host) = self.hosts.get_mut(index) else { continue };
+            match host.connect(&self.settings) {
+                Ok(()) => {
+                    self.current = Some(index);
+                    return Ok(index);
+                }
+                Err(error) => *last = Some(error),
+            }
+        }
+        self.current = None;
+        Err(self.no_host(last.take()))
+    }
+
+    /// As Flume does it: each call goes to another host, and to the others if that fails.
+    fn balance(&mut self, load: &mut Load<'_>) -> Result<(), RpcError> {
+        let mut last = None;
+        for index in self.order.next() {
+            match self.send_to(index, load) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.order.failed(index);
+                    last = Some(error);
+                }
+            }
+        }
+        Err(self.no_host(last))
+    }
+
+    fn send_to(&mut self, index: usize, load: &mut Load<'_>) -> Result<(), RpcError> {
+        let Some(host) = self.hosts.get_mut(index) else { return Ok(()) };
+        while let Some(part) = load.next() {
+            let transport = host.transport(&self.settings)?;
+            let sent = match part {
+                Part::One(event) => transport.append(event),
+                Part::Many(events) => transport.append_batch(events),
+            };
+            sent.inspect_err(|_| host.disconnect())?;
+            load.sent();
+        }
+        Ok(())
+    }
+
+    fn no_host(&self, last: Option<RpcError>) -> RpcError {
+        RpcError::NoHost { hosts: self.hosts.len(), last: last.map(Box::new) }
+    }
+}
+
+impl fmt::Debug for RpcClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RpcClient").field("hosts", &self.hosts).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// What is to be sent, and how far it is.
+enum Load<'a> {
+    One(&'a Event),
+    Many { events: &'a [Event], delivered: usize, at_once: usize },
+    Done,
+}
+
+/// What goes into one request.
+enum Part<'a> {
+    One(&'a Event),
+    Many(&'a [Event]),
+}
+
+impl<'a> Load<'a> {
+    fn next(&self) -> Option<Part<'a>> {
+        match self {
+            Self::One(event) => Some(Part::One(event)),
+            Self::Many { events, delivered, at_once } => {
+                let rest = events.get(*delivered..).unwrap_or_default();
+                let part = rest.get(..*at_once).unwrap_or(rest);
+                if part.is_empty() { None } else { Some(Part::Many(part)) }
+            }
+            Self::Done => None,
+        }
+    }
+
+    fn sent(&mut self) {
+        match self {
+            Self::Many { events, delivered, at_once } => *delivered = (*delivered + *at_once).min(events.len()),
+            Self::One(_) | Self::Done => *self = Self::Done,
+        }
+    }
+
+    fn delivered(&self) -> usize {
+        match self {
+            Self::One(_) => 0,
+            Self::Many { delivered, .. } => *delivered,
+            Self::Done => 1,
+        }
+    }
+}

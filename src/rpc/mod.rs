@@ -1,0 +1,8 @@
+//! Flume's RPC: the client, and the encodings that it shares with the sources and sinks.
+//!
+//! [`RpcClient`] sends events to a Flume agent, or to an agent of this crate with [`AvroRpc`](crate::source::AvroRpc).
+
+pub(crate) mod avro;
+mod client;
+
+pub use client::{BatchError, HostOrder, RpcClient, RpcClientBuilder, RpcError};
