@@ -9,6 +9,8 @@ mod file_roll;
 mod func;
 mod logger;
 mod null;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod serializer;
 #[cfg(test)]
 mod testing;
@@ -21,6 +23,9 @@ pub use file_roll::{FileRoll, FileRollError, Fsync};
 pub use func::{FromFn, from_fn};
 pub use logger::{LogFormat, Logger};
 pub use null::{Null, NullCount};
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use rpc::AvroRpc;
 pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
 
 /// Delivers events to the outside.

@@ -5,25 +5,30 @@
 //! for anything that is told (listeners): it runs until it is asked to stop and puts batches whenever they arrive, from as
 //! many threads as it likes.
 
+#[cfg(feature = "rpc")]
+mod avro_rpc;
 mod context;
-mod delivery;
 mod files;
 mod func;
 pub mod net;
 mod pull;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod sequence;
 pub mod spool_dir;
-pub mod syslog;
 pub mod tcp_lines;
-#[cfg(test)]
-mod testing;
 
 use std::error::Error;
 
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use avro_rpc::AvroRpc;
 pub use context::{SourceContext, SourceCounters, SourcePort};
-pub use delivery::OnFull;
 pub use func::{FromFn, from_fn};
 pub use pull::{PullBatch, PullSource, Pulled};
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use rpc::RpcAck;
 pub use sequence::Sequence;
 
 /// A source that decides by itself when events come.

@@ -1,0 +1,126 @@
+//! Avro, as sources of RPC see it.
+
+use crate::event::Event;
+use crate::limits::RPC_CONNECTION_BYTES;
+use crate::rpc::avro::frame::{FrameReader, write_frame};
+use crate::rpc::avro::server::{self, Handshake, Match};
+use crate::rpc::avro::{Status, events};
+use crate::source::rpc::{Answer, Call, Nonsense, Protocol};
+
+/// The state of one connection.
+pub(super) struct Avro {
+    frames: FrameReader,
+    // Of the frame that was read last.
+    serial: u32,
+    handshake: Handshake,
+}
+
+/// What is needed to answer, and to find the events in the frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    serial: u32,
+    found: Match,
+    form: Form,
+    // Bytes at the end of the message.
+    parameters: usize,
+    events: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    None,
+    One,
+    Many,
+}
+
+impl Avro {
+    pub(super) fn new(frame_bytes_max: usize) -> Self {
+        Self { frames: FrameReader::new(frame_bytes_max), serial: 0, handshake: Handshake::default() }
+    }
+}
+
+impl Protocol for Avro {
+    type Request = Request;
+
+    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, String> {
+        match self.frames.read(input) {
+            Ok(Some(serial)) => {
+                self.serial = serial;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.frames.held()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.frames.is_idle()
+    }
+
+    fn parse(&mut self) -> Result<(Request, Call), Nonsense<Request>> {
+        let mut request =
+            Request { serial: self.serial, found: Match::Agreed, form: Form::None, parameters: 0, events: 0 };
+        let agreed = self.handshake.is_agreed();
+        let (found, call) = match self.handshake.read(self.frames.message()) {
+            Ok(found) => found,
+            Err(error) => {
+                // With an agreement, so that the client gets as far as to read the error.
+                request.found = if agreed { Match::Agreed } else { Match::Both };
+                return Err(Nonsense { request: Some(request), reason: error.to_string() });
+            }
+        };
+        request.found = found;
+        let (form, size, parameters) = match call {
+            server::Call::Nothing => return Ok((request, Call::Nothing)),
+            server::Call::Unknown(name) => {
+                return Ok((
+                    request,
+                    Call::Refused(format!("there is no message {name:?}; try append or appendBatch")),
+                ));
+            }
+            server::Call::Append(parameters) => (Form::One, events::size_of_one(parameters), parameters),
+            server::Call::AppendBatch(parameters) => (Form::Many, events::size_of_many(parameters), parameters),
+        };
+        request.form = form;
+        request.parameters = parameters.len();
+        let call = match size {
+            Ok(size) => {
+                request.events = size.events;
+                Call::Put { events: size.events, bytes: size.bytes }
+            }
+            Err(error) => Call::Refused(format!("malformed events: {error}")),
+        };
+        Ok((request, call))
+    }
+
+    fn events(&mut self, request: &Request) -> Result<Vec<Event>, String> {
+        let message = self.frames.message();
+        let parameters = message.get(message.len() - request.parameters..).unwrap_or_default();
+        let found = match request.form {
+            Form::None => Ok(Vec::new()),
+            Form::One => events::read_one(parameters).map(|event| vec![event]),
+            Form::Many => events::read_many(parameters, request.events),
+        };
+        found.map_err(|error| error.to_string())
+    }
+
+    fn forget(&mut self) {
+        self.frames.forget(RPC_CONNECTION_BYTES);
+    }
+
+    fn put_answer(&self, request: &Request, answer: &Answer, out: &mut Vec<u8>) {
+        write_frame(request.serial, out, |out| {
+            server::put_handshake(out, request.found);
+            match answer {
+                Answer::Nothing => {}
+                Answer::Ok => server::put_status(out, Status::Ok),
+                Answer::Failed => server::put_status(out, Status::Failed),
+                Answer::Error(reason) => server::put_error(out, reason),
+            }
+        });
+    }
+}

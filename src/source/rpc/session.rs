@@ -1,0 +1,253 @@
+//! The conversation with one client.
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Answer, Call, Nonsense, Protocol, RpcAck, Settings};
+use crate::batch::PutBatch;
+use crate::error::PutError;
+use crate::event::Event;
+use crate::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, RPC_PIPELINE_MAX, RPC_READ_BYTES};
+use crate::source::SourceContext;
+use crate::source::net::{Connection, Readiness};
+use crate::ticket::PutTicket;
+
+/// Reads requests, commits them, answers. Requests that are there already are committed together, each in a transaction
+/// of its own; a client that waits for each answer gets it before the next read.
+pub(crate) struct Session<'a, 'c, P: Protocol> {
+    settings: &'a Settings,
+    context: &'a SourceContext,
+    connection: &'a mut Connection<'c>,
+    protocol: P,
+    // Requests that are not answered yet, in their order.
+    pending: Vec<(P::Request, Outcome)>,
+    pending_bytes: usize,
+    out: Vec<u8>,
+    // When the client's turn began: what the timeouts count from. The time of a commit is not the client's.
+    since: Duration,
+}
+
+/// What is known of a request's outcome.
+enum Outcome {
+    Known(Answer),
+    /// So many events are on their way.
+    Committing(PutTicket, usize),
+}
+
+/// Why a conversation ends.
+#[derive(Debug)]
+enum End {
+    /// The client sends no more, or is gone.
+    Closed,
+    /// Reading from the client failed.
+    Broken,
+    /// The client was silent for too long.
+    Silent,
+    /// What the client sends makes no sense, or is over a limit.
+    Malformed,
+    /// The source is asked to stop while the client is sending.
+    Stopped,
+    /// The source is asked to stop while the client is silent.
+    StoppedIdle,
+    /// The client does not read its answers.
+    Deaf,
+}
+
+impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
+    pub(crate) fn new(
+        settings: &'a Settings,
+        context: &'a SourceContext,
+        connection: &'a mut Connection<'c>,
+        protocol: P,
+    ) -> Self {
+        let since = connection.age();
+        let (pending, out) = (Vec::new(), Vec::new());
+        Self { settings, context, connection, protocol, pending, pending_bytes: 0, out, since }
+    }
+
+    pub(crate) fn run(mut self) {
+        let end = self.converse();
+        let unfinished = !self.protocol.is_idle();
+        let bad = matches!(end, End::Malformed) || unfinished && !matches!(end, End::Stopped | End::StoppedIdle);
+        if bad {
+            count(&self.context.counters().event_read_fail, 1);
+        }
+        // Others have nothing under way that a plain close could harm.
+        if matches!(end, End::Malformed | End::Stopped) || unfinished && matches!(end, End::StoppedIdle) {
+            self.connection.close_gently();
+        }
+    }
+
+    /// Reads and commits until there is a reason to end.
+    fn converse(&mut self) -> End {
+        let mut chunk = vec![0; RPC_READ_BYTES];
+        loop {
+            if self.connection.is_stopping() {
+                return self.settle().err().unwrap_or(End::Stopped);
+            }
+            let step = match self.connection.read_available(&mut chunk) {
+                Ok(Some(0)) => self.settle().and(Err(End::Closed)),
+                Ok(Some(read)) => self.take_in(chunk.get(..read).unwrap_or_default()),
+                // Whoever waits for an answer gets it before it is waited for.
+                Ok(None) if !self.pending.is_empty() => self.settle(),
+                Ok(None) => self.wait(),
+                Err(_) => self.settle().and(Err(End::Broken)),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<(), End> {
+        let idle = self.protocol.is_idle();
+        let limit = if idle { self.settings.idle_timeout } else { self.settings.frame_timeout };
+        match self.connection.wait_readable(self.since.saturating_add(limit)) {
+            Ok(Readiness::Ready) => Ok(()),
+            Ok(Readiness::Stopped) => Err(End::StoppedIdle),
+            Ok(Readiness::TimedOut) => Err(End::Silent),
+            Err(_) => Err(End::Broken),
+        }
+    }
+
+    /// Cuts what was read into requests.
+    fn take_in(&mut self, mut received: &[u8]) -> Result<(), End> {
+        while !received.is_empty() {
+            // The time for a frame runs from its first byte, whatever comes in between.
+            if self.protocol.is_idle() {
+                self.since = self.connection.age();
+            }
+            self.hold(self.protocol.held() + received.len())?;
+            match self.protocol.read_frame(&mut received) {
+                Ok(true) => self.serve()?,
+                Ok(false) => {}
+                Err(_) => return self.settle().and(Err(End::Malformed)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that so many bytes may be held besides those of pending requests.
+    fn hold(&mut self, bytes: usize) -> Result<(), End> {
+        let all = bytes.saturating_add(self.pending_bytes);
+        if self.connection.share().grow_to(all, CONNECTION_BYTES_IN_FLIGHT_MAX) {
+            return Ok(());
+        }
+        // With nothing pending, what is held is within the reserve, so that it is worth waiting for.
+        self.settle()?;
+        if self.connection.wait_for_room(bytes) { Ok(()) } else { Err(End::Stopped) }
+    }
+
+    /// Does what a whole frame asks for.
+    fn serve(&mut self) -> Result<(), End> {
+        match self.protocol.parse() {
+            Ok((request, Call::Put { events, bytes })) => self.put(request, events, bytes)?,
+            Ok((request, call)) => {
+                self.protocol.forget();
+                self.pending.push((
+                    request,
+                    match call {
+                        Call::Refused(reason) => Outcome::Known(Answer::Error(reason)),
+                        _ => Outcome::Known(Answer::Nothing),
+                    },
+                ));
+            }
+            Err(Nonsense { request, reason }) => {
+                self.protocol.forget();
+                self.pending.extend(request.map(|request| (request, Outcome::Known(Answer::Error(reason)))));
+                return self.settle().and(Err(End::Malformed));
+            }
+        }
+        if self.pending.len() >= RPC_PIPELINE_MAX { self.settle() } else { Ok(()) }
+    }
+
+    fn put(&mut self, request: P::Request, events: usize, bytes: usize) -> Result<(), End> {
+        let settings = self.settings;
+        let outcome = if events > settings.batch_events_max {
+            Err(format!("a request of {events} events is over the limit of {}", settings.batch_events_max))
+        } else if bytes > settings.frame_bytes_max {
+            Err(format!("events of {bytes} bytes in one request are over the limit of {}", settings.frame_bytes_max))
+        } else {
+            self.hold(self.protocol.held() + bytes)?;
+            self.protocol.events(&request)
+        };
+        self.protocol.forget();
+        let outcome = match outcome {
+            Ok(events) if events.is_empty() => Outcome::Known(Answer::Ok),
+            Ok(events) if settings.ack == RpcAck::OnReceipt => {
+                self.pending.push((request, Outcome::Known(Answer::Ok)));
+                let told = self.settle();
+                self.commit_told(events);
+                return told;
+            }
+            Ok(events) => self.submit(events),
+            Err(reason) => {
+                count(&self.context.counters().event_read_fail, 1);
+                Outcome::Known(Answer::Error(reason))
+            }
+        };
+        if matches!(outcome, Outcome::Committing(..)) {
+            self.pending_bytes += bytes;
+        }
+        self.pending.push((request, outcome));
+        Ok(())
+    }
+
+    fn submit(&self, events: Vec<Event>) -> Outcome {
+        let number = events.len();
+        match self.context.submit(PutBatch::new(events), None) {
+            Ok(ticket) => Outcome::Committing(ticket, number),
+            Err(error) => Outcome::Known(self.refused(&error)),
+        }
+    }
+
+    /// Commits events that the client takes for accepted already.
+    fn commit_told(&self, events: Vec<Event>) {
+        let number = events.len();
+        if self.context.put_batch(PutBatch::new(events), None).is_err() {
+            count(&self.context.counters().dropped_events, number);
+        }
+    }
+
+    fn refused(&self, error: &PutError) -> Answer {
+        count(&self.context.counters().channel_write_fail, 1);
+        match error {
+            // It would fail again and again, so that someone should get to know the reason.
+            PutError::TooLarge { .. } => Answer::Error(error.to_string()),
+            _ => Answer::Failed,
+        }
+    }
+
+    /// Waits for the commits under way and answers all requests.
+    fn settle(&mut self) -> Result<(), End> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let counters = self.context.counters();
+        for (request, outcome) in std::mem::take(&mut self.pending) {
+            let answer = match outcome {
+                Outcome::Known(answer) => answer,
+                Outcome::Committing(ticket, events) => match ticket.wait() {
+                    Ok(_) => {
+                        count(&counters.accepted_events, events);
+                        count(&counters.accepted_batches, 1);
+                        Answer::Ok
+                    }
+                    Err(error) => self.refused(&error),
+                },
+            };
+            self.protocol.put_answer(&request, &answer, &mut self.out);
+        }
+        self.pending_bytes = 0;
+        self.connection.share().shrink();
+        let written = self.connection.write_all(&self.out, self.settings.answer_timeout);
+        self.out.clear();
+        self.since = self.connection.age();
+        written.map_err(|error| if error.kind() == ErrorKind::TimedOut { End::Deaf } else { End::Closed })
+    }
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}
