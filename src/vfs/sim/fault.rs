@@ -107,6 +107,8 @@ pub struct OpRecord {
     pub len: u64,
     /// What kind of error it returned, if any.
     pub error: Option<io::ErrorKind>,
+    /// What the fault plan had happen, if anything.
+    pub fault: Option<Fault>,
 }
 
 impl fmt::Display for OpRecord {
@@ -125,7 +127,7 @@ impl fmt::Display for OpRecord {
 pub enum Fault {
     /// It fails with this raw OS error and changes nothing. A sync that fails drops its changes, as Linux does: the
     /// running system still reads the new bytes, the disk keeps the old ones, and later syncs succeed without writing
-    /// them.
+    /// them. Where the error says that a directory could not be opened for its sync (such as `EMFILE`), nothing is lost.
     Errno(i32),
     /// A sync fails with `errno` as by [`Fault::Errno`], but the first `kept` of its changes, in the order of
     /// [`SimVfs::unsynced`](super::SimVfs::unsynced), have reached the disk. Other operations fail and change nothing.
@@ -163,6 +165,7 @@ pub struct Inject {
     gate: Option<Gate>,
     kinds: u32,
     path: Option<String>,
+    not_before: u64,
     skip: u64,
     sticky: bool,
 }
@@ -170,12 +173,12 @@ pub struct Inject {
 impl Inject {
     /// The next operation of any kind, once.
     pub fn new(fault: Fault) -> Self {
-        Self { fault: Some(fault), gate: None, kinds: 0, path: None, skip: 0, sticky: false }
+        Self { fault: Some(fault), gate: None, kinds: 0, path: None, not_before: 0, skip: 0, sticky: false }
     }
 
     /// The next operation of any kind, once, waits at the gate before it is carried out; others go on meanwhile.
     pub fn pause(gate: &Gate) -> Self {
-        Self { fault: None, gate: Some(gate.clone()), kinds: 0, path: None, skip: 0, sticky: false }
+        Self { fault: None, gate: Some(gate.clone()), kinds: 0, path: None, not_before: 0, skip: 0, sticky: false }
     }
 
     /// After the pause this happens instead of the operation.
@@ -197,6 +200,12 @@ impl Inject {
         self
     }
 
+    /// Only operations of this number ([`OpRecord::index`]) and later ones.
+    pub fn not_before(mut self, index: u64) -> Self {
+        self.not_before = index;
+        self
+    }
+
     /// Lets this many operations that match pass first.
     pub fn skip(mut self, matches: u64) -> Self {
         self.skip = matches;
@@ -209,8 +218,9 @@ impl Inject {
         self
     }
 
-    fn matches(&self, kind: OpKind, path: &Path) -> bool {
-        (self.kinds == 0 || self.kinds & kind.bit() != 0)
+    fn matches(&self, index: u64, kind: OpKind, path: &Path) -> bool {
+        index >= self.not_before
+            && (self.kinds == 0 || self.kinds & kind.bit() != 0)
             && self.path.as_ref().is_none_or(|p| glob(p.as_bytes(), path.as_os_str().as_encoded_bytes()))
     }
 }
@@ -247,8 +257,10 @@ impl Control {
         self.count
     }
 
-    pub(super) fn trace(&self) -> Vec<OpRecord> {
-        self.trace.iter().cloned().collect()
+    pub(super) fn trace(&self, from: u64) -> Vec<OpRecord> {
+        let oldest = self.trace.front().map_or(0, |record| record.index);
+        let skip = usize::try_from(from.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        self.trace.iter().skip(skip).cloned().collect()
     }
 
     pub(super) fn add(&mut self, rule: Inject) {
@@ -273,7 +285,7 @@ impl Control {
         let mut due = Due { index: self.count, ..Due::default() };
         let mut found = false;
         self.rules.retain_mut(|rule| {
-            if found || !rule.matches(kind, path) {
+            if found || !rule.matches(self.count, kind, path) {
                 return true;
             }
             if rule.skip > 0 {
@@ -288,7 +300,8 @@ impl Control {
         if self.trace.len() == TRACE_RECORDS_MAX {
             self.trace.pop_front();
         }
-        self.trace.push_back(OpRecord { index: self.count, kind, path: Arc::clone(path), offset, len, error: None });
+        let (index, path, fault) = (self.count, Arc::clone(path), due.fault);
+        self.trace.push_back(OpRecord { index, kind, path, offset, len, error: None, fault });
         self.count += 1;
         due
     }

@@ -195,7 +195,13 @@ impl SimVfs {
     /// The newest operations, oldest first, [`TRACE_RECORDS_MAX`] at most.
     #[must_use]
     pub fn ops(&self) -> Vec<OpRecord> {
-        self.state.lock().control.trace()
+        self.ops_since(0)
+    }
+
+    /// Those of them that have this number or a later one.
+    #[must_use]
+    pub fn ops_since(&self, index: u64) -> Vec<OpRecord> {
+        self.state.lock().control.trace(index)
     }
 
     /// Sets how many bytes can still be allocated, in blocks of 4 KiB; `None` is no limit.
@@ -388,6 +394,12 @@ fn metadata_of(state: &State, inode: u64) -> io::Result<Metadata> {
     Ok(Metadata::new(kind, len, modified, FileId { device: DEVICE, inode }))
 }
 
+/// Whether syncing a directory fails like this because the directory could not be opened for it: then nothing was tried.
+fn is_refusal_to_open(errno: i32) -> bool {
+    [Errno::ACCESS, Errno::INTR, Errno::MFILE, Errno::NFILE, Errno::NOENT, Errno::NOMEM]
+        .contains(&Errno::from_raw_os_error(errno))
+}
+
 /// Counts an operation, lets the fault that is due happen, or carries the operation out.
 fn run<T>(
     shared: &Mutex<State>,
@@ -421,7 +433,7 @@ fn run<T>(
             Err(state.control.kill())
         }
         Some(Fault::Errno(errno) | Fault::PartialSync { errno, .. }) => {
-            if matches!(kind, OpKind::SyncData | OpKind::SyncDir) {
+            if kind == OpKind::SyncData || (kind == OpKind::SyncDir && !is_refusal_to_open(errno)) {
                 let kept = if let Some(Fault::PartialSync { kept, .. }) = due.fault { kept } else { 0 };
                 on_sync_error(state, kept);
             }

@@ -46,6 +46,17 @@ fn a_failed_sync_of_a_directory_forgets_the_names_and_the_next_one_lies() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_opened_for_its_sync_loses_nothing() {
+    let sim = with_dir();
+    create(&sim, "/d/f", b"").unwrap();
+    sim.inject(Inject::new(Fault::Errno(24)).on(OpKind::SyncDir));
+    assert_eq!(sim.sync_dir(Path::new("/d")).unwrap_err().raw_os_error(), Some(24));
+    assert!(sim.crash(&nothing()).files().is_empty());
+    sim.sync_dir(Path::new("/d")).unwrap();
+    assert_eq!(sim.crash(&nothing()).files(), [Path::new("/d/f")]);
+}
+
+#[test]
 fn faults_hit_the_nth_match_once_or_from_then_on() {
     let sim = with_dir();
     sim.inject(Inject::new(Fault::Errno(EIO)).on(OpKind::Write).on(OpKind::SetLen).path("*.seg").skip(1));
@@ -66,6 +77,21 @@ fn faults_hit_the_nth_match_once_or_from_then_on() {
     assert_eq!((failed[0].kind, failed[0].len, failed[0].index), (OpKind::SetLen, 7, 4));
     assert_eq!(&*failed[0].path, Path::new("/d/1.seg"));
     assert_eq!(sim.op_count(), sim.ops().len() as u64);
+}
+
+#[test]
+fn a_fault_can_be_held_back_until_an_operation_and_the_trace_tells_where_it_was() {
+    let sim = with_dir();
+    let file = create(&sim, "/d/f", b"a").unwrap();
+    let now = sim.op_count();
+    sim.inject(Inject::new(Fault::Errno(EIO)).on(OpKind::Write).not_before(now + 2));
+    for expected in [true, true, false, true] {
+        assert_eq!(write(&*file, b"b", 0).is_ok(), expected);
+    }
+    let since = sim.ops_since(now);
+    assert_eq!(since.len(), 4);
+    assert_eq!(since.iter().map(|op| op.fault).collect::<Vec<_>>(), [None, None, Some(Fault::Errno(EIO)), None]);
+    assert_eq!((since[0].index, sim.ops_since(now + 4).len()), (now, 0));
 }
 
 #[test]
