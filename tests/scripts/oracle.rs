@@ -108,18 +108,30 @@ impl Oracle {
     }
 
     /// Every content that may be found after the process was killed (`power`: after a power cut).
-    ///
+    pub(crate) fn candidates(&self, power: bool) -> HashSet<State> {
+        let mut found = HashSet::new();
+        self.any_candidate(power, |state| {
+            found.insert(state);
+            false
+        });
+        found
+    }
+
+    /// Whether a content is one of the [`candidates`](Self::candidates).
+    pub(crate) fn allows(&self, power: bool, state: &State) -> bool {
+        self.any_candidate(power, |candidate| candidate == *state)
+    }
+
     /// Acknowledged transactions are there; of those that a weaker level left unsynced, a power cut may take an end of
     /// each lane. A transaction in doubt is there or not, as a whole; not if its lane lost anything before it.
-    pub(crate) fn candidates(&self, power: bool) -> HashSet<State> {
+    fn any_candidate(&self, power: bool, mut found: impl FnMut(State) -> bool) -> bool {
         let power = power || self.unsettled;
         let weak: Vec<usize> = (0..self.txs.len()).filter(|i| self.txs[*i].acked && !self.txs[*i].durable).collect();
         let doubtful: Vec<usize> = (0..self.txs.len()).filter(|i| !self.txs[*i].acked).collect();
-        assert!(doubtful.len() <= 8, "too many transactions in doubt to try all outcomes");
+        assert!(doubtful.len() <= 10, "too many transactions in doubt to try all outcomes");
         let lanes = [0, 1].map(|lane| weak.iter().copied().filter(|i| self.txs[*i].lane == Some(lane)).collect());
         let [first, second]: [Vec<usize>; 2] = lanes;
         assert_eq!(first.len() + second.len(), weak.len(), "a weak transaction without a lane");
-        let mut found = HashSet::new();
         let kept_at_least = |lane: &[usize]| if power { 0 } else { lane.len() };
         for a in kept_at_least(&first)..=first.len() {
             for b in kept_at_least(&second)..=second.len() {
@@ -140,11 +152,13 @@ impl Oracle {
                             state.apply(tx);
                         }
                     }
-                    found.insert(state);
+                    if found(state) {
+                        return true;
+                    }
                 }
             }
         }
-        found
+        false
     }
 
     /// Reads all that a store holds, leaves it as it was, and checks its statistics against it.

@@ -1,8 +1,10 @@
 //! Scripts: what the simulated process does, and with which settings.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aqueduct::store::ReadMode;
 use aqueduct::vfs::sim::SimVfs;
 use aqueduct::{Durability, FileStore, FileStoreBuilder, Wait};
 
@@ -18,6 +20,8 @@ pub(crate) enum Step {
         set: Option<Set>,
         sync: bool,
     },
+    /// So many puts of one event of so many bytes, submitted together and then waited for.
+    Group(&'static str, usize, usize),
     Take(&'static str, usize),
     /// Commits the oldest open take; of it, so many events.
     Commit {
@@ -55,9 +59,10 @@ pub(crate) struct Config {
     pub(crate) replay_bytes_max: u64,
     pub(crate) durability: Durability,
     pub(crate) take_durability: Durability,
+    pub(crate) read_mode: ReadMode,
 }
 
-pub(crate) const CONFIGS: [Config; 5] = [
+pub(crate) const CONFIGS: [Config; 6] = [
     Config {
         name: "sync",
         lanes: 1,
@@ -66,6 +71,7 @@ pub(crate) const CONFIGS: [Config; 5] = [
         replay_bytes_max: 1 << 10,
         durability: Durability::Sync,
         take_durability: Durability::Sync,
+        read_mode: ReadMode::Pread,
     },
     Config {
         name: "sync-2",
@@ -75,6 +81,7 @@ pub(crate) const CONFIGS: [Config; 5] = [
         replay_bytes_max: 3 << 10,
         durability: Durability::Sync,
         take_durability: Durability::Sync,
+        read_mode: ReadMode::Pread,
     },
     Config {
         name: "lazy-takes",
@@ -84,6 +91,7 @@ pub(crate) const CONFIGS: [Config; 5] = [
         replay_bytes_max: 1 << 20,
         durability: Durability::Sync,
         take_durability: Durability::Os,
+        read_mode: ReadMode::Pread,
     },
     Config {
         name: "os",
@@ -93,6 +101,17 @@ pub(crate) const CONFIGS: [Config; 5] = [
         replay_bytes_max: 2 << 10,
         durability: Durability::Os,
         take_durability: Durability::Os,
+        read_mode: ReadMode::Pread,
+    },
+    Config {
+        name: "mmap",
+        lanes: 1,
+        segment_bytes: 4 << 10,
+        tail_cache_bytes: 0,
+        replay_bytes_max: 1 << 20,
+        durability: Durability::Sync,
+        take_durability: Durability::Sync,
+        read_mode: ReadMode::Mmap,
     },
     Config {
         name: "interval-2",
@@ -102,16 +121,29 @@ pub(crate) const CONFIGS: [Config; 5] = [
         replay_bytes_max: 1 << 20,
         durability: Durability::Interval(Duration::from_millis(100)),
         take_durability: Durability::Os,
+        read_mode: ReadMode::Pread,
     },
 ];
 
 impl Config {
+    /// The directories of the lanes.
+    pub(crate) fn dirs(&self) -> Vec<String> {
+        if self.lanes == 1 {
+            return vec!["/store/data".to_owned()];
+        }
+        (1..=self.lanes).map(|lane| format!("/disk{lane}")).collect()
+    }
+
+    /// The lane in whose directory a file is.
+    pub(crate) fn lane_of(&self, path: &Path) -> Option<u16> {
+        let lane = self.dirs().iter().position(|dir| path.starts_with(dir))?;
+        u16::try_from(lane).ok()
+    }
+
     pub(crate) fn builder(&self, sim: &SimVfs, seed: u64) -> FileStoreBuilder {
         let mut builder = FileStore::builder("/store");
         if self.lanes > 1 {
-            for lane in 1..=self.lanes {
-                builder = builder.data_dir(format!("/disk{lane}"));
-            }
+            builder = self.dirs().into_iter().fold(builder, FileStoreBuilder::data_dir);
         }
         builder
             .vfs(Arc::new(sim.clone()))
@@ -123,6 +155,7 @@ impl Config {
             .replay_bytes_max(self.replay_bytes_max)
             .durability(self.durability)
             .take_durability(self.take_durability)
+            .read_mode(self.read_mode)
     }
 }
 
@@ -148,7 +181,7 @@ const fn commit_set(set: Set) -> Step {
     Step::Commit { count: None, set: Some(set), weak: false }
 }
 
-const ONE: &[(&[&str], usize)] = &[(&["a"], 1)];
+pub(crate) const ONE: &[(&[&str], usize)] = &[(&["a"], 1)];
 const THREE: &[(&[&str], usize)] = &[(&["a"], 3)];
 const TEN: &[(&[&str], usize)] = &[(&["a"], 10)];
 const FAN: &[(&[&str], usize)] = &[(&["a", "b"], 2), (&["b"], 1), (&["a", "c"], 1)];
@@ -166,7 +199,7 @@ pub(crate) fn find(workload: &str, config: &str) -> (Workload, Config) {
 /// All workloads.
 #[allow(clippy::too_many_lines)] // a list
 pub(crate) fn workloads() -> Vec<Workload> {
-    use Step::{Channel, Close, Drop, Maintain, Open, PowerCut, Rollback, Space, Take};
+    use Step::{Channel, Close, Drop, Group, Maintain, Open, PowerCut, Rollback, Space, Take};
     let begin = [Open, Channel("a")];
     let script = |name, parts: &[&[Step]]| Workload { name, steps: [&begin[..], &parts.concat()].concat() };
     let rotate: Vec<Step> = repeat(7, &[put(THREE, 300), Maintain]).collect();
@@ -197,6 +230,21 @@ pub(crate) fn workloads() -> Vec<Workload> {
                 Take("b", 9),
                 COMMIT,
                 Maintain,
+            ]],
+        ),
+        script(
+            "group",
+            &[&[
+                Group("a", 3, 40),
+                Take("a", 2),
+                COMMIT,
+                Group("a", 4, 700),
+                put(ONE, 10),
+                Maintain,
+                Group("a", 3, 900),
+                Take("a", 4),
+                COMMIT,
+                Group("a", 5, 5),
             ]],
         ),
         script("rotate", &[&rotate]),

@@ -1,10 +1,12 @@
 //! Runs a script on a simulated disk and keeps the oracle up to date, call by call.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
-use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpRecord, SimVfs};
+use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, OpRecord, SimVfs, Survive};
 use aqueduct::{
-    Channel, Durability, FileChannel, FileStore, FullReason, OpenError, PutError, TakeError, TakeTransaction,
+    Channel, Durability, FileChannel, FileStore, FullReason, OpenError, PutBatch, PutError, PutTransaction, Receipt,
+    StorageError, TakeError, TakeTransaction,
 };
 
 use super::oracle::{Key, Oracle, State, Tx, What};
@@ -14,22 +16,26 @@ use super::workload::{Config, Set, Step, Workload};
 pub(crate) struct World {
     pub(crate) sim: SimVfs,
     pub(crate) oracle: Oracle,
-    config: Config,
+    pub(crate) config: Config,
     seed: u64,
-    // What the running process must show: the content without what is taken.
+    /// What the running process must show: the content without what is taken.
     pub(crate) live: State,
     pub(crate) takes: VecDeque<(String, Vec<Key>, TakeTransaction)>,
-    channels: BTreeMap<String, FileChannel>,
+    /// Events of takes whose outcome is unknown: out of sight, and still counted.
+    pub(crate) limbo: BTreeMap<String, Vec<Key>>,
+    pub(crate) channels: BTreeMap<String, FileChannel>,
     pub(crate) store: Option<FileStore>,
     plan: Plan,
-    // Operations of earlier disks (a power cut begins a new one).
-    ops_before: u64,
+    /// Operations of earlier disks (a power cut begins a new one).
+    pub(crate) ops_before: u64,
     trace_before: Vec<OpRecord>,
-    tight: bool,
-    /// Operations of the faults that were planned have happened, so errors are expected.
-    pub(crate) faulty: bool,
-    /// What went wrong, as the calls told it; for the matrix of faults.
-    pub(crate) told: Vec<Told>,
+    pub(crate) tight: bool,
+    /// The lanes of events, as far as they are known.
+    lanes: BTreeMap<Key, u16>,
+    /// A read has failed since the store was opened.
+    unread: bool,
+    /// What was called so far, and what the calls told.
+    pub(crate) calls: Vec<Call>,
 }
 
 /// What fails, and when.
@@ -39,49 +45,88 @@ pub(crate) enum Plan {
     Nothing,
     /// This happens at the operation of this number, counted over all disks.
     At(u64, Fault),
+    /// These happen, and the process goes on as its user would.
+    Faults(Vec<Planned>),
 }
 
-/// An error that a call returned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+/// One fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    /// Number of the first operation that it can hit, counted over all disks.
+    pub(crate) at: u64,
+    pub(crate) fault: Fault,
+    /// Only operations of this kind.
+    pub(crate) kind: Option<OpKind>,
+    /// Only this directory and what is below it.
+    pub(crate) below: Option<String>,
+    /// From then on all of them.
+    pub(crate) sticky: bool,
+}
+
+/// A call and what it told.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: CallName,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: Option<StorageError>,
+    /// The operations of it, on the disk of that time.
+    pub(crate) ops: Range<u64>,
+    /// The lanes that hold the events of a take.
+    pub(crate) lanes: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallName {
     Open,
     Channel,
-    PutFull,
-    PutNotCommitted,
-    PutIndeterminate,
+    Put,
     Take,
-    TakeNotCommitted,
-    TakeIndeterminate,
+    Commit,
+    Maintain,
     Close,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Nothing happened.
+    Refused,
+    /// It may have happened or not.
+    Unknown,
 }
 
 type Result<T> = std::result::Result<T, String>;
 
 impl World {
-    /// Runs a workload until its end, or until the process is killed. `Err`: a promise was broken meanwhile.
-    pub(crate) fn run(workload: &Workload, config: Config, plan: Plan) -> Result<Self> {
-        let faulty = matches!(plan, Plan::At(_, Fault::Errno(_) | Fault::Short(_)));
-        let sim = SimVfs::new();
+    pub(crate) fn new(config: Config, plan: Plan) -> Self {
         let mut world = Self {
+            sim: SimVfs::new(),
             oracle: Oracle { lanes: config.lanes, ..Oracle::default() },
             config,
             seed: 11,
             live: State::default(),
             takes: VecDeque::new(),
+            limbo: BTreeMap::new(),
             channels: BTreeMap::new(),
             store: None,
             plan,
             ops_before: 0,
             trace_before: Vec::new(),
             tight: false,
-            faulty,
-            told: Vec::new(),
-            sim,
+            lanes: BTreeMap::new(),
+            unread: false,
+            calls: Vec::new(),
         };
         world.arm();
+        world
+    }
+
+    /// Runs a workload until its end, or until the process is killed. `Err`: a promise was broken meanwhile.
+    pub(crate) fn run(workload: &Workload, config: Config, plan: Plan) -> Result<Self> {
+        let mut world = Self::new(config, plan);
         for (number, step) in workload.steps.iter().enumerate() {
             world.step(step).map_err(|error| format!("step {number} ({step:?}): {error}"))?;
-            if world.sim.is_killed() || (world.store.is_none() && world.faulty && !world.told.is_empty()) {
+            if world.sim.is_killed() {
                 break;
             }
         }
@@ -95,6 +140,21 @@ impl World {
         trace
     }
 
+    /// True if calls can fail and the process lives on.
+    pub(crate) fn is_faulty(&self) -> bool {
+        matches!(self.plan, Plan::Faults(_))
+    }
+
+    /// The faults are over: nothing fails any more, and there is room.
+    pub(crate) fn repair(&mut self) {
+        self.sim.clear_faults();
+        self.sim.set_space(None);
+        self.tight = false;
+        if self.is_faulty() {
+            self.plan = Plan::Faults(Vec::new());
+        }
+    }
+
     fn arm(&mut self) {
         match &self.plan {
             Plan::Nothing => {}
@@ -103,14 +163,27 @@ impl World {
                     self.sim.inject(Inject::new(*fault).skip(skip));
                 }
             }
+            Plan::Faults(faults) => {
+                for planned in faults.iter().filter(|planned| planned.sticky || planned.at >= self.ops_before) {
+                    let mut rule = Inject::new(planned.fault).not_before(planned.at.saturating_sub(self.ops_before));
+                    if let Some(kind) = planned.kind {
+                        rule = rule.on(kind);
+                    }
+                    if let Some(below) = &planned.below {
+                        rule = rule.path(format!("{below}*"));
+                    }
+                    self.sim.inject(if planned.sticky { rule.sticky() } else { rule });
+                }
+            }
         }
     }
 
-    fn step(&mut self, step: &Step) -> Result<()> {
+    pub(crate) fn step(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Open => self.open(),
             Step::Channel(name) => self.channel(name),
             Step::Put { shares, bytes, set, sync } => self.put(shares, *bytes, *set, *sync),
+            Step::Group(channel, count, bytes) => self.group(channel, *count, *bytes),
             Step::Take(channel, max) => self.take(channel, *max),
             Step::Commit { count, set, weak } => self.commit(*count, *set, *weak),
             Step::Rollback => {
@@ -121,22 +194,13 @@ impl World {
                 Ok(())
             }
             Step::Maintain => {
-                self.store().maintain();
-                if !self.sim.is_killed() && !self.faulty && matches!(self.config.durability, Durability::Interval(_)) {
-                    // What an interval was running for is synced, and with it all that was written to that lane before.
-                    let waits = |tx: &Tx| tx.acked && !tx.durable && matches!(tx.what, What::Put(_));
-                    while let Some(last) = self.oracle.txs.iter().rposition(waits) {
-                        let lane = self.oracle.txs[last].lane;
-                        let earlier = self.oracle.txs[..=last].iter_mut();
-                        earlier.filter(|tx| tx.acked && tx.lane == lane).for_each(|tx| tx.durable = true);
-                    }
-                }
+                self.maintain();
                 Ok(())
             }
             Step::Close => self.close(),
             Step::Drop => {
                 self.drop_store();
-                self.sim = self.next_disk(&CrashChoice::new(CrashMode::Kill, aqueduct::vfs::sim::Survive::All));
+                self.sim = self.next_disk(&CrashChoice::new(CrashMode::Kill, Survive::All));
                 self.arm();
                 Ok(())
             }
@@ -171,18 +235,49 @@ impl World {
         self.store.as_ref().expect("a script opens the store first")
     }
 
+    /// Notes what a call that began at operation `from` told.
+    fn called(&mut self, name: CallName, from: u64, outcome: Outcome, error: Option<StorageError>) {
+        self.calls.push(Call { name, outcome, error, ops: from..self.sim.op_count(), lanes: Vec::new() });
+    }
+
+    fn maintain(&mut self) {
+        let from = self.sim.op_count();
+        self.store().maintain();
+        self.called(CallName::Maintain, from, Outcome::Done, None);
+        let undisturbed = self.sim.ops_since(from).iter().all(|op| op.fault.is_none());
+        if self.sim.is_killed() || !undisturbed || !matches!(self.config.durability, Durability::Interval(_)) {
+            return;
+        }
+        let lanes = self.store().stats().lanes;
+        let is_healthy = |lane: u16| lanes.get(usize::from(lane)).is_some_and(|lane| lane.poisoned.is_none());
+        // What an interval was running for is synced, and with it all that was written to that lane before.
+        let waits =
+            |tx: &Tx| tx.acked && !tx.durable && matches!(tx.what, What::Put(_)) && tx.lane.is_some_and(is_healthy);
+        while let Some(last) = self.oracle.txs.iter().rposition(waits) {
+            let lane = self.oracle.txs[last].lane;
+            let earlier = self.oracle.txs[..=last].iter_mut();
+            earlier.filter(|tx| tx.acked && tx.lane == lane).for_each(|tx| tx.durable = true);
+        }
+    }
+
     pub(crate) fn open(&mut self) -> Result<()> {
         self.seed += 1;
+        let from = self.sim.op_count();
         match self.config.builder(&self.sim, self.seed).open() {
-            Ok(store) => self.opened(store),
+            Ok(store) => {
+                self.called(CallName::Open, from, Outcome::Done, None);
+                self.opened(store)
+            }
             Err(error) => {
-                self.told.push(Told::Open);
                 self.expect_trouble(&error)?;
-                match error {
-                    OpenError::Storage(_) => Ok(()),
-                    _ if self.sim.is_killed() => Ok(()),
-                    other => Err(format!("the error of the open is of the wrong kind: {other}")),
-                }
+                let error = match error {
+                    OpenError::Storage(error) => error,
+                    OpenError::Locked(dir) => StorageError::io("lock", &dir, std::io::ErrorKind::WouldBlock.into()),
+                    _ if self.sim.is_killed() => return Ok(()),
+                    other => return Err(format!("the error of the open is of the wrong kind: {other}")),
+                };
+                self.called(CallName::Open, from, Outcome::Refused, Some(error));
+                Ok(())
             }
         }
     }
@@ -191,9 +286,20 @@ impl World {
         if self.sim.is_killed() {
             return Ok(());
         }
-        let state = self.oracle.observe(&store)?;
+        if let Some(damage) = store.recovery_report().lanes.iter().flat_map(|lane| &lane.damage).next() {
+            return Err(format!("damage is reported: {damage:?}"));
+        }
+        let state = if self.is_faulty() {
+            // Aside: reading here would meet the faults, and what is returned to its channel is not read again.
+            let image = self.sim.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
+            image.set_space(None);
+            let aside = self.config.builder(&image, self.seed + 1000).open();
+            self.oracle.observe(&aside.map_err(|error| format!("the open after a kill fails: {error}"))?)?
+        } else {
+            self.oracle.observe(&store)?
+        };
         // The scripts lose unsynced data only by power cuts, and those lose less at most.
-        if !self.oracle.candidates(true).contains(&state) {
+        if !self.oracle.allows(!self.is_faulty(), &state) {
             return Err(format!("found {state:?}"));
         }
         self.oracle.settle(state.clone());
@@ -201,6 +307,8 @@ impl World {
             self.channels.insert(name.clone(), store.channel(name).map_err(|error| error.to_string())?);
         }
         self.live = state;
+        self.limbo.clear();
+        self.unread = false;
         self.store = Some(store);
         Ok(())
     }
@@ -209,6 +317,7 @@ impl World {
         if self.channels.contains_key(name) {
             return Ok(());
         }
+        let from = self.sim.op_count();
         let result = self.store().channel(name);
         let tx = Tx {
             what: What::Channel(name.to_owned()),
@@ -217,35 +326,43 @@ impl World {
             durable: result.is_ok(),
             lane: None,
         };
-        self.oracle.txs.push(tx.clone());
+        // Trying twice in vain is no more than trying once.
+        let known = |known: &Tx| !known.acked && matches!(&known.what, What::Channel(other) if other == name);
+        if tx.acked || !self.oracle.txs.iter().any(known) {
+            self.oracle.txs.push(tx.clone());
+        }
         match result {
             Ok(channel) => {
+                self.called(CallName::Channel, from, Outcome::Done, None);
                 self.live.apply(&tx);
                 self.channels.insert(name.to_owned(), channel);
                 Ok(())
             }
             Err(error) => {
-                self.told.push(Told::Channel);
-                self.expect_trouble(&error)
+                self.expect_trouble(&error)?;
+                self.called(CallName::Channel, from, Outcome::Unknown, Some(error));
+                Ok(())
             }
         }
+    }
+
+    fn begin_put(&self, names: &[&str]) -> Option<PutTransaction> {
+        // None if a channel could not be created.
+        let channels: Vec<&FileChannel> = names.iter().map(|name| self.channels.get(*name)).collect::<Option<_>>()?;
+        Some(match channels.split_first()? {
+            (first, []) => first.begin_put(),
+            (first, others) => {
+                let others: Vec<&dyn Channel> = others.iter().map(|other| *other as &dyn Channel).collect();
+                first.begin_put_with(&others).expect("channels of one store")
+            }
+        })
     }
 
     fn put(&mut self, shares: &[(&[&'static str], usize)], bytes: usize, set: Option<Set>, sync: bool) -> Result<()> {
         let mut names: Vec<&str> = shares.iter().flat_map(|(names, _)| names.iter().copied()).collect();
         names.sort_unstable();
         names.dedup();
-        let channels: Option<Vec<&FileChannel>> = names.iter().map(|name| self.channels.get(*name)).collect();
-        // A channel that could not be created.
-        let Some(channels) = channels else { return Ok(()) };
-        let mut tx = match channels.split_first() {
-            Some((first, [])) => first.begin_put(),
-            Some((first, others)) => {
-                let others: Vec<&dyn Channel> = others.iter().map(|other| *other as &dyn Channel).collect();
-                first.begin_put_with(&others).expect("channels of one store")
-            }
-            None => return Ok(()),
-        };
+        let Some(mut tx) = self.begin_put(&names) else { return Ok(()) };
         let mut what: BTreeMap<String, Vec<Key>> = BTreeMap::new();
         for (to, count) in shares {
             let places: Vec<usize> = to.iter().filter_map(|name| names.iter().position(|n| n == name)).collect();
@@ -264,44 +381,108 @@ impl World {
         if sync {
             tx.set_durability(Durability::Sync);
         }
-        let pushed = tx.events().to_vec();
         let level = if sync { Durability::Sync } else { self.config.durability };
-        let result = tx.commit();
-        let mut record = Tx {
+        let record = Tx {
             what: What::Put(what.into_iter().collect()),
             positions: owned(set),
             acked: false,
             durable: false,
             lane: None,
         };
-        match result {
+        let refused = self.submit(tx, &record, level)?;
+        if let Some(batch) = refused.filter(|_| self.is_faulty()) {
+            // As a user would: what came back is put again.
+            let Some(mut tx) = self.begin_put(&names) else { return Ok(()) };
+            tx.set_batch(batch);
+            self.submit(tx, &record, level)?;
+        }
+        Ok(())
+    }
+
+    /// Commits a put. What was refused comes back.
+    fn submit(&mut self, tx: PutTransaction, record: &Tx, level: Durability) -> Result<Option<PutBatch>> {
+        let pushed = tx.events().to_vec();
+        let from = self.sim.op_count();
+        match tx.commit() {
             Ok(receipt) => {
-                (record.acked, record.lane) = (true, receipt.first.map(|id| id.lane));
-                self.acknowledged(record, level);
-                Ok(())
+                self.called(CallName::Put, from, Outcome::Done, None);
+                self.accepted(record, &receipt, level);
+                Ok(None)
             }
             Err(_) if self.sim.is_killed() => {
-                self.oracle.txs.push(record);
-                Ok(())
+                self.oracle.txs.push(record.clone());
+                Ok(None)
             }
             Err(PutError::Indeterminate { source }) => {
-                self.told.push(Told::PutIndeterminate);
-                self.oracle.txs.push(record);
-                self.expect_trouble(&source)
+                self.expect_trouble(&source)?;
+                self.called(CallName::Put, from, Outcome::Unknown, Some(source));
+                self.oracle.txs.push(record.clone());
+                Ok(None)
             }
-            Err(error) => self.refused(error, &pushed),
+            Err(error) => {
+                self.expect_trouble(&error)?;
+                let source = why_refused(&error)?;
+                self.called(CallName::Put, from, Outcome::Refused, Some(source));
+                let batch = error.into_batch().ok_or("the error gives no batch back")?;
+                if batch.events() == pushed { Ok(Some(batch)) } else { Err("another batch came back".to_owned()) }
+            }
         }
     }
 
-    fn refused(&mut self, error: PutError, pushed: &[aqueduct::Event]) -> Result<()> {
-        self.told.push(match &error {
-            PutError::Full { reason: FullReason::Disk, .. } => Told::PutFull,
-            PutError::NotCommitted { .. } => Told::PutNotCommitted,
-            other => return Err(format!("the error of the put is of the wrong kind: {other}")),
-        });
-        self.expect_trouble(&error)?;
-        let batch = error.into_batch().ok_or("the error gives no batch back")?;
-        if batch.events() == pushed { Ok(()) } else { Err("another batch came back".to_owned()) }
+    fn group(&mut self, name: &'static str, count: usize, bytes: usize) -> Result<()> {
+        let from = self.sim.op_count();
+        let mut tickets = Vec::new();
+        for _ in 0..count {
+            let Some(mut tx) = self.begin_put(&[name]) else { return Ok(()) };
+            let (key, event) = self.oracle.event(bytes);
+            tx.push(event.clone());
+            let what = What::Put(vec![(name.to_owned(), vec![key])]);
+            let record = Tx { what, positions: Vec::new(), acked: false, durable: false, lane: None };
+            match tx.submit() {
+                Ok(ticket) => tickets.push((record, event, Ok(ticket))),
+                Err(error) => tickets.push((record, event, Err(error))),
+            }
+        }
+        let mut told = (Outcome::Done, None);
+        for (record, event, ticket) in tickets {
+            let source = match ticket.and_then(aqueduct::PutTicket::wait) {
+                Ok(receipt) => {
+                    self.accepted(&record, &receipt, self.config.durability);
+                    continue;
+                }
+                Err(PutError::Indeterminate { source }) => {
+                    self.oracle.txs.push(record);
+                    told.0 = Outcome::Unknown;
+                    source
+                }
+                Err(error) => {
+                    if self.sim.is_killed() {
+                        self.oracle.txs.push(record);
+                        continue;
+                    }
+                    if told.0 == Outcome::Done {
+                        told.0 = Outcome::Refused;
+                    }
+                    let source = why_refused(&error)?;
+                    if error.into_batch().is_none_or(|batch| batch.events() != [event]) {
+                        return Err("another batch came back".to_owned());
+                    }
+                    source
+                }
+            };
+            self.expect_trouble(&source)?;
+            told.1.get_or_insert(source);
+        }
+        self.called(CallName::Put, from, told.0, told.1);
+        Ok(())
+    }
+
+    fn accepted(&mut self, record: &Tx, receipt: &Receipt, level: Durability) {
+        let lane = receipt.first.map(|id| id.lane);
+        if let (What::Put(shares), Some(lane)) = (&record.what, lane) {
+            self.lanes.extend(shares.iter().flat_map(|(_, keys)| keys).map(|key| (*key, lane)));
+        }
+        self.acknowledged(Tx { acked: true, lane, ..record.clone() }, level);
     }
 
     fn acknowledged(&mut self, tx: Tx, level: Durability) {
@@ -317,23 +498,44 @@ impl World {
         }
     }
 
-    fn take(&mut self, name: &'static str, max: usize) -> Result<()> {
+    pub(crate) fn take(&mut self, name: &str, max: usize) -> Result<()> {
         let Some(channel) = self.channels.get(name) else { return Ok(()) };
+        let from = self.sim.op_count();
         let take = match channel.take(max, aqueduct::Wait::NONE) {
             Ok(take) => take,
             Err(error) => {
-                self.told.push(Told::Take);
-                return self.expect_trouble(&error);
+                self.expect_trouble(&error)?;
+                let TakeError::Storage { source, .. } = error else {
+                    return Err(format!("the error of the take is of the wrong kind: {error}"));
+                };
+                self.called(CallName::Take, from, Outcome::Refused, Some(source));
+                return Ok(());
             }
         };
+        self.called(CallName::Take, from, Outcome::Done, None);
         let keys: Vec<Key> = take.iter().map(|event| self.oracle.key_of(event)).collect::<Result<_>>()?;
         let waiting = self.live.channels.entry(name.to_owned()).or_default();
         let expected: Vec<Key> = waiting.iter().copied().take(max).collect();
-        // A failing read may end a take early.
-        if keys != expected && !(self.faulty && expected.starts_with(&keys)) {
-            return Err(format!("took {keys:?}, expected {expected:?}"));
+        let disturbed = self.sim.ops_since(from).iter().any(|op| op.fault.is_some());
+        self.unread |= disturbed;
+        for (index, key) in keys.iter().enumerate() {
+            self.lanes.insert(*key, take.id(index).ok_or("an event without identity")?.lane);
         }
-        waiting.drain(..keys.len());
+        if keys != expected {
+            // A lane that cannot be read does not stop the others, so from then on only each of them keeps its order. A
+            // failure ends a take early, too.
+            let whole = keys.len() == expected.len() || (disturbed && !keys.is_empty());
+            let lanes = &self.lanes;
+            let overtakes = |(at, key): (usize, &Key)| {
+                let before = waiting.iter().filter(|other| *other < key && lanes.get(other) == lanes.get(key));
+                { before }.any(|other| !keys[..at].contains(other))
+            };
+            let is_waiting = keys.iter().all(|key| waiting.contains(key));
+            if !self.unread || !whole || !is_waiting || keys.iter().enumerate().any(overtakes) {
+                return Err(format!("took {keys:?}, expected {expected:?}"));
+            }
+        }
+        waiting.retain(|key| !keys.contains(key));
         if !keys.is_empty() {
             self.takes.push_back((name.to_owned(), keys, take));
         }
@@ -352,44 +554,58 @@ impl World {
             take.set_durability(Durability::Os);
         }
         let level = if weak { Durability::Os } else { self.config.take_durability };
-        let healthy = self.store().stats().lanes.iter().position(|lane| lane.poisoned.is_none());
-        let lane = healthy.map(|lane| u16::try_from(lane).expect("few lanes"));
+        let mut lanes: Vec<u16> = (0..take.len()).filter_map(|index| Some(take.id(index)?.lane)).collect();
+        lanes.dedup();
         let done: Vec<Key> = keys.drain(..count.unwrap_or(keys.len()).min(keys.len())).collect();
+        let from = self.sim.op_count();
         let result = take.commit_first(done.len());
         give_back(&mut self.live, &name, &keys);
+        let lane = self.lane_written_since(from);
         let what = What::Take(name.clone(), done.clone());
         let mut tx = Tx { what, positions: owned(set), acked: false, durable: false, lane };
-        match result {
+        let (outcome, source) = match result {
             Ok(()) => {
                 tx.acked = true;
                 self.acknowledged(tx, level);
-                Ok(())
+                (Outcome::Done, None)
             }
             Err(_) if self.sim.is_killed() => {
                 self.oracle.txs.push(tx);
-                Ok(())
+                return Ok(());
             }
             Err(TakeError::Indeterminate { source }) => {
-                self.told.push(Told::TakeIndeterminate);
                 self.oracle.txs.push(tx);
-                self.expect_trouble(&source)
+                self.limbo.entry(name).or_default().extend(done);
+                (Outcome::Unknown, Some(source))
             }
             Err(TakeError::NotCommitted { source, .. }) => {
-                self.told.push(Told::TakeNotCommitted);
                 give_back(&mut self.live, &name, &done);
-                if self.tight && !self.faulty {
+                if self.tight && !self.is_faulty() {
                     return Err(format!("a take was not committed on a full disk: {source}"));
                 }
-                self.expect_trouble(&source)
+                (Outcome::Refused, Some(source))
             }
-            Err(other) => Err(format!("the error of the commit is of the wrong kind: {other}")),
-        }
+            Err(other) => return Err(format!("the error of the commit is of the wrong kind: {other}")),
+        };
+        self.called(CallName::Commit, from, outcome, source.clone());
+        self.calls.last_mut().expect("just pushed").lanes = lanes;
+        source.map_or(Ok(()), |source| self.expect_trouble(&source))
+    }
+
+    /// The lane whose log the last write went to.
+    fn lane_written_since(&self, from: u64) -> Option<u16> {
+        let ops = self.sim.ops_since(from);
+        let written = ops.iter().rev().find(|op| op.kind == OpKind::Write && op.error.is_none())?;
+        self.config.lane_of(&written.path)
     }
 
     fn close(&mut self) -> Result<()> {
         self.takes.clear();
+        let from = self.sim.op_count();
         let result = self.store().close();
         let killed = self.sim.is_killed();
+        let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Unknown };
+        self.called(CallName::Close, from, outcome, result.clone().err());
         self.drop_store();
         match result {
             Ok(()) => {
@@ -398,17 +614,22 @@ impl World {
                 }
                 Ok(())
             }
-            Err(error) => {
-                self.told.push(Told::Close);
-                self.expect_trouble(&error)
-            }
+            Err(error) => self.expect_trouble(&error),
         }
     }
 
     /// An error is fine only if something was made to fail.
     fn expect_trouble(&self, error: &dyn std::fmt::Display) -> Result<()> {
-        let expected = self.faulty || self.tight || self.sim.is_killed();
+        let expected = self.is_faulty() || self.tight || self.sim.is_killed();
         if expected { Ok(()) } else { Err(format!("failed without a fault: {error}")) }
+    }
+}
+
+fn why_refused(error: &PutError) -> Result<StorageError> {
+    match error {
+        PutError::Full { reason: FullReason::Disk, .. } => Ok(StorageError::DiskFull { path: "disk".into() }),
+        PutError::NotCommitted { source, .. } => Ok(source.clone()),
+        other => Err(format!("the error of the put is of the wrong kind: {other}")),
     }
 }
 
