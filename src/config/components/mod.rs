@@ -16,6 +16,9 @@ mod selectors;
 mod seq;
 mod serializers;
 mod spool_dir;
+#[cfg(test)]
+mod testing;
+mod text_interceptors;
 
 use std::time::Duration;
 
@@ -38,6 +41,7 @@ pub(super) fn register(registry: &mut Registry) {
     seq::register(registry);
     serializers::register(registry);
     spool_dir::register(registry);
+    text_interceptors::register(registry);
 }
 
 /// The pauses of a pollable source.
