@@ -344,7 +344,14 @@ impl Keys {
             }
         };
         let candidates: Vec<String> = self.known.iter().filter(|known| !self.is_set(known)).map(full).collect();
-        nearest(key, candidates.iter().map(String::as_str)).map(str::to_owned)
+        // What both begin with says nothing about how near they are.
+        let stem = key.rfind('.').map_or("", |dot| key.get(..=dot).unwrap_or_default());
+        let (beside, elsewhere): (Vec<_>, Vec<_>) =
+            candidates.iter().map(String::as_str).partition(|candidate| candidate.starts_with(stem));
+        let rest = |key: &'_ str| key.get(stem.len()..).unwrap_or_default().to_owned();
+        let tails: Vec<String> = beside.into_iter().map(rest).collect();
+        let near = nearest(&rest(key), tails.iter().map(String::as_str)).map(|tail| format!("{stem}{tail}"));
+        near.or_else(|| nearest(key, elsewhere).map(str::to_owned))
     }
 
     fn matching(&mut self, key: &str) -> Vec<String> {

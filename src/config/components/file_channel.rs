@@ -68,8 +68,8 @@ fn directories(list: &str) -> Vec<PathBuf> {
 
 fn moved(dir: &Path, file: &str) -> String {
     format!(
-        "{} holds the files of a Flume file channel ({file}), which cannot be read in place; \
-         let Flume drain them first, or name another directory",
+        "{} holds the files of a Flume file channel ({file}), which cannot be used in place; \
+         import them with the example import_flume_channel, and name the directories of that store here",
         dir.display()
     )
 }

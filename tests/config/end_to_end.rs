@@ -1,0 +1,251 @@
+//! The example `agent` as an operator runs it: started, stopped by signals, killed, started again.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+
+/// The program, which `cargo test` builds with the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("examples").join("agent");
+    assert!(path.exists(), "{} is missing: run `cargo build --example agent` first", path.display());
+    path
+}
+
+/// A running agent.
+struct Agent {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Agent {
+    /// Starts it and waits until it says that it is ready.
+    fn start(file: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(["agent", "-n", "a1", "-f"])
+            .arg(file)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut agent = Self { child, stdout, stderr };
+        agent.wait_for("agent: ready: ");
+        agent
+    }
+
+    /// Reads what it says until a line begins so.
+    fn wait_for(&mut self, begin: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it has ended, and said: {said}");
+            said += &line;
+            if line.starts_with(begin) {
+                return said;
+            }
+        }
+    }
+
+    /// The next line of its logger sink.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it has ended");
+        line.trim_end().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end: exit code, and what it wrote meanwhile.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).unwrap();
+        self.stderr.read_to_string(&mut err).unwrap();
+        (self.child.wait().unwrap().code(), out, err)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().unwrap()
+}
+
+/// Goal: nothing is lost and nothing repeated on the way spool directory, file channel, files, however the program is stopped.
+/// Method: a logger behind a channel of its own shows how far the source is; in the middle comes SIGTERM, SIGINT or SIGKILL, and
+/// a new start; a last file tells when all is read.
+#[test]
+fn files_are_collected_exactly_once_through_stops_and_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    std::fs::create_dir(base.join("in")).unwrap();
+    std::fs::create_dir(base.join("out")).unwrap();
+    let mut expected = Vec::new();
+    for file in 0..4 {
+        let lines: Vec<String> = (0..5000).map(|line| format!("f{file} l{line}")).collect();
+        std::fs::write(base.join("in").join(format!("{file}.log")), lines.join("\n")).unwrap();
+        expected.extend(lines);
+    }
+    let conf = base.join("a1.properties");
+    std::fs::write(&conf, collecting(base)).unwrap();
+
+    for (signal, lines) in [("TERM", 700), ("KILL", 2900), ("INT", 1300), ("KILL", 1), ("TERM", 4000)] {
+        let mut agent = Agent::start(&conf, &["--no-reload-conf", "-c", "conf", "-Dflume.root.logger=INFO,console"]);
+        for _ in 0..lines {
+            assert!(agent.line().starts_with("Event: { headers:{} body: "));
+        }
+        agent.signal(signal);
+        let (code, _, said) = agent.end();
+        assert_eq!(code, (signal != "KILL").then_some(0), "{signal}: {said}");
+    }
+    let mut agent = Agent::start(&conf, &[]);
+    std::fs::write(base.join("in").join("last"), "the end").unwrap();
+    expected.push("the end".to_owned());
+    while !agent.line().ends_with("the end }") {}
+    agent.signal("TERM");
+    let (code, _, said) = agent.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("agent: a1 has stopped\n"), "{said}");
+
+    assert_eq!(collected(&base.join("out")), expected);
+    let left: Vec<_> = std::fs::read_dir(base.join("in")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name.to_string_lossy().ends_with(".COMPLETED")), "{left:?}");
+}
+
+fn collecting(base: &Path) -> String {
+    format!(
+        "a1.sources = r\na1.channels = disk show\na1.sinks = files log\n\
+         a1.sources.r.type = spooldir\na1.sources.r.spoolDir = {0}/in\na1.sources.r.channels = disk show\na1.sources.r.pollDelay = 20\n\
+         a1.channels.disk.type = file\na1.channels.disk.checkpointDir = {0}/check\na1.channels.disk.dataDirs = {0}/data\n\
+         a1.channels.show.type = memory\na1.channels.show.capacity = 1000\n\
+         a1.sinks.files.type = file_roll\na1.sinks.files.sink.directory = {0}/out\na1.sinks.files.sink.rollInterval = 0\n\
+         a1.sinks.files.channel = disk\na1.sinks.log.type = logger\na1.sinks.log.channel = show\n",
+        base.display()
+    )
+}
+
+/// The lines of all files of a directory, in the order in which the files were written.
+fn collected(dir: &Path) -> Vec<String> {
+    let mut files: Vec<(u64, u64, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let (start, number) = name.split_once('-').unwrap_or_else(|| panic!("{name}"));
+        files.push((start.parse().unwrap(), number.parse().unwrap_or_else(|_| panic!("{name} is not finished")), path));
+    }
+    files.sort();
+    let text: String = files.iter().map(|(_, _, path)| std::fs::read_to_string(path).unwrap()).collect();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_check_ends_with_the_code_that_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    std::fs::write(&conf, super::GOOD).unwrap();
+    let conf = conf.to_str().unwrap();
+    let good = run(&["--conf-file", conf, "--name", "a1", "--check"]);
+    assert_eq!(good.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&good.stdout),
+        "agent a1: 1 source, 1 channel, 1 sink; no mistakes, 0 warnings\n"
+    );
+    std::fs::write(conf, format!("{}a1.sources.r1.colour = red\na1.sinks.k2.type = null", super::GOOD)).unwrap();
+    let bad = run(&["--conf-file", conf, "--name=a1", "--check"]);
+    assert_eq!(bad.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert_eq!(said, format!("agent: agent a1: {conf}:9: a1.sources.r1.colour: seq has no such key\n"));
+    let lenient = run(&["-f", conf, "-n", "a1", "--check", "--lenient"]);
+    assert_eq!(lenient.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&lenient.stdout),
+        "agent a1: 1 source, 1 channel, 1 sink; no mistakes, 2 warnings\n"
+    );
+    for (arguments, said) in [
+        (vec!["--name", "a1"], "agent: --conf-file is missing"),
+        (vec!["-f", conf], "agent: --name is missing"),
+        (vec!["-f"], "agent: -f needs a value"),
+        (vec!["-f", conf, "-n", "a1", "--chekc"], "agent: --chekc is no argument"),
+        (vec!["-u", "http://x/y"], "agent: configurations are read from files, not by http"),
+        (vec!["--drain", "long"], "agent: --drain needs a number of seconds up to a day, not long"),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).starts_with(said),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn it_ends_by_itself_when_all_is_done_if_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    let text = format!("{}a1.sources.r1.totalEvents = ${{sys:total}}\na1.sinks.k1.type = logger\n", super::GOOD);
+    std::fs::write(&conf, text).unwrap();
+    let output = run(&["-f", conf.to_str().unwrap(), "-n", "a1", "-Dtotal=3", "--until-done"]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let expected: Vec<String> =
+        (0..3).map(|number| format!("Event: {{ headers:{{}} body: {:<48}{number} }}", format!("3{number}"))).collect();
+    assert_eq!(lines, expected);
+}
+
+/// Goal: a changed file is taken over on SIGHUP, a wrong one is not, and channels go on. Method: the logger shows which
+/// interceptor is at work; the events of a memory channel without a sink survive the change and come out when it has one.
+#[test]
+fn a_changed_configuration_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("in")).unwrap();
+    let conf = dir.path().join("f");
+    let text = |sink: &str, more: &str| {
+        format!(
+            "a1.sources = r\na1.channels = show keep\na1.sinks = log\na1.sources.r.type = spooldir\na1.sources.r.spoolDir = {}/in\n\
+             a1.sources.r.pollDelay = 20\na1.sources.r.channels = show keep\na1.channels.show.type = memory\na1.channels.keep.type = memory\n\
+             a1.sinks.log.type = logger\na1.sinks.log.channel = {sink}\n{more}\n",
+            dir.path().display()
+        )
+    };
+    let put = |name: &str, line: &str| {
+        std::fs::write(dir.path().join(name), line).unwrap();
+        std::fs::rename(dir.path().join(name), dir.path().join("in").join(name)).unwrap();
+    };
+    std::fs::write(&conf, text("show", "")).unwrap();
+    let mut agent = Agent::start(&conf, &["--reload=3600"]);
+    put("a", "one");
+    assert_eq!(agent.line(), format!("Event: {{ headers:{{}} body: {:<48}one }}", "6F 6E 65"));
+
+    std::fs::write(&conf, text("show", "a1.sources.r.colour = red")).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("agent: the changed configuration is not used: ");
+    put("b", "two");
+    assert_eq!(agent.line(), format!("Event: {{ headers:{{}} body: {:<48}two }}", "74 77 6F"));
+
+    let zone = "a1.sources.r.interceptors = z\na1.sources.r.interceptors.z.type = static";
+    std::fs::write(&conf, text("keep", zone)).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("agent: ready: ");
+    for (body, text) in [("6F 6E 65", "one"), ("74 77 6F", "two")] {
+        assert_eq!(agent.line(), format!("Event: {{ headers:{{}} body: {body:<48}{text} }}"));
+    }
+    put("c", "three");
+    assert_eq!(agent.line(), format!("Event: {{ headers:{{key=value}} body: {:<48}three }}", "74 68 72 65 65"));
+    agent.signal("TERM");
+    let (code, _, said) = agent.end();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("agent: 1 events are left in channel show, which are lost"), "{said}");
+}

@@ -1,0 +1,301 @@
+//! The text of every mistake: what a user reads who made it.
+
+use super::{GOOD, mistakes, plan, plan_with, warnings};
+use aqueduct::config::{Options, Properties};
+
+/// The mistakes that lines behind a right agent make; the first of them is line 9.
+fn behind(lines: &str) -> Vec<String> {
+    mistakes(&format!("{GOOD}{lines}"))
+}
+
+#[test]
+fn a_right_agent_has_none() {
+    assert_eq!(warnings(GOOD), [""; 0]);
+    assert_eq!(plan(GOOD).unwrap().to_string(), "agent a1: 1 source, 1 channel, 1 sink");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let text = "a1.sources = r1 r3
+a1.channels = c1 c2
+a1.sinks = k1
+a1.sourcs.r1.type = netcat
+a1.sources.r1.type = netcat
+a1.sources.r1.bnd = 0.0.0.0
+a1.sources.r1.port = 70000
+a1.sources.r1.channels = c1 c3
+a1.sources.r1.ack-every-event = yes
+a1.channels.c1.type = memory
+a1.channels.c1.capacity = 10
+a1.channels.c1.transactionCapacity = 100
+a1.channels.c2.type = fil
+a1.sinks.k1.type = hdfs
+a1.sinks.k1.channel = c1
+a1.sinks.k1.hdfs.path = /x
+";
+    let error = plan(text).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "agent a1: 10 mistakes
+  f:1: a1.sources.r3: is listed and has no properties
+  f:4: a1.sourcs.r1.type: an agent has no sourcs; is it sources?
+  f:5: a1.sources.r1.bind: is missing
+  f:6: a1.sources.r1.bnd: netcat has no such key; is it bind?
+  f:7: a1.sources.r1.port = 70000: must be a number from 0 to 65535
+  f:8: a1.sources.r1.channels = c1 c3: there is no channel c3; is it c1?
+  f:9: a1.sources.r1.ack-every-event = yes: must be true or false; Flume takes it for false
+  f:12: a1.channels.c1.transactionCapacity = 100: is over the capacity of 10; Flume drops the channel
+  f:13: a1.channels.c2.type = fil: there is no such type of channel; is it file?
+  f:14: a1.sinks.k1.type = hdfs: Flume's sink hdfs is not part of this crate; write with file_roll where a job uploads from, or register a sink of your own under this name"
+    );
+}
+
+#[test]
+fn keys_that_belong_nowhere() {
+    for (lines, expected) in [
+        ("a1.surces.r1.x = 1", "f:9: a1.surces.r1.x: an agent has no surces; is it sources?"),
+        (
+            "a1.monitoring = 1",
+            "f:9: a1.monitoring: an agent has no monitoring; behind the name of an agent comes sources, channels, sinks, \
+             sinkgroups or configfilters",
+        ),
+        ("a1.sources.r1 = seq", "f:9: a1.sources.r1: must be sources.<name>.<key>"),
+        ("a1.sinks..type = seq", "f:9: a1.sinks..type: must be sinks.<name>.<key>"),
+        ("a1.sources.r1.batchSise = 5", "f:9: a1.sources.r1.batchSise: seq has no such key; is it batchSize?"),
+        ("a1.sources.r1.chanels = c1", "f:9: a1.sources.r1.chanels: seq has no such key"),
+        ("a1.sources.r1.color = red", "f:9: a1.sources.r1.color: seq has no such key"),
+        ("a1.sources.r1.selector.kind = x", "f:9: a1.sources.r1.selector.kind: seq has no such key"),
+        ("a1.sinks.k1.channels = c1", "f:9: a1.sinks.k1.channels: null has no such key"),
+    ] {
+        assert_eq!(behind(lines), [expected], "{lines}");
+    }
+}
+
+#[test]
+fn types_that_do_not_exist() {
+    for (lines, expected) in [
+        ("a1.sources.r1.type = sec", "f:9: a1.sources.r1.type = sec: there is no such type of source; is it seq?"),
+        (
+            "a1.sinks.k1.type = com.example.Sink",
+            "f:9: a1.sinks.k1.type = com.example.Sink: there is no such type of sink; there are ",
+        ),
+        (
+            "a1.channels.c1.type = jdbc",
+            "f:9: a1.channels.c1.type = jdbc: Flume's channel jdbc is not part of this crate; use file",
+        ),
+        (
+            "a1.sources.r1.selector.type = replicate",
+            "f:9: a1.sources.r1.selector.type = replicate: there is no such type of selector; is it ",
+        ),
+        (
+            "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = hosts",
+            "f:10: a1.sources.r1.interceptors.i.type = hosts: there is no such type of interceptor; is it host?",
+        ),
+        ("a1.sources.r1.interceptors = i", "f:4: a1.sources.r1.interceptors.i.type: is missing"),
+        (
+            "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /o\na1.sinks.k1.sink.serializer = txt",
+            "f:11: a1.sinks.k1.sink.serializer = txt: there is no such type of serializer; is it text?",
+        ),
+    ] {
+        let found = behind(lines);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{lines}: {found:?}");
+    }
+    let text = GOOD.replace("a1.sources.r1.type = seq\n", "");
+    assert_eq!(mistakes(&text), ["f:1: a1.sources.r1.type: is missing"]);
+}
+
+#[test]
+fn connections_that_do_not_hold() {
+    for (lines, expected) in [
+        ("a1.sources.r1.channels = c2", "f:9: a1.sources.r1.channels = c2: there is no channel c2; is it c1?"),
+        ("a1.sources.r1.channels = disk", "f:9: a1.sources.r1.channels = disk: there is no channel disk"),
+        ("a1.sinks.k1.channel = c2", "f:9: a1.sinks.k1.channel = c2: there is no channel c2; is it c1?"),
+        (
+            "a1.sinks.k1.channel = c1 c1",
+            "f:9: a1.sinks.k1.channel = c1 c1: names more than one channel; a sink takes from one",
+        ),
+        (
+            "a1.sources.r1.selector.optional = c1 c7",
+            "f:9: a1.sources.r1.selector.optional = c1 c7: c7 is no channel of source r1; it has c1",
+        ),
+        ("a1.channels = c1 c2", "f:9: a1.channels.c2: is listed and has no properties"),
+        (
+            "a1.channels = c1 d1\na1.channels.d2.type = memory",
+            "f:9: a1.channels.d1: is listed and has no properties; is it d2?",
+        ),
+    ] {
+        assert_eq!(behind(lines), [expected], "{lines}");
+    }
+    let text = GOOD.replace("a1.sinks.k1.channel = c1\n", "");
+    assert_eq!(mistakes(&text), ["f:7: a1.sinks.k1.channel: is missing"]);
+}
+
+#[test]
+fn an_agent_that_is_none() {
+    let agent = |text: &str, name: &str| {
+        let error = Properties::parse("f", text.as_bytes()).unwrap().plan(name, &Options::new()).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(agent(GOOD, "a2"), "there is no agent a2; is it a1?");
+    assert_eq!(agent(GOOD, "edge"), "there is no agent edge; there are a1");
+    assert_eq!(
+        agent("a = b", "a1"),
+        "there is no agent a1, nor any other: no key is <agent>.sources, <agent>.channels or <agent>.sinks"
+    );
+    assert_eq!(
+        agent("a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.channels=c", "a1"),
+        "agent a1: f:3: a1.sources.r1.channels = c: there is no channel c"
+    );
+    assert_eq!(
+        agent("a1.channels = c\na1.channels.c.type = memory", "a1"),
+        "agent a1: a1: has neither source nor sink"
+    );
+    assert_eq!(
+        agent("a1.sources=", "a1"),
+        "agent a1: 2 mistakes\n  a1: has no channel\n  a1: has neither source nor sink"
+    );
+    let slash = GOOD.replace("c1", "c/1");
+    assert_eq!(
+        agent(&slash, "a1"),
+        "agent a1: f:2: a1.channels.c/1: a name has at most 255 bytes, and neither / nor control characters"
+    );
+}
+
+#[test]
+fn batches_that_do_not_fit() {
+    let lines = "a1.sources.r1.batchSize = 101\na1.sinks.k1.batchSize = 200";
+    assert_eq!(
+        behind(lines),
+        [
+            "f:9: a1.sources.r1.batchSize = 101: is over the transactionCapacity of 100 of channel c1; Flume drops the source",
+            "f:10: a1.sinks.k1.batchSize = 200: is over the transactionCapacity of 100 of channel c1; Flume drops the sink",
+        ]
+    );
+    // Flume drops the sink for its default, too, and the channel for that of its transactions.
+    assert_eq!(warnings(&format!("{GOOD}a1.channels.c1.capacity = 7")), [""; 0]);
+    let file = GOOD.replace("= memory", "= file");
+    assert_eq!(warnings(&format!("{file}a1.channels.c1.capacity = 50")), [""; 0]);
+}
+
+#[test]
+fn references_that_lead_nowhere() {
+    for (line, expected) in [
+        (
+            "a1.sources.r1.totalEvents = ${env:TOTAL}",
+            vec![
+                "f:9: a1.sources.r1.totalEvents = ${env:TOTAL}: there is no TOTAL in the environment, so the text stays as it is; ${name:-text} gives a default",
+                "f:9: a1.sources.r1.totalEvents = ${env:TOTAL}: must be a number from 0 on",
+            ],
+        ),
+        (
+            "a1.sources.r1.totalEvents = ${env:TOTAL:-ten}",
+            vec!["f:9: a1.sources.r1.totalEvents = ${env:TOTAL:-ten}: must be a number from 0 on"],
+        ),
+        (
+            "a1.configfilters = f\na1.configfilters.f.type = env\na1.sources.r1.totalEvents = ${f['N']}",
+            vec![
+                "f:11: a1.sources.r1.totalEvents = ${f['N']}: config filter f: there is no N in the environment",
+                "f:11: a1.sources.r1.totalEvents = ${f['N']}: must be a number from 0 on",
+            ],
+        ),
+    ] {
+        assert_eq!(behind(line), expected);
+    }
+    let options = Options::new().with_property("total", "12");
+    let text = format!("count = ${{sys:total}}\n{GOOD}a1.sources.r1.totalEvents = ${{count}}");
+    assert!(plan_with(&text, options).is_ok());
+}
+
+#[test]
+fn what_flume_passes_over_without_harm_is_a_warning() {
+    for (lines, expected) in [
+        (
+            "a1.channels.c2.type = memory",
+            vec!["f:9: a1.channels.c2: is not in the list a1.channels, so there is no such channel"],
+        ),
+        (
+            "a1.sources.r1.batchSize =",
+            vec!["f:9: a1.sources.r1.batchSize: has no value; Flume passes over the line, and the default counts"],
+        ),
+        ("lone = 1", vec!["f:9: lone: belongs to no agent; only references can use it"]),
+        ("a2.sources.nonsense = 1", vec![]),
+        ("a1.sources.r1.channels = c1", vec!["f:9: a1.sources.r1.channels: is given again here; f:5 has no effect"]),
+        (
+            "a1.sources.r1.interceptors.i1.type = host",
+            vec!["f:9: a1.sources.r1.interceptors.i1.type = host: is not in the list of interceptors"],
+        ),
+        (
+            "a1.sinks.k1.logEveryNEvents = 7",
+            vec!["f:9: a1.sinks.k1.logEveryNEvents = 7: the sink counts and logs nothing; see its statistics"],
+        ),
+        (
+            "a1.sinks = k1 k1",
+            vec!["f:9: a1.sinks.k1: is listed more than once", "f:9: a1.sinks: is given again here; f:3 has no effect"],
+        ),
+        (
+            "a1.channels = c1 c2\na1.channels.c2.type = memory",
+            vec![
+                "f:9: a1.channels: is given again here; f:2 has no effect",
+                "a1.channels.c2: has neither source nor sink, so it is left out",
+            ],
+        ),
+        (
+            "a1.sources.r1.config = x.Y",
+            vec![
+                "f:9: a1.sources.r1.config = x.Y: names a class that checks the keys in Flume; they are checked anyway",
+            ],
+        ),
+    ] {
+        let mut found = warnings(&format!("{GOOD}{lines}"));
+        let mut expected = expected;
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{lines}");
+    }
+    let without_sink = GOOD.replace("a1.sinks = k1\n", "");
+    assert_eq!(
+        warnings(&without_sink),
+        [
+            "f:7: a1.sinks.k1: is not in the list a1.sinks, so there is no such sink",
+            "a1.channels.c1: has no sink, so it fills up"
+        ]
+    );
+    let without_source = GOOD.replace("a1.sources = r1\n", "");
+    assert!(
+        warnings(&without_source)
+            .contains(&"a1.channels.c1: has no source, so nothing comes but what it holds already".to_owned())
+    );
+}
+
+#[test]
+fn text_in_utf_8_is_read_as_flume_reads_it_and_told() {
+    let text = format!(
+        "{GOOD}a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = static\na1.sources.r1.interceptors.i.value = \u{e9}"
+    );
+    assert_eq!(
+        warnings(&text),
+        [
+            "f:11: a1.sources.r1.interceptors.i.value: has characters in UTF-8, of which each byte counts as a character of its own, as in Flume; write them as \\uXXXX"
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_none() {
+    let error = Properties::load("/none/at/all.properties").unwrap_err().to_string();
+    assert!(error.starts_with("cannot read /none/at/all.properties: No such file"), "{error}");
+    let error = Properties::parse("f", b"a = 1\nb = \\u12").unwrap_err().to_string();
+    assert_eq!(error, "f:2: \\u must be followed by four hexadecimal digits; write \\\\u for a backslash and a u");
+    let dir = tempfile::tempdir().unwrap();
+    let error = Properties::load(dir.path()).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("cannot read {}: ", dir.path().display())), "{error}");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let lines = "a1.sources.r1.keystore-password = hunter2\na1.configfilters = f\na1.configfilters.f.type = env\n\
+        a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = static\na1.sources.r1.interceptors.i.secretive = ${f['NONE']}x";
+    for mistake in behind(lines) {
+        assert!(!mistake.contains("hunter2") && !mistake.contains("NONE']}x"), "{mistake}");
+    }
+}
