@@ -5,4 +5,5 @@
 
 mod import;
 mod process;
+mod rpc;
 mod same;

@@ -94,14 +94,6 @@ impl Agent {
         let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "a signal can be sent");
     }
-
-    /// Resident memory in bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running child");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kilobytes << 10
-    }
 }
 
 impl Drop for Agent {

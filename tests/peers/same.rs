@@ -35,6 +35,14 @@ impl Run {
         Self { side, dir, input, out, port: free_port(), port2: free_port(), conf }
     }
 
+    /// One with its own properties file instead of one of `conf/`.
+    pub(crate) fn with_conf(side: Side, root: &Path, conf: &str) -> Self {
+        let mut run = Self::new(side, "", root);
+        run.conf = run.dir.join("conf.properties");
+        fs::write(&run.conf, conf).expect("a properties file");
+        run
+    }
+
     /// Starts agent `name` of the case's file.
     pub(crate) fn start(&self, name: &str) -> Agent {
         let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
@@ -69,7 +77,7 @@ impl Run {
         agent.await_that(&format!("{lines} lines in {}", self.out.display()), || self.lines_now() >= lines);
     }
 
-    fn lines_now(&self) -> usize {
+    pub(crate) fn lines_now(&self) -> usize {
         self.files()
             .iter()
             .map(|path| fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count()))
