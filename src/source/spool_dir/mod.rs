@@ -69,8 +69,8 @@ pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 ///
 /// # What is never read
 ///
-/// Symbolic links, FIFOs, sockets and devices; with [`recursive`](Self::recursive) also directories that are symbolic links,
-/// whose name starts with a dot, or that [`ignore`](Self::ignore) matches.
+/// Symbolic links, FIFOs, sockets and devices, and files whose name starts with a dot; with [`recursive`](Self::recursive)
+/// also directories that are symbolic links, whose name starts with a dot, or that [`ignore`](Self::ignore) matches.
 #[must_use = "a source does nothing until it is run"]
 pub struct SpoolDir {
     settings: Settings,

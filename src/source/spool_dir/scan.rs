@@ -99,7 +99,9 @@ impl Scan {
 
     fn look_at(&mut self, name: &OsString, settings: &Checked, known: &mut Tracked, vfs: &dyn Vfs) {
         let text = name.to_string_lossy();
-        let is_file_wanted = settings.wants(&text) && !self.is_completed_name(name, settings);
+        // As in Flume: what begins with a dot is somebody's unfinished or private business.
+        let is_hidden = name.as_bytes().starts_with(b".");
+        let is_file_wanted = !is_hidden && settings.wants(&text) && !self.is_completed_name(name, settings);
         if !is_file_wanted && !settings.given.recursive {
             return;
         }
@@ -111,7 +113,7 @@ impl Scan {
         };
         match metadata.kind {
             FileKind::Directory if settings.given.recursive => {
-                let is_skipped = name.as_bytes().starts_with(b".")
+                let is_skipped = is_hidden
                     || settings.ignores(&text)
                     || settings.tracker_dir.as_ref().is_some_and(|dir| *dir == settings.path(&rel));
                 if !is_skipped && rel.components().count() <= SPOOL_DEPTH_MAX {
