@@ -76,6 +76,7 @@ pub use selector::Selector;
 pub use shutdown::Shutdown;
 pub use sink::{FileRoll, Sink};
 pub use source::spool_dir::SpoolDir;
+pub use source::tail_dir::TailDir;
 pub use source::tcp_lines::TcpLines;
 pub use source::{PullSource, Source};
 pub use stats::{ChannelStats, SinkStats, SourceStats};

@@ -90,6 +90,29 @@ pub const SPOOL_TRACKED_MAX: usize = 1 << 20;
 pub const SPOOL_KEPT_FILES_MAX: usize = 512;
 /// How long a file that grew must stand still before the spool directory source takes it for complete.
 pub const SPOOL_SETTLE: Duration = Duration::from_secs(1);
+/// Default of the bytes that the tail directory source reads at once: 64 KiB.
+pub const TAIL_READ_BYTES: usize = 64 << 10;
+/// Files that the tail directory source follows, at most.
+pub const TAIL_FILES_MAX: usize = 16_384;
+/// Default of the files that the tail directory source keeps open.
+pub const TAIL_OPEN_FILES: usize = 256;
+/// Default of the time after which a file that does not change is closed, as in Flume; its last line counts as complete then.
+pub const TAIL_IDLE: Duration = Duration::from_secs(120);
+/// Default of the longest time after which the tail directory source looks at its directories and files again.
+pub const TAIL_POLL: Duration = Duration::from_secs(1);
+/// How long a file must be missing from its directory before the tail directory source forgets it.
+pub const TAIL_GONE: Duration = Duration::from_secs(3);
+/// Bytes of unfinished lines that the tail directory source holds for files whose turn is over, at most; those beyond it are
+/// read again: 64 MiB.
+pub const TAIL_BUFFERED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a position file that are read, at most: 16 MiB.
+pub const TAIL_POSITION_FILE_BYTES_MAX: usize = 16 << 20;
+/// Default of the interval at which a position file is written, as in Flume.
+pub const TAIL_POSITION_FILE_INTERVAL: Duration = Duration::from_secs(3);
+/// A source that waits for a file system's notes looks this often whether it should stop.
+pub const WATCH_SLICE: Duration = Duration::from_millis(100);
+/// Bytes of a file system's notes that are read at once: 16 KiB.
+pub const WATCH_BYTES: usize = 16 << 10;
 /// Default of the connections that a network source serves at once.
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Default of the connections from one address that a network source serves at once.

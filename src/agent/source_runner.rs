@@ -115,12 +115,14 @@ impl PullRunner {
             match pulled {
                 Pulled::More => {}
                 Pulled::Done => return Ok(Some(ComponentEnd::Done)),
-                Pulled::Idle => {
+                Pulled::Idle | Pulled::Waited => {
                     *room = self.events_max;
                     if was_empty && idle_polls == 0 {
                         self.component.progressed();
                     }
-                    self.component.stop.sleep(self.idle.pause(idle_polls));
+                    if pulled == Pulled::Idle {
+                        self.component.stop.sleep(self.idle.pause(idle_polls));
+                    }
                     idle_polls = idle_polls.saturating_add(1);
                 }
             }

@@ -16,7 +16,10 @@ mod pull;
 mod rpc;
 mod sequence;
 pub mod spool_dir;
+pub mod tail_dir;
 pub mod tcp_lines;
+#[cfg(test)]
+mod testing;
 
 use std::error::Error;
 

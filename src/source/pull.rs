@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{SourceContext, SourceError};
 use crate::batch::{Positions, PutBatch, set_position};
 use crate::event::Event;
+use crate::limits::POSITIONS_PER_TRANSACTION_MAX;
 
 /// A source that is asked for data. The caller decides how much it swallows; the runner owns the transaction.
 ///
@@ -93,6 +94,8 @@ pub enum Pulled {
     More,
     /// Nothing more for now: poll again after a back-off.
     Idle,
+    /// Nothing more for now, and the source has waited for it itself: poll again at once.
+    Waited,
     /// Nothing more, ever: the source is done once this batch is committed.
     Done,
 }
@@ -131,6 +134,11 @@ impl PullBatch {
     #[must_use]
     pub fn room(&self) -> usize {
         self.events_max.saturating_sub(self.events.len())
+    }
+
+    /// How many more positions a transaction takes.
+    pub(crate) fn positions_room(&self) -> usize {
+        POSITIONS_PER_TRANSACTION_MAX.saturating_sub(self.positions.len())
     }
 
     /// The events so far.

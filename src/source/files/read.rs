@@ -41,6 +41,15 @@ impl Pieces {
         self.at += bytes as u64;
     }
 
+    /// Goes on elsewhere.
+    pub(crate) fn seek(&mut self, at: u64) {
+        self.at = at;
+    }
+
+    pub(crate) fn file(&self) -> &dyn VfsFile {
+        &*self.file
+    }
+
     /// What the file is now.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
@@ -68,10 +77,15 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 
 /// The first bytes of a file.
 pub(crate) fn read_up_to(file: &dyn VfsFile, len: usize) -> io::Result<Bytes> {
+    read_range(file, 0, len)
+}
+
+/// The bytes of a file from `at` on; fewer than `len` only where the file ends.
+pub(crate) fn read_range(file: &dyn VfsFile, at: u64, len: usize) -> io::Result<Bytes> {
     let mut buf = vec![0; len];
     let mut done = 0;
     while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, done as u64)? {
+        match file.read_at(rest, at + done as u64)? {
             0 => break,
             read => done += read,
         }

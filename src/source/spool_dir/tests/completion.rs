@@ -205,7 +205,7 @@ fn a_position_of_another_version_is_an_error_that_says_so() {
     let bench = Bench::new();
     for key in ["at", "kept/1-2-3"] {
         let bench = Bench { port: Arc::default(), reports: Arc::default(), ..Bench::new() };
-        bench.port.0.lock().1.insert(format!("source/spool/{key}"), Bytes::from_static(b"\x09"));
+        bench.port.0.lock().1.insert(format!("source/spool/{key}"), bytes::Bytes::from_static(b"\x09"));
         let error = bench.source().open(&bench.context()).unwrap_err();
         assert!(matches!(error, SourceError::Fatal(_)) && error.to_string().contains(key), "{error}");
     }

@@ -1,0 +1,252 @@
+//! Files that are renamed, emptied, removed and replaced.
+
+use super::*;
+
+#[test]
+fn a_renamed_file_is_followed_and_not_read_again() {
+    let bench = Bench::new();
+    bench.append("app.log", "1\n2\n");
+    let mut source = bench.ran(bench.source());
+    // Lines come before and after the renaming, and after the writer has gone on to the new file.
+    bench.append("app.log", "3\n");
+    bench.rename("app.log", "app.log.1");
+    bench.append("app.log.1", "4\n");
+    bench.append("app.log", "a\n");
+    bench.append("app.log.1", "5\n");
+    bench.drain(&mut source);
+    bench.rename("app.log.1", "app.log.2");
+    bench.rename("app.log", "app.log.1");
+    bench.append("app.log.1", "b\n");
+    bench.append("app.log", "x\n");
+    bench.drain(&mut source);
+    let mut bodies = bench.bodies();
+    bodies.sort();
+    assert_eq!(bodies, ["1", "2", "3", "4", "5", "a", "b", "x"]);
+    assert_eq!(bench.positions(), 3);
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_leaves_the_pattern_is_followed_until_it_is_gone() {
+    let bench = Bench::new();
+    let group = || FileGroup::new(bench.dir.path(), r"app\.log");
+    for open_files in [1, 100] {
+        bench.append("app.log", "1\n");
+        bench.append("old-0", "not ours\n");
+        let mut source = bench.ran(bench.source_of([group()]).open_files(open_files));
+        bench.append("app.log", "2\n");
+        bench.rename("app.log", "old-1");
+        bench.append("app.log", "a\n");
+        bench.drain(&mut source);
+        bench.append("old-1", "3\n4");
+        bench.append("app.log", "b\n");
+        bench.drain(&mut source);
+        let mut bodies = bench.bodies();
+        bodies.sort();
+        assert_eq!(bodies, ["1", "2", "3", "a", "b"]);
+        assert_eq!(bench.positions(), 2);
+        bench.pass(&mut source, TAIL_IDLE);
+        assert_eq!(bench.bodies(), ["4"]);
+        bench.append("app.log", "c\n");
+        bench.drain(&mut source);
+        bench.append("old-1", "5\n");
+        bench.pass(&mut source, TAIL_IDLE);
+        assert_eq!((bench.bodies(), bench.positions()), (vec!["c".to_owned(), "5".into()], 2));
+        bench.rename("app.log", "old-2");
+        bench.rename("old-1", "app.log");
+        bench.pass(&mut source, TAIL_IDLE);
+        assert_eq!(bench.bodies(), [""; 0], "it is not read again when it comes back");
+        bench.rename("app.log", "old-1");
+        bench.rename("old-2", "app.log");
+        assert_eq!(bench.reports(), [""; 0]);
+        bench.remove("app.log");
+        bench.remove("old-1");
+        bench.pass(&mut source, TAIL_IDLE + TAIL_GONE);
+        assert_eq!(bench.positions(), 0);
+    }
+}
+
+#[test]
+fn a_removed_file_is_read_to_its_end_while_it_is_open() {
+    let bench = Bench::new();
+    bench.append("app.log", "1\n");
+    let mut source = bench.ran(bench.source());
+    let mut writer = fs::File::options().append(true).open(bench.path("app.log")).unwrap();
+    writer.write_all(b"2\n").unwrap();
+    bench.remove("app.log");
+    bench.drain(&mut source);
+    writer.write_all(b"3\n").unwrap();
+    bench.drain(&mut source);
+    writer.write_all(b"4").unwrap();
+    bench.drain(&mut source);
+    assert_eq!(bench.bodies(), ["1", "2", "3"]);
+    bench.pass(&mut source, TAIL_IDLE);
+    assert_eq!(bench.bodies(), ["4"]);
+    bench.pass(&mut source, TAIL_GONE);
+    assert_eq!(bench.positions(), 0);
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+#[test]
+fn lines_that_went_with_a_closed_file_are_reported() {
+    let bench = Bench::new();
+    let mut source = bench.ran(bench.source().idle_timeout(Duration::ZERO));
+    bench.append("app.log", "1\n");
+    bench.drain(&mut source);
+    bench.drain(&mut source);
+    // It is closed, and cannot be opened again: a directory has its name for the time of a look.
+    bench.append("app.log", "2\n");
+    let mut out = PullBatch::new(0);
+    bench.clock.step(TAIL_POLL);
+    source.poll(&mut out).unwrap();
+    bench.remove("app.log");
+    bench.pass(&mut source, TAIL_GONE);
+    assert_eq!(bench.bodies(), ["1"]);
+    assert_one_report(&bench.reports(), "removed with at least 2 bytes not read");
+    assert_eq!(bench.positions(), 0);
+}
+
+#[test]
+fn an_emptied_file_is_read_from_its_beginning() {
+    let bench = Bench::new();
+    bench.append("app.log", "1\n2\n3\n");
+    let mut source = bench.ran(bench.source());
+    bench.truncate("app.log", 0);
+    bench.drain(&mut source);
+    assert_one_report(&bench.reports(), "was cut to 0 bytes after 6 were read");
+    bench.append("app.log", "a\n");
+    bench.drain(&mut source);
+    bench.truncate("app.log", 0);
+    bench.append("app.log", "b\n");
+    bench.drain(&mut source);
+    assert_eq!(bench.bodies(), ["1", "2", "3", "a", "b"]);
+    // Emptied and filled again beyond what it was, with the same beginning, between two looks and between two lives.
+    for stop in [false, true] {
+        let banner = format!("{}\n", "=".repeat(5000));
+        bench.truncate("app.log", 0);
+        bench.append("app.log", format!("{banner}old 1\nold 2\n"));
+        bench.drain(&mut source);
+        bench.reports();
+        bench.bodies();
+        bench.truncate("app.log", 0);
+        bench.append("app.log", format!("{banner}new 1\nnew 2\nnew 3\nnew 4\n"));
+        if stop {
+            source = bench.opened(bench.source());
+        }
+        bench.drain(&mut source);
+        assert_eq!(bench.bodies()[1..], ["new 1", "new 2", "new 3", "new 4"]);
+        assert_eq!(bench.reports().len(), usize::from(stop), "a kind of problem is reported once in a life");
+    }
+}
+
+#[test]
+fn an_unfinished_line_that_is_cut_off_is_not_read() {
+    let bench = Bench::new();
+    bench.append("app.log", "1\nunfinished");
+    let mut source = bench.ran(bench.source());
+    bench.truncate("app.log", 4);
+    bench.append("app.log", "!\n");
+    bench.drain(&mut source);
+    assert_eq!(bench.bodies(), ["1", "un!"]);
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+/// Goal: the number of a removed file says nothing about the file that has it now. Method: files are removed and created
+/// until an inode number comes again, with the source running and stopped.
+#[test]
+fn an_inode_that_is_used_again_is_a_new_file() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let bench = Bench::new();
+    let inode = |name: &str| fs::metadata(bench.path(name)).unwrap().ino();
+    let make = || bench.source().idle_timeout(Duration::ZERO).file_header("file");
+    let mut source = bench.opened(make());
+    let mut reused = 0;
+    for round in 0..40 {
+        let (old, new) = (format!("app.log.old{round}"), format!("app.log.new{round}"));
+        bench.append(&old, format!("old {round}\n"));
+        bench.drain(&mut source);
+        bench.drain(&mut source);
+        let number = inode(&old);
+        bench.remove(&old);
+        let length = if round % 4 < 2 { "" } else { " and longer" };
+        bench.append(&new, format!("new {round}{length}\n"));
+        reused += u32::from(inode(&new) == number);
+        if round % 2 == 0 {
+            source = bench.opened(make());
+        }
+        bench.drain(&mut source);
+        let events = bench.events();
+        let file = events.last().unwrap().headers().get("file").unwrap().to_owned();
+        assert!(file.ends_with(&new), "{file} in round {round}");
+        assert_eq!(bench.bodies(), [format!("old {round}"), format!("new {round}{length}")]);
+        bench.remove(&new);
+        bench.drain(&mut source);
+    }
+    println!("{reused} of 40 inode numbers were used again at once");
+}
+
+#[test]
+fn a_file_is_not_forgotten_while_it_is_being_renamed() {
+    let bench = Bench::new();
+    bench.append("app.log", "1\n");
+    let mut source = bench.ran(bench.source().idle_timeout(Duration::ZERO));
+    bench.drain(&mut source);
+    // As if each look had come at the wrong moment.
+    let aside = tempfile::tempdir_in(bench.dir.path().parent().unwrap()).unwrap();
+    fs::rename(bench.path("app.log"), aside.path().join("x")).unwrap();
+    bench.drain(&mut source);
+    bench.drain(&mut source);
+    fs::rename(aside.path().join("x"), bench.path("app.log.1")).unwrap();
+    bench.append("app.log.1", "2\n");
+    bench.drain(&mut source);
+    assert_eq!(bench.bodies(), ["1", "2"]);
+    fs::rename(bench.path("app.log.1"), aside.path().join("x")).unwrap();
+    bench.pass(&mut source, TAIL_GONE);
+    assert_eq!(bench.positions(), 0);
+}
+
+/// Goal: nobody has to look at the right moment. Method: a log is written and rotated, by either kind of rotation, with a
+/// random look now and then and some restarts, and every line must come once.
+#[test]
+fn a_log_under_rotation_is_read_exactly_once() {
+    let bench = Bench::new();
+    let mut random = crate::testing::Random::new(crate::testing::Random::seed());
+    let mut source = bench.opened(bench.source());
+    let mut written = Vec::new();
+    for line in 0..3000 {
+        let text = format!("line {line}");
+        bench.append("app.log", format!("{text}\n"));
+        written.push(text);
+        match random.below(60) {
+            0 => {
+                for number in (1..4).rev() {
+                    let (from, to) = (format!("app.log.{number}"), format!("app.log.{}", number + 1));
+                    if bench.path(&from).exists() {
+                        bench.rename(&from, &to);
+                    }
+                }
+                bench.rename("app.log", "app.log.1");
+                if bench.path("app.log.4").exists() {
+                    // The oldest goes. It is old enough to be read.
+                    bench.drain(&mut source);
+                    bench.remove("app.log.4");
+                }
+            }
+            1 => {
+                bench.drain(&mut source);
+                bench.truncate("app.log", 0);
+            }
+            2 => source = bench.opened(bench.source()),
+            3 => bench.pass(&mut source, TAIL_IDLE),
+            4..10 => drop(bench.drain(&mut source)),
+            10..20 => drop(bench.step(&mut source)),
+            _ => {}
+        }
+    }
+    bench.drain(&mut source);
+    let mut bodies = bench.bodies();
+    let number = |line: &String| line[5..].parse::<u32>().unwrap();
+    bodies.sort_by_key(number);
+    assert_eq!(bodies, written);
+}
