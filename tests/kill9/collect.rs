@@ -182,12 +182,8 @@ fn completed(place: &Path) -> usize {
     input + names(place.join("out")).iter().filter(|path| has_extension(path, "txt")).count()
 }
 
-/// All lines of the finished files against those of the input: none missing, none twice.
-fn compare(place: &Path, expected: &[String]) -> Result<(), String> {
-    let left = names(place.join("in")).iter().filter(|path| !has_extension(path, "COMPLETED")).count();
-    if left > 0 {
-        return Err(format!("{left} files are not marked as complete"));
-    }
+/// All lines of the finished files, sorted.
+pub(crate) fn sorted_output(place: &Path) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for path in names(place.join("out")).iter().filter(|path| has_extension(path, "txt")) {
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -197,6 +193,16 @@ fn compare(place: &Path, expected: &[String]) -> Result<(), String> {
         found.extend(text.lines().map(str::to_owned));
     }
     found.sort();
+    Ok(found)
+}
+
+/// All lines of the finished files against those of the input: none missing, none twice.
+fn compare(place: &Path, expected: &[String]) -> Result<(), String> {
+    let left = names(place.join("in")).iter().filter(|path| !has_extension(path, "COMPLETED")).count();
+    if left > 0 {
+        return Err(format!("{left} files are not marked as complete"));
+    }
+    let found = sorted_output(place)?;
     if found == expected {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod child;
 mod collect;
 mod oracle;
 mod plan;
+mod tail;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -35,9 +36,10 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("child") => return child::run(&args[1..]),
         Some("collect-child") => return collect::child(Path::new(&args[1])),
+        Some("tail-child") => return tail::child(Path::new(&args[1]), args[2] == "end"),
         _ => {}
     }
-    let names = plan::PLANS.iter().map(|plan| plan.name).chain([collect::NAME]);
+    let names = plan::PLANS.iter().map(|plan| plan.name).chain([collect::NAME, tail::NAME]);
     if args.iter().any(|arg| arg == "--list") {
         if !args.iter().any(|arg| arg == "--ignored") {
             names.for_each(|name| println!("{name}: test"));
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         let mut random = Random::new(seed ^ number as u64);
         let result = match plan::PLANS.iter().find(|plan| plan.name == name) {
             Some(plan) => suite(plan, dir.path(), kills, &mut random),
+            None if name == tail::NAME => tail::suite(dir.path(), kills, &mut random),
             None => collect::suite(dir.path(), kills, &mut random),
         };
         match result {

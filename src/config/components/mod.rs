@@ -19,6 +19,7 @@ mod spool_dir;
 #[cfg(test)]
 mod testing;
 mod text_interceptors;
+mod tail_dir;
 
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(super) fn register(registry: &mut Registry) {
     serializers::register(registry);
     spool_dir::register(registry);
     text_interceptors::register(registry);
+    tail_dir::register(registry);
 }
 
 /// The pauses of a pollable source.

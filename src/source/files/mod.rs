@@ -1,13 +1,11 @@
 //! What the sources that read files share: how a file is recognised, how it is read, how problems are told once.
 
 mod mark;
-mod pattern;
 mod read;
 mod reporter;
 mod watch;
 
 pub(crate) use mark::{HEAD_BYTES_MAX, Mark};
-pub(crate) use pattern::whole_name;
 pub(crate) use read::{Budget, Pieces, escaped, is_gone, read_range, read_up_to};
 pub(crate) use reporter::{FileReport, Reporter};
 pub(crate) use watch::{Changes, Watch};

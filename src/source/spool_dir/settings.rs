@@ -3,14 +3,12 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use regex::Regex;
-
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::line::Overlong;
+use crate::codec::pattern::Pattern;
 use crate::limits::{
     BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES,
 };
-use crate::source::files::whole_name;
 
 /// Which file of those that are present is read next. Files of the same age are read in the order of their names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +110,8 @@ pub(super) struct Checked {
     pub(super) dir: PathBuf,
     /// The directory as it appears in headers.
     pub(super) absolute_dir: PathBuf,
-    pub(super) include: Option<Regex>,
-    pub(super) ignore: Option<Regex>,
+    pub(super) include: Option<Pattern>,
+    pub(super) ignore: Option<Pattern>,
     pub(super) charset: Charset,
     pub(super) completed: Completed,
     /// The directory of the tracker files.
@@ -171,8 +169,8 @@ impl Settings {
         Ok(Checked {
             dir: self.dir.clone(),
             absolute_dir,
-            include: whole_name_of("include", self.include.as_deref())?,
-            ignore: whole_name_of("ignore", self.ignore.as_deref())?,
+            include: whole_name("include", self.include.as_deref())?,
+            ignore: whole_name("ignore", self.ignore.as_deref())?,
             charset,
             completed: self.completed.clone(),
             tracker_dir: self.check_completed()?,
@@ -239,9 +237,10 @@ fn check_header(setting: &'static str, key: Option<&str>) -> Result<(), SpoolSet
     }
 }
 
-fn whole_name_of(setting: &'static str, pattern: Option<&str>) -> Result<Option<Regex>, SpoolSettingError> {
+/// An expression that matches whole names only.
+fn whole_name(setting: &'static str, pattern: Option<&str>) -> Result<Option<Pattern>, SpoolSettingError> {
     let Some(pattern) = pattern else { return Ok(None) };
-    whole_name(pattern).map(Some).map_err(|reason| SpoolSettingError::new(setting, pattern, reason))
+    Pattern::whole(pattern).map(Some).map_err(|error| SpoolSettingError::new(setting, pattern, error.reason))
 }
 
 const SUFFIX: &str = ".COMPLETED";

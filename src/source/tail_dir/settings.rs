@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use regex::Regex;
-
 use crate::codec::line::Overlong;
+use crate::codec::pattern::Pattern;
 use crate::event::Headers;
 use crate::limits::{
     BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES,
     TAIL_POLL, TAIL_READ_BYTES,
 };
-use crate::source::files::whole_name;
 
 /// Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
 ///
@@ -32,7 +30,8 @@ pub struct FileGroup {
 }
 
 impl FileGroup {
-    /// The files in `dir`, not below it, whose whole name matches the regular expression `pattern`. Names that are not UTF-8
+    /// The files in `dir`, not below it, whose whole name matches `pattern`, a
+    /// [regular expression](crate::codec::pattern::Pattern) in Java's syntax. Names that are not UTF-8
     /// are matched with U+FFFD in place of what is not.
     pub fn new(dir: impl Into<PathBuf>, pattern: impl Into<String>) -> Self {
         Self { dir: dir.into(), pattern: pattern.into(), headers: Vec::new() }
@@ -102,7 +101,7 @@ pub(super) struct Settings {
 pub(super) struct Group {
     pub(super) dir: PathBuf,
     pub(super) headers: Headers,
-    pattern: Regex,
+    pattern: Pattern,
 }
 
 /// Settings that were found to be usable.
@@ -179,7 +178,7 @@ impl Group {
         if given.pattern.is_empty() {
             return Err(wrong("has no expression for the names of files; .* stands for all".into()));
         }
-        let pattern = whole_name(&given.pattern).map_err(&wrong)?;
+        let pattern = Pattern::whole(&given.pattern).map_err(|error| wrong(error.reason))?;
         let mut headers = Headers::new();
         for (key, value) in &given.headers {
             check_header("group header", Some(key))?;

@@ -1,0 +1,65 @@
+//! Flume's `TAILDIR` source.
+
+use std::time::Duration;
+
+use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::{MILLIS_MAX, pollable};
+use crate::TailDir;
+use crate::limits::{
+    LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POSITION_FILE_INTERVAL,
+};
+use crate::source::tail_dir::{FileGroup, Overlong};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["TAILDIR", "org.apache.flume.source.taildir.TaildirSource"], make);
+}
+
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let groups: Vec<FileGroup> = keys.required_list("filegroups").iter().map(|name| group(keys, name)).collect();
+    let mut source = TailDir::new(groups)
+        .skip_to_end(keys.flag("skipToEnd", false))
+        .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))
+        .cache_listing(keys.flag("cachePatternMatching", true))
+        .line_max_bytes(keys.number("maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, LINE_BYTES_MAX))
+        .overlong(keys.choice("overlongLines", &OVERLONG, Overlong::Split))
+        .open_files(keys.number("maxOpenFiles", 1..=usize::MAX, TAIL_OPEN_FILES));
+    let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
+    if file.0 {
+        source = source.file_header(file.1);
+    }
+    if keys.flag("byteOffsetHeader", false) {
+        source = source.byte_offset_header("byteoffset");
+    }
+    source = position_file(keys, site, source);
+    let batch = keys.batch_size("batchSize", 100);
+    let batches = keys.number("maxBatchCount", 1..=JAVA_LONG_MAX, JAVA_LONG_MAX);
+    if batches < JAVA_LONG_MAX {
+        source = source.turn_events(batches.saturating_mul(batch.events() as u64));
+    }
+    let idle = pollable(keys);
+    match source.check() {
+        Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(idle)),
+        Err(error) => Err(keys.refuse(error)),
+    }
+}
+
+fn group(keys: &mut Keys, name: &str) -> FileGroup {
+    let path = keys.required(&format!("filegroups.{name}"));
+    let headers = keys.sub(&format!("headers.{name}."));
+    headers.into_iter().fold(FileGroup::of_path(&path), |group, (key, value)| group.header(key, value))
+}
+
+fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
+    let path = keys.optional("positionFile").map(Into::into);
+    let source = source.position_file(path.unwrap_or_else(|| site.home().join(POSITION_FILE)));
+    let interval = keys.millis("writePosInterval", 0..=MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
+    if keys.flag("writePositionFile", false) {
+        return source.write_position_file(interval.max(Duration::from_millis(1)));
+    }
+    source
+}
+
+const POSITION_FILE: &str = ".flume/taildir_position.json";
+const OVERLONG: [(&str, Overlong); 3] =
+    [("split", Overlong::Split), ("truncate", Overlong::Truncate), ("drop", Overlong::Drop)];
+const JAVA_LONG_MAX: u64 = i64::MAX as u64;

@@ -1,0 +1,135 @@
+//! Sources and sinks of files, as Flume's properties files describe them.
+
+#![allow(clippy::disallowed_methods)] // the tests write and read the files that the components are about
+#![allow(clippy::expect_used, clippy::indexing_slicing)] // an error is a failed test
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use aqueduct::agent::RunningAgent;
+use aqueduct::config::{Options, Properties, Registry, SinkSetup};
+use aqueduct::sink::{Delivered, SinkError};
+use aqueduct::{Drain, Event};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Options with a sink `show` that hands over what it gets.
+fn options(home: &Path) -> (Options, Receiver<Event>) {
+    let (events, shown) = channel();
+    let events: Mutex<Sender<Event>> = Mutex::new(events);
+    let mut registry = Registry::standard();
+    registry.sink(&["show"], move |_, _| {
+        let events = events.lock().expect("no thread has panicked").clone();
+        Ok(SinkSetup::new(move |batch: &[Event]| {
+            batch.iter().try_for_each(|event| events.send(event.clone())).map_err(SinkError::fatal)?;
+            Ok(Delivered::All)
+        }))
+    });
+    (Options::new().with_registry(registry).with_home(home), shown)
+}
+
+/// An agent of one source, whose keys come without their prefix, and the sink `show`.
+fn text(keys: &str) -> String {
+    let keys = keys.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys: Vec<String> = keys.map(|line| format!("a1.sources.s.{line}\n")).collect();
+    format!(
+        "a1.sources = s\na1.channels = c\na1.sinks = k\n{}a1.sources.s.channels = c\na1.channels.c.type = memory\n\
+         a1.sinks.k.type = show\na1.sinks.k.channel = c\n",
+        keys.concat()
+    )
+}
+
+fn start(keys: &str, options: &Options) -> Result<RunningAgent, Box<dyn Error>> {
+    let plan = Properties::parse("test", text(keys).as_bytes())?.plan("a1", options)?;
+    assert_eq!(plan.warnings(), [], "{keys}");
+    Ok(plan.open()?.start()?)
+}
+
+fn mistakes(keys: &str, options: &Options) -> String {
+    let properties = Properties::parse("test", text(keys).as_bytes()).expect("properties");
+    properties.plan("a1", options).map(|plan| plan.name().to_owned()).expect_err("a mistake").to_string()
+}
+
+/// The next events as `name=value name=value body`.
+fn next(shown: &Receiver<Event>, count: usize) -> Vec<String> {
+    let show = |event: Event| {
+        let headers: Vec<String> = event.headers().iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        format!("{}{}", headers.concat(), String::from_utf8_lossy(event.body()))
+    };
+    (0..count).map(|_| show(shown.recv_timeout(PATIENCE).expect("another event"))).collect()
+}
+
+/// Goal: every key of `TAILDIR` does what it says. Method: a run with all of them, and its position file.
+#[test]
+fn taildir_takes_all_keys_of_flume() -> Result<(), Box<dyn Error>> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("app.log"), "old\nknown\n")?;
+    fs::write(path("audit-1"), "skipped\n")?;
+    let inode = fs::metadata(path("app.log"))?.ino();
+    fs::create_dir_all(path(".flume"))?;
+    let app = path("app.log").display().to_string();
+    let position = |pos: u64| format!("[{{\"inode\":{inode},\"pos\":{pos},\"file\":\"{app}\"}}]");
+    let positions = path(".flume/taildir_position.json");
+    fs::write(&positions, position(4))?;
+    let base = dir.path().display();
+    let keys = format!(
+        "type = TAILDIR
+        filegroups = f1 f2
+        filegroups.f1 = {base}/app\\\\.log
+        filegroups.f2 = {base}/audit-\\\\d
+        headers.f1.kind = app
+        headers.f1.zone = a b
+        byteOffsetHeader = true
+        fileHeader = true
+        fileHeaderKey = from
+        skipToEnd = true
+        idleTimeout = 1
+        writePosInterval = 1
+        writePositionFile = true
+        batchSize = 7
+        maxBatchCount = 2
+        backoffSleepIncrement = 10
+        maxBackoffSleep = 20
+        cachePatternMatching = false
+        maxLineLength = 100
+        overlongLines = truncate
+        maxOpenFiles = 5"
+    );
+    let (options, shown) = options(dir.path());
+    let running = start(&keys, &options)?;
+    assert_eq!(next(&shown, 1), [format!("kind=app zone=a b from={app} byteoffset=4 known")]);
+    fs::write(path("audit-2"), "half")?;
+    let audit = path("audit-2").display().to_string();
+    assert_eq!(next(&shown, 1), [format!("from={audit} byteoffset=0 half")], "it is idle after a millisecond");
+    running.shutdown(Drain::up_to(PATIENCE))?;
+    let written = fs::read_to_string(&positions)?;
+    assert!(written.contains(&position(10)[1..position(10).len() - 1]), "{written}");
+    assert!(written.contains("audit-1\"") && written.contains("\"pos\":8,"), "{written}");
+    Ok(())
+}
+
+#[test]
+fn mistakes_in_taildir_are_named() {
+    let (options, _shown) = options(Path::new("/nowhere"));
+    for (keys, part) in [
+        ("type = TAILDIR", "filegroups"),
+        ("type = TAILDIR\nfilegroups = f", "filegroups.f"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = app.log", "has no directory"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/(", "a group is not closed"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nfilegroups.g = /logs/y", "filegroups.g"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nheaders.g.a = b", "headers.g.a"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nskipToEnd = ja", "skipToEnd = ja"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nmaxBatchCount = 0", "maxBatchCount = 0"),
+        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nidleTimout = 5", "is it idleTimeout?"),
+    ] {
+        let told = mistakes(keys, &options);
+        assert!(told.contains(part), "{keys}: {told}");
+    }
+}
