@@ -16,10 +16,10 @@ mod selectors;
 mod seq;
 mod serializers;
 mod spool_dir;
+mod tail_dir;
 #[cfg(test)]
 mod testing;
 mod text_interceptors;
-mod tail_dir;
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ pub(super) fn register(registry: &mut Registry) {
     seq::register(registry);
     serializers::register(registry);
     spool_dir::register(registry);
-    text_interceptors::register(registry);
     tail_dir::register(registry);
+    text_interceptors::register(registry);
 }
 
 /// The pauses of a pollable source.
