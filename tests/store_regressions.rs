@@ -5,9 +5,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use aqueduct::store::{FileStore, FileStoreBuilder};
+use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, SimVfs, Survive};
-use aqueduct::{Channel, Durability, Wait};
+use aqueduct::{Channel, Durability, FileChannel, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -352,4 +352,263 @@ fn a_submitted_transaction_is_written_without_anyone_who_waits_for_it() {
     let ticket = put.submit().expect("room");
     assert_eq!(channel.take(1, Wait::FOREVER).expect("a take").len(), 1);
     ticket.wait().expect("committed before");
+}
+
+fn newest_segment(disk: &SimVfs, dir: &str) -> std::path::PathBuf {
+    let of_dir = |path: &std::path::PathBuf| path.starts_with(dir) && path.extension().is_some_and(|ext| ext == "seg");
+    let mut files = disk.files().into_iter().filter(of_dir);
+    // Those that were only prepared hold nothing behind their header.
+    let begun =
+        |path: &std::path::PathBuf| disk.peek(path).expect("a file").get(512..516) == Some(b"\xA9Qf1".as_slice());
+    files.rfind(begun).expect("a segment")
+}
+
+fn salvaging(disk: &SimVfs) -> FileStoreBuilder {
+    settings(disk).on_corruption(OnCorruption::Salvage)
+}
+
+fn bodies(channel: &FileChannel) -> Vec<Vec<u8>> {
+    channel.take(1000, Wait::NONE).expect("a take").iter().map(|event| event.body().to_vec()).collect()
+}
+
+/// Opening with `OnCorruption::Salvage` counted the events of a missing segment as waiting, at each open again.
+#[test]
+fn the_events_of_a_missing_segment_are_lost_once() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for number in 0..12 {
+        channel.put(vec![number; 1000]).expect("a put");
+    }
+    let disk = disk.snapshot();
+    disk.erase("/store/data/0000000001.seg").expect("the first segment");
+    let store = salvaging(&disk).open().expect("an open without it");
+    let report = store.recovery_report();
+    let [damage] = &report.lanes[0].damage[..] else { panic!("{:?}", report.lanes) };
+    let lost = damage.events.expect("sequence numbers tell");
+    assert!(lost > 0 && damage.path.ends_with("0000000001.seg"), "{damage:?}");
+    assert_eq!(report.lost, [("channel".to_owned(), lost)]);
+    let left = 12 - lost;
+    let said = store.channel("channel").expect("a channel").stats();
+    assert_eq!((said.depth_events, said.depth_bytes, said.lost_events), (left, left * 1000, lost));
+    let disk = disk.snapshot();
+    drop(store);
+    for settings in [salvaging(&disk), settings(&disk)] {
+        let store = settings.open().expect("a store without contradictions");
+        assert!(store.recovery_report().lanes[0].damage.is_empty() && store.recovery_report().lost.is_empty());
+        let channel = store.channel("channel").expect("a channel");
+        assert_eq!(channel.stats().depth_events, left);
+        assert_eq!(bodies(&channel).len() as u64, left);
+        assert_eq!(channel.stats().lost_events, 0);
+    }
+}
+
+/// What a take had passed over as damaged came back to the depth, and was lost again, at each open; its bytes never left it.
+#[test]
+fn what_a_take_passed_over_is_lost_once() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for number in 0..5 {
+        channel.put(vec![number; 700]).expect("a put");
+    }
+    store.close().expect("a close");
+    let disk = disk.snapshot();
+    // In the second of them.
+    let first = disk.peek("/store/data/0000000001.seg").expect("a segment");
+    let place = first.windows(700).position(|bytes| bytes == [1; 700]).expect("its body");
+    disk.flip_bit("/store/data/0000000001.seg", place as u64 * 8).expect("a bit");
+    let store = salvaging(&disk).open().expect("an open that reads nothing of it");
+    let channel = store.channel("channel").expect("a channel");
+    assert_eq!(bodies(&channel).len(), 4);
+    // Its claim is found empty by whoever asks for the fifth, if it was not found before.
+    assert_eq!(channel.take(10, Wait::NONE).expect("a take").len(), 4);
+    let said = channel.stats();
+    assert_eq!((said.depth_events, said.depth_bytes, said.lost_events), (4, 4 * 700, 1));
+    let disk = disk.snapshot();
+    drop((store, channel));
+    for settings in [salvaging(&disk), settings(&disk)] {
+        let store = settings.open().expect("an open");
+        let channel = store.channel("channel").expect("a channel");
+        assert_eq!((channel.stats().depth_events, channel.stats().depth_bytes), (4, 4 * 700));
+        assert_eq!(bodies(&channel).len(), 4);
+        assert_eq!(channel.stats().lost_events, 0);
+        assert_eq!(store.stats().lanes[0].damaged_bytes, 0);
+    }
+}
+
+/// If the first record of the newest segment was damaged, all others in it were thrown away with it.
+#[test]
+fn records_behind_a_damaged_begin_are_salvaged() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for number in 0..9 {
+        channel.put(vec![number; 500]).expect("a put");
+    }
+    let disk = disk.snapshot();
+    disk.flip_bit(newest_segment(&disk, "/store"), 520 * 8).expect("a bit of its begin");
+    settings(&disk).open().expect_err("damage to what was durable");
+    let store = salvaging(&disk).open().expect("an open");
+    assert_eq!(bodies(&store.channel("channel").expect("a channel")).len(), 9);
+}
+
+/// Behind damage the state that the next segment begins with was not looked at: acknowledged events came back, positions
+/// fell back, and what was lost was not counted.
+#[test]
+fn what_later_segments_repeat_is_not_lost_with_the_record() {
+    let disk = SimVfs::new();
+    // Without syncs nothing but the last frames says that the first segment was durable, so it is read again.
+    let store = settings(&disk).durability(Durability::Os).take_durability(Durability::Os).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    channel.put("taken").expect("a put");
+    let mut take = channel.take(1, Wait::NONE).expect("a take");
+    take.set_position("owner", "here");
+    take.commit().expect("its commit");
+    for number in 0..3 {
+        channel.put(vec![number; 1500]).expect("a put");
+    }
+    let mut put = channel.begin_put();
+    put.push("synced");
+    put.set_durability(Durability::Sync);
+    put.commit().expect("a put");
+    channel.put("last").expect("a put that knows of the sync");
+    let disk = disk.snapshot();
+    let first = disk.peek("/store/data/0000000001.seg").expect("a segment");
+    let place = first.windows(9).position(|bytes| bytes == b"ownerhere").expect("the acknowledgement");
+    disk.flip_bit("/store/data/0000000001.seg", place as u64 * 8).expect("a bit");
+    let store = salvaging(&disk).open().expect("an open");
+    let channel = store.channel("channel").expect("a channel");
+    assert_eq!(channel.position("owner").as_deref(), Some(&b"here"[..]));
+    assert!(!bodies(&channel).contains(&b"taken".to_vec()));
+    assert_eq!(bodies(&channel).len(), 5);
+}
+
+/// A file with the last possible number as its name made the open panic.
+#[test]
+fn a_segment_with_the_last_number_is_refused_and_can_be_salvaged() {
+    let disk = SimVfs::new();
+    drop(settings(&disk).open().expect("a new store"));
+    let disk = disk.snapshot();
+    disk.poke("/store/data/4294967295.seg", 0, b"nothing").expect("a file");
+    let error = settings(&disk).open().expect_err("a segment without a header");
+    assert!(error.to_string().contains("4294967295.seg"), "{error}");
+    let store = salvaging(&disk).open().expect("an open without it");
+    store.channel("channel").expect("a channel").put("event").expect("a put");
+    assert!(disk.peek("/store/data/4294967295.seg.damaged").is_ok(), "evidence is kept");
+}
+
+/// A log that had lost its end, in which events were taken already, gave their numbers to new events, which then counted as
+/// taken.
+#[test]
+fn numbers_that_were_acknowledged_are_not_given_to_new_events() {
+    let disk = SimVfs::new();
+    let two = |disk: &SimVfs| settings(disk).data_dir("/one").data_dir("/two");
+    let store = two(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..4 {
+        channel.put("old").expect("a put");
+    }
+    // The acknowledgements are in the first directory.
+    channel.take(4, Wait::NONE).expect("a take").commit().expect("its commit");
+    let disk = disk.snapshot();
+    drop((store, channel));
+    let path = newest_segment(&disk, "/two");
+    let bytes = disk.peek(&path).expect("a segment");
+    let last = bytes.windows(4).rposition(|bytes| bytes == b"\xA9Qf1").expect("a frame");
+    disk.poke(&path, last as u64, &[0; 200]).expect("a segment");
+
+    let error = two(&disk).open().expect_err("durable events are gone");
+    assert!(error.to_string().contains("/two/") && error.to_string().contains("acknowledged"), "{error}");
+    let store = two(&disk).on_corruption(OnCorruption::Salvage).open().expect("an open");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..4 {
+        channel.put("new").expect("a put");
+    }
+    let disk = disk.snapshot();
+    drop((store, channel));
+    let store = two(&disk).open().expect("an open");
+    assert_eq!(bodies(&store.channel("channel").expect("a channel")), vec![b"new".to_vec(); 4]);
+}
+
+/// With an older manifest in place of the newest, the events of the channels that it did not name were out of reach, without
+/// a word, and came out of the next channel that was created.
+#[test]
+fn an_older_manifest_does_not_hide_a_channel() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    store.channel("first").expect("a channel");
+    let older = disk.save("/store/manifest").expect("a manifest");
+    store.channel("second").expect("a channel").put("event").expect("a put");
+    let disk = disk.snapshot();
+    drop(store);
+    disk.restore("/store/manifest", &older).expect("a manifest");
+    let error = settings(&disk).open().expect_err("a channel without a name");
+    assert!(error.to_string().contains("/store/manifest"), "{error}");
+    let store = salvaging(&disk).open().expect("an open");
+    assert_eq!(store.channel_names(), ["first", "channel-1"]);
+    assert_eq!(bodies(&store.channel("channel-1").expect("a channel")), [b"event"]);
+    assert!(bodies(&store.channel("third").expect("a channel")).is_empty());
+}
+
+/// A newest segment that had been cut short counted as one whose end was never written: durable events were gone without a
+/// word.
+#[test]
+fn a_segment_that_was_cut_short_is_not_an_unfinished_one() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    channel.put("first").expect("a put");
+    channel.put("last").expect("a put");
+    let disk = disk.snapshot();
+    let path = newest_segment(&disk, "/store");
+    let bytes = disk.peek(&path).expect("a segment");
+    let last = bytes.windows(4).position(|bytes| bytes == b"last").expect("the event");
+    disk.cut(&path, last as u64).expect("a cut");
+    let error = settings(&disk).open().expect_err("the file is shorter than it was");
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    let store = salvaging(&disk).open().expect("an open");
+    assert_eq!(store.recovery_report().lanes[0].damage[0].events, Some(1));
+    assert_eq!(bodies(&store.channel("channel").expect("a channel")), [b"first"]);
+}
+
+/// Damage among the events of one channel, all of them taken, made takes of another one fail.
+#[test]
+fn damage_to_events_that_nobody_waits_for_is_passed_over() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let (busy, parked) = (store.channel("busy").expect("a channel"), store.channel("parked").expect("a channel"));
+    parked.put("first").expect("a put");
+    busy.put(vec![b'x'; 1000]).expect("a put");
+    busy.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+    store.close().expect("a close");
+    let disk = disk.snapshot();
+    let bytes = disk.peek("/store/data/0000000001.seg").expect("a segment");
+    let place = bytes.windows(1000).position(|bytes| bytes == [b'x'; 1000]).expect("the event");
+    // The head of its record.
+    disk.flip_bit("/store/data/0000000001.seg", (place as u64 - 80) * 8).expect("a bit");
+    let store = settings(&disk).open().expect("an open");
+    let parked = store.channel("parked").expect("a channel");
+    parked.put("second").expect("a put");
+    let disk = disk.snapshot();
+    drop((store, parked));
+    let store = settings(&disk).open().expect("an open");
+    assert_eq!(bodies(&store.channel("parked").expect("a channel")), [b"first".to_vec(), b"second".to_vec()]);
+}
+
+/// Two directories whose marks had been swapped were opened with `OnCorruption::Salvage` as if they were empty.
+#[test]
+fn directories_whose_marks_were_swapped_are_refused_and_left_alone() {
+    let disk = SimVfs::new();
+    let two = |disk: &SimVfs| settings(disk).data_dir("/one").data_dir("/two").on_corruption(OnCorruption::Salvage);
+    let store = two(&disk).open().expect("a new store");
+    store.channel("channel").expect("a channel").put("event").expect("a put");
+    let disk = disk.snapshot();
+    drop(store);
+    let (one, two_mark) = (disk.save("/one/lane").expect("a mark"), disk.save("/two/lane").expect("a mark"));
+    disk.restore("/one/lane", &two_mark).and_then(|()| disk.restore("/two/lane", &one)).expect("two marks");
+    let before = disk.files();
+    let error = two(&disk).open().expect_err("the segments are of the other directory");
+    assert!(error.to_string().contains("another data directory"), "{error}");
+    assert_eq!(disk.files(), before);
 }

@@ -10,7 +10,7 @@ use crate::batch::PutBatch;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::stats::ChannelStats;
-use crate::store::{Everywhere, Handle, Piece, Queue};
+use crate::store::{Everywhere, Handle, Piece, Queue, Taken};
 use crate::ticket::{PutTicket, TakeTicket};
 use crate::wait::{Wait, wake_all};
 
@@ -81,7 +81,10 @@ impl Channel for FileChannel {
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
         let inner = &self.view.inner;
         let bytes_max = inner.shared.options.transaction_bytes_max as u64;
-        let (pieces, events) = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
+        let Taken { pieces, events, lost } = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
+        if !lost.is_empty() {
+            inner.forget_lost(&self.view.queue, lost);
+        }
         if events.is_empty() {
             return Ok(TakeTransaction::empty());
         }

@@ -210,6 +210,11 @@ impl Head {
         })
     }
 
+    /// Sequence number behind its last event; of a record without events, that of the next one.
+    pub(crate) fn end_seq(&self) -> u64 {
+        self.seq.saturating_add(u64::from(self.events))
+    }
+
     /// Bytes of the whole frame.
     pub(crate) fn frame_len(&self) -> u64 {
         u64::from(HEAD_BYTES) + u64::from(self.payload_len)

@@ -15,7 +15,7 @@ use super::lane::{Body, Entry, Lane, Origin, Share};
 use super::manifest::Manifest;
 use super::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
 use super::reader::{Piece, ack_ranges, split_pieces};
-use super::record::{Ack, PutMeta, encode_ack, encode_put};
+use super::record::{Ack, AckRange, PutMeta, encode_ack, encode_put};
 use super::shared::Shared;
 use crate::batch::{Positions, PutBatch, Routes};
 use crate::channel::TakeCommit;
@@ -300,6 +300,20 @@ impl Inner {
         let durability = durability.unwrap_or(self.shared.options.take_durability);
         let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
         Ok(TakeTicket::pending(Box::new(TakePlace(place))))
+    }
+
+    /// Writes down that events of a channel turned out to be gone, so that the next open does not count them. If that fails,
+    /// it does.
+    pub(crate) fn forget_lost(&self, queue: &Arc<Queue>, ranges: Vec<AckRange>) {
+        let pieces: Vec<_> = ranges.iter().map(AckRange::as_piece).collect();
+        let Ok(lane) = self.take_lane(&pieces) else { return };
+        let ack = Ack { channel: queue.id, ranges, positions: Positions::new() };
+        let payload = encode_ack(&ack);
+        let take = OpenTake { queue: queue.clone(), pieces: Vec::new(), events: Vec::new() };
+        let durability = self.shared.options.take_durability;
+        let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
+        // A failure shows at the next commit.
+        let _ = Box::new(TakePlace(place)).wait();
     }
 
     /// The lane whose log gets the commits of takes: the first that can be written to, if possible one with room.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::options::{OnCorruption, ReadMode};
+use super::ranges::RangeSet;
 use super::record::{PutMeta, decode_events, decode_put};
 use super::scan::find_head;
 use super::segment::{LaneDir, Segment};
@@ -95,12 +96,19 @@ impl Log {
         (segments.len() as u64, segments.values().map(|segment| segment.size).sum())
     }
 
-    /// The record that holds `at.seq`, or the first one behind it.
-    pub(crate) fn record(&self, at: &mut ReadCursor) -> Result<Arc<Record>, StorageError> {
+    /// The record that holds `at.seq`, or the first one behind it; `None` if there is none, because all of them were damaged
+    /// and passed over. Damage to events in `done` does not matter: they are not wanted any more, or known to be lost.
+    /// `passed` learns among which numbers others are lost.
+    pub(crate) fn record(
+        &self,
+        at: &mut ReadCursor,
+        done: &RangeSet,
+        passed: &mut Vec<(u64, u64)>,
+    ) -> Result<Option<Arc<Record>>, StorageError> {
         if let Some(record) = self.cache.find(at.seq) {
             at.pos = Some(record.next);
             at.ahead = None;
-            return Ok(record);
+            return Ok(Some(record));
         }
         let mut pos = at.pos.unwrap_or_else(|| self.seek(at.seq));
         loop {
@@ -114,22 +122,24 @@ impl Log {
                 continue;
             }
             let Some(head) = head? else {
-                match self.on_corruption {
-                    OnCorruption::Fail => return Err(segment.corrupt(pos.offset(), "no valid frame")),
-                    OnCorruption::Salvage => pos = self.pass_over(&segment, pos)?,
+                match self.pass_over(&segment, pos, at.seq, done, passed)? {
+                    Some(next) => pos = next,
+                    None => return Ok(None),
                 }
                 continue;
             };
             let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
-            if head.kind == Kind::Put && head.seq + u64::from(head.events) > at.seq {
+            if head.kind == Kind::Put && head.end_seq() > at.seq {
                 match self.decode(&segment, pos, &head, at) {
                     Ok(record) => {
                         at.pos = Some(next);
-                        return Ok(Arc::new(record));
+                        return Ok(Some(Arc::new(record)));
                     }
+                    Err(StorageError::Corrupt { .. }) if done.covers(head.seq.max(at.seq), head.end_seq()) => {}
                     Err(error @ StorageError::Corrupt { .. }) => match self.on_corruption {
                         OnCorruption::Fail => return Err(error),
                         OnCorruption::Salvage => {
+                            passed.push((head.seq.max(at.seq), head.end_seq()));
                             self.damaged_bytes.fetch_add(head.frame_len(), Ordering::Relaxed);
                         }
                     },
@@ -145,7 +155,7 @@ impl Log {
     }
 
     /// Place from which on `seq` is found by going forward.
-    fn seek(&self, seq: u64) -> LanePos {
+    pub(crate) fn seek(&self, seq: u64) -> LanePos {
         let segments = self.segments.lock();
         let holder =
             segments.values().rev().find(|segment| segment.first_seq <= seq).or_else(|| segments.values().next());
@@ -239,15 +249,41 @@ impl Log {
         Ok(slice(&bytes, 0, u64::from(len)))
     }
 
-    /// The next place with a valid head behind a damaged one, or the end of the segment.
-    fn pass_over(&self, segment: &Segment, pos: LanePos) -> Result<LanePos, StorageError> {
+    /// The next place with a valid head behind a damaged one, or the end of the segment; `None` if the log has no more. An
+    /// error, unless the events from `seq` on that may have been there are in `done` or damage is to be passed over.
+    fn pass_over(
+        &self,
+        segment: &Segment,
+        pos: LanePos,
+        seq: u64,
+        done: &RangeSet,
+        passed: &mut Vec<(u64, u64)>,
+    ) -> Result<Option<LanePos>, StorageError> {
         let end = segment.end().unwrap_or_else(|| u32::try_from(segment.size).unwrap_or(u32::MAX));
-        let next = find_head(segment, pos.offset() + 1, end)?.map_or(end, |(offset, _)| offset);
-        self.damaged_bytes.fetch_add(u64::from(next - pos.offset()), Ordering::Relaxed);
-        if segment.end().is_none() && next == end {
-            return Err(segment.corrupt(pos.offset(), "no valid frame up to the end of the newest segment"));
+        let next = find_head(segment, pos.offset().saturating_add(1), end)?;
+        let upto = next.map_or(end, |(offset, _)| offset);
+        let behind = match next {
+            Some((_, head)) => head.seq,
+            None => self.first_seq_behind(segment.id),
+        };
+        if !done.covers(seq, behind) {
+            if self.on_corruption == OnCorruption::Fail {
+                return Err(segment.corrupt(pos.offset(), "no valid frame"));
+            }
+            passed.push((seq, behind));
+            self.damaged_bytes.fetch_add(u64::from(upto.saturating_sub(pos.offset())), Ordering::Relaxed);
         }
-        Ok(LanePos::new(segment.id, next))
+        if segment.end().is_none() && next.is_none() {
+            // What comes later stands behind the damage, or is in the cache.
+            return Ok(None);
+        }
+        Ok(Some(LanePos::new(segment.id, upto.max(pos.offset()))))
+    }
+
+    /// Sequence number of the first event behind a segment.
+    fn first_seq_behind(&self, id: u32) -> u64 {
+        let segments = self.segments.lock();
+        segments.range(id + 1..).next().map_or_else(|| self.published(), |(_, segment)| segment.first_seq)
     }
 
     fn missing(&self, seq: u64) -> StorageError {
@@ -269,6 +305,12 @@ pub(crate) struct ReadCursor {
 impl ReadCursor {
     pub(crate) fn at(seq: u64) -> Self {
         Self { seq, ..Self::default() }
+    }
+
+    /// Goes on to `seq`, which stands at or behind `pos`.
+    pub(crate) fn jump(&mut self, seq: u64, pos: LanePos) {
+        self.seq = seq;
+        self.pos = self.pos.max(Some(pos));
     }
 }
 

@@ -15,6 +15,7 @@ mod inner;
 mod keeper;
 mod lane;
 mod log;
+mod losses;
 mod manifest;
 mod open;
 mod options;
@@ -23,6 +24,7 @@ mod ranges;
 mod reader;
 mod record;
 mod recovery;
+mod replay;
 mod report;
 mod rotation;
 mod scan;
@@ -44,7 +46,7 @@ use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 
 pub(crate) use inner::Handle;
-pub(crate) use queue::{Capacity, Queue};
+pub(crate) use queue::{Capacity, Queue, Taken};
 pub(crate) use reader::Piece;
 
 pub use options::{FileStoreBuilder, OnCorruption, ReadMode};

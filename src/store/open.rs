@@ -10,15 +10,15 @@ use super::frame::StoreId;
 use super::inner::Inner;
 use super::lane::Lane;
 use super::log::Log;
+use super::losses;
 use super::manifest::{LaneMark, MANIFEST, Manifest};
-use super::options::{FileStoreBuilder, OnCorruption, Options};
+use super::options::{FileStoreBuilder, Options};
 use super::queue::{Backlog, Capacity, Queue};
-use super::recovery::{self, Recovered, Scanned};
-use super::report::{Damage, OpenError, RecoveryReport};
-use super::segment::{LaneDir, parse_segment_name, segment_name};
+use super::recovery::{self, Recovered};
+use super::report::{OpenError, RecoveryReport};
+use super::segment::{LaneDir, parse_segment_name};
 use super::shared::{Position, Shared};
 use super::spares::Spares;
-use super::state::LaneState;
 use super::writer::Writer;
 use crate::error::StorageError;
 use crate::random::{self, splitmix};
@@ -35,14 +35,14 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         create_dirs(vfs, dir)?;
         locks.push(lock(vfs, dir)?);
     }
-    let (manifest, dirs) = assign_lanes(&options, &path, &data_dirs, &mut random)?;
+    let (mut manifest, dirs) = assign_lanes(&options, &path, &data_dirs, &mut random)?;
     let mut lanes = Vec::new();
     for (lane, path) in (0..).zip(dirs) {
         let dir = LaneDir { vfs: options.vfs.clone(), path, store: manifest.store, lane };
         let scanned = recovery::scan(&dir, &options)?;
         lanes.push((dir, scanned));
     }
-    check_missing(&mut lanes, &options)?;
+    let lost = losses::check(&mut lanes, &mut manifest, &path, &options)?;
     recovery::make_room(&mut lanes);
     let mut recovered = Vec::new();
     for (dir, scanned) in lanes {
@@ -50,81 +50,42 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         recovered.push((dir.clone(), recovery::begin_life(&dir, scanned, &options, salt)?));
     }
     let mut report = RecoveryReport::default();
-    let inner = assemble(options, path, manifest, recovered, locks, random, &mut report);
+    let parts = Parts { path, manifest, recovered, lost, locks };
+    let inner = assemble(options, parts, random, &mut report);
     report.took = inner.shared.options.clock.monotonic().saturating_sub(begun);
     FileStore::start(inner, report).map_err(OpenError::Storage)
 }
 
-/// Events of `channel` in `lane`: put, acknowledged by any lane's log.
-fn backlog_of(states: &[&LaneState], lane: u16, channel: u16) -> (Backlog, u64) {
-    let own = states.get(usize::from(lane)).and_then(|state| state.channels.get(&channel));
-    let (mut events, mut bytes) = own.map_or((0, 0), |own| (own.put_events, own.put_bytes));
-    let mut backlog = Backlog::default();
-    for acked in states.iter().filter_map(|state| state.channels.get(&channel)?.acked.get(&lane)) {
-        events = events.saturating_sub(acked.events);
-        bytes = bytes.saturating_sub(acked.bytes);
-        backlog.acked.union(&acked.ranges);
-    }
-    backlog.events = events;
-    (backlog, bytes)
-}
-
-/// Segments that are gone may be gone only if no channel needs them.
-fn check_missing(lanes: &mut [(LaneDir, Scanned)], options: &Options) -> Result<(), OpenError> {
-    let states: Vec<_> = lanes.iter().map(|(_, scanned)| scanned.state.clone()).collect();
-    let states: Vec<_> = states.iter().collect();
-    for (dir, scanned) in lanes {
-        for id in scanned.missing.clone() {
-            let Some(sealed) = scanned.state.sealed.get(&id).cloned() else { continue };
-            let needed = sealed.spans.iter().any(|(channel, (lo, hi))| {
-                let (backlog, _) = backlog_of(&states, dir.lane, *channel);
-                !backlog.acked.covers(*lo, *hi)
-            });
-            if needed {
-                let events = Some(sealed.end_seq - sealed.first_seq);
-                let detail = "a segment with events is missing, or is not what it was".to_owned();
-                let bytes = sealed.end.into();
-                let path = dir.file(&segment_name(id));
-                scanned.report.damage.push(Damage { path, offset: 0, bytes, events, detail });
-            }
-        }
-        if !scanned.report.damage.is_empty() && options.on_corruption == OnCorruption::Fail {
-            let report = RecoveryReport { lanes: vec![scanned.report.clone()], ..RecoveryReport::default() };
-            return Err(OpenError::Corrupt(Box::new(report)));
-        }
-        // IMPORTANT: the new life must not list them: what tells the next open that they were not needed is gone by then.
-        for id in std::mem::take(&mut scanned.missing) {
-            scanned.durable_state.sealed.remove(&id);
-            scanned.state.sealed.remove(&id);
-        }
-    }
-    Ok(())
-}
-
-fn assemble(
-    options: Options,
+/// What a store is put together from.
+struct Parts {
     path: PathBuf,
     manifest: Manifest,
     recovered: Vec<(LaneDir, Recovered)>,
+    /// Events lost, by channel.
+    lost: BTreeMap<u16, u64>,
     locks: Vec<Box<dyn VfsLock>>,
-    random: u64,
-    report: &mut RecoveryReport,
-) -> Arc<Inner> {
+}
+
+fn assemble(options: Options, parts: Parts, random: u64, report: &mut RecoveryReport) -> Arc<Inner> {
+    let Parts { path, manifest, recovered, lost, locks } = parts;
     let stamp = recovered.iter().map(|(_, lane)| lane.state.stamp).max().unwrap_or(0);
     let shared = Shared::new(options, stamp, merge_positions(&recovered), random);
     let options = &shared.options;
     let mut queues = BTreeMap::new();
+    let mut done = losses::acknowledged(recovered.iter().map(|(_, lane)| &lane.state));
     for (id, name) in &manifest.channels {
-        let states: Vec<_> = recovered.iter().map(|(_, lane)| &lane.state).collect();
-        let (mut backlog, mut bytes) = (Vec::new(), 0);
-        for lane in 0..manifest.lanes {
-            let (lane, lane_bytes) = backlog_of(&states, lane, *id);
-            backlog.push(lane);
-            bytes += lane_bytes;
-        }
+        let lanes = recovered.iter().map(|(dir, lane)| {
+            let acked = done.remove(&(dir.lane, *id)).unwrap_or_default();
+            Backlog::of(*id, &lane.state, acked)
+        });
+        let backlog: Vec<_> = lanes.collect();
         report.backlog.push((name.clone(), backlog.iter().map(|lane| lane.events).sum()));
+        let lost = lost.get(id).copied().unwrap_or(0);
+        if lost > 0 {
+            report.lost.push((name.clone(), lost));
+        }
         let capacity = Capacity { events: options.capacity_events, bytes: options.capacity_bytes };
-        let queue = Queue::new(*id, name.clone(), capacity, options.clock.clone(), backlog, bytes);
+        let queue = Queue::new(*id, name.clone(), capacity, options.clock.clone(), backlog, lost);
         queues.insert(*id, Arc::new(queue));
     }
     *shared.queues.write() = queues;
@@ -140,11 +101,18 @@ fn assemble(
 }
 
 fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_bytes: u64) -> Lane {
-    let Recovered { mut state, segments, active, file, offset, junk, reserve, checkpoint_generation, .. } = recovered;
+    let Recovered { mut state, segments, active, file, offset, junk, reserve, checkpoint_generation, report } =
+        recovered;
     let options = &shared.options;
     for path in junk {
-        // A file that stays is found again by the next open.
-        let _ = dir.vfs.remove_file(&path);
+        // A file that stays is found again by the next open. One that was reported is evidence, and may be of use to someone.
+        let _ = if report.damage.iter().any(|damage| damage.path == path) {
+            let mut kept = path.clone().into_os_string();
+            kept.push(DAMAGED);
+            dir.vfs.rename(&path, Path::new(&kept))
+        } else {
+            dir.vfs.remove_file(&path)
+        };
     }
     state.positions.retain(|owner, (_, value)| value.is_some() || shared.names_position(owner));
     let mut spares = Spares::new(active.id + 1, options.segment_bytes_first, options.segment_bytes, reserve);
@@ -334,3 +302,6 @@ fn new_id(random: &mut u64) -> StoreId {
     }
     id
 }
+
+/// What is added to the name of a damaged segment that the store has no use for.
+const DAMAGED: &str = ".damaged";

@@ -31,7 +31,13 @@ pub enum OnCorruption {
     /// Opening, or the take that comes to the place, fails and names it. The default: nothing is lost silently.
     #[default]
     Fail,
-    /// The damaged records are passed over; the recovery report and the channel's `lost_events` count them.
+    /// The damaged records are passed over, and what is lost is reported once: by the recovery report if the open finds it,
+    /// and by the channel's `lost_events`, which are complete once the channel has been read to its end. An open that finds
+    /// damage reads all that waits, to count it; the next one finds a store in order, whatever its policy. Segments that are of
+    /// no use any more keep their bytes under a name that ends in `.damaged`.
+    ///
+    /// It does not help against a missing data directory, a damaged manifest or mark of a directory, and files of another
+    /// store or directory: the open fails and nothing is changed.
     Salvage,
 }
 

@@ -12,6 +12,7 @@ use super::lane::Lane;
 use super::ranges::RangeSet;
 use super::reader::{Piece, Reader};
 use super::record::{Ack, AckRange};
+use super::state::{Acked, LaneState};
 use crate::clock::Clock;
 use crate::error::{FullReason, StorageError, TakeError};
 use crate::event::Event;
@@ -44,7 +45,32 @@ pub(crate) struct Capacity {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backlog {
     pub(crate) events: u64,
+    pub(crate) bytes: u64,
     pub(crate) acked: RangeSet,
+    /// Sequence numbers that are acknowledged, and those where no segment has any events of it.
+    pub(crate) skip: RangeSet,
+}
+
+impl Backlog {
+    /// Of a channel with these acknowledgements, in a lane of this state.
+    pub(crate) fn of(channel: u16, state: &LaneState, acked: Acked) -> Self {
+        let own = state.channels.get(&channel);
+        let mut skip = acked.ranges.clone();
+        let mut from = 0;
+        for spans in state.sealed.values().map(|segment| &segment.spans).chain([&state.spans]) {
+            if let Some((lo, hi)) = spans.get(&channel) {
+                skip.insert(from, *lo);
+                from = *hi;
+            }
+        }
+        skip.insert(from, state.next_seq);
+        Self {
+            events: own.map_or(0, |own| own.put_events).saturating_sub(acked.events),
+            bytes: own.map_or(0, |own| own.put_bytes).saturating_sub(acked.bytes),
+            acked: acked.ranges,
+            skip,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,13 +91,16 @@ struct Gate {
     line: VecDeque<u64>,
     line_next: u64,
     ages: VecDeque<(u64, Duration)>,
+    // Events that were passed over as damaged and still count.
+    losses: Vec<AckRange>,
     stats: ChannelStats,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct LaneGate {
-    // Visible events that the cursor has not read yet.
+    // Visible events that the cursor has not read yet, and their bytes.
     pub(crate) unread: u64,
+    pub(crate) unread_bytes: u64,
     // Where the first unread event is, if the cursor was at the end when it came.
     pub(crate) hint: Option<(u64, LanePos)>,
     acked: RangeSet,
@@ -97,13 +126,18 @@ impl Queue {
         capacity: Capacity,
         clock: Arc<dyn Clock>,
         backlog: Vec<Backlog>,
-        bytes: u64,
+        lost: u64,
     ) -> Self {
-        let depth = backlog.iter().map(|lane| lane.events).sum();
+        let (events, bytes) =
+            backlog.iter().fold((0, 0), |(events, bytes), lane| (events + lane.events, bytes + lane.bytes));
         let reader = Reader::new(&backlog);
-        let lanes =
-            backlog.into_iter().map(|lane| LaneGate { unread: lane.events, acked: lane.acked, hint: None }).collect();
-        let gate = Gate { ready: depth, depth_events: depth, depth_bytes: bytes, lanes, ..Gate::default() };
+        let lanes = backlog.into_iter().map(|lane| {
+            let Backlog { events: unread, bytes: unread_bytes, acked, .. } = lane;
+            LaneGate { unread, unread_bytes, acked, hint: None }
+        });
+        let mut gate =
+            Gate { ready: events, depth_events: events, depth_bytes: bytes, lanes: lanes.collect(), ..Gate::default() };
+        gate.stats.lost_events = lost;
         Self {
             id,
             name,
@@ -220,6 +254,7 @@ impl Queue {
                 lane.hint = Some((seq, pos));
             }
             lane.unread += events;
+            lane.unread_bytes += bytes;
         }
         gate.note_age(now);
         let takers = gate.takers;
@@ -232,14 +267,8 @@ impl Queue {
     }
 
     /// Takes up to `max` events; none if none came in time.
-    pub(crate) fn take(
-        &self,
-        lanes: &[Arc<Lane>],
-        max: usize,
-        bytes_max: u64,
-        wait: Wait,
-    ) -> Result<(Vec<Piece>, Vec<Event>), TakeError> {
-        let Some(claimed) = self.claim(max as u64, wait)? else { return Ok((Vec::new(), Vec::new())) };
+    pub(crate) fn take(&self, lanes: &[Arc<Lane>], max: usize, bytes_max: u64, wait: Wait) -> Result<Taken, TakeError> {
+        let Some(claimed) = self.claim(max as u64, wait)? else { return Ok(Taken::default()) };
         let mut taken = Taken::default();
         let mut reader = self.reader.lock();
         let result = reader.read(self, lanes, claimed, bytes_max, &mut taken);
@@ -249,8 +278,9 @@ impl Queue {
         let left = claimed - count;
         gate.ready += left;
         gate.in_flight = gate.in_flight + count - claimed;
-        if let Ok(false) = result {
+        if matches!(result, Ok(false)) || !gate.losses.is_empty() {
             gate.forget_missing(reader.returned_events());
+            taken.lost = std::mem::take(&mut gate.losses);
         }
         gate.stats.take_attempt_events += count;
         if result.is_err() {
@@ -265,7 +295,29 @@ impl Queue {
         }
         match result {
             Err(source) if taken.events.is_empty() => Err(TakeError::Storage { channel: self.name.clone(), source }),
-            _ => Ok((taken.pieces, taken.events)),
+            _ => Ok(taken),
+        }
+    }
+
+    /// Notes that all events of a lane are read and these, which are still counted, were not among them.
+    pub(crate) fn lose(&self, ranges: &[AckRange]) {
+        let mut gate = self.gate.lock();
+        for range in ranges {
+            if let Some(lane) = gate.lanes.get_mut(usize::from(range.lane)) {
+                lane.unread = lane.unread.saturating_sub(range.events.into());
+                lane.unread_bytes = lane.unread_bytes.saturating_sub(range.bytes);
+            }
+        }
+        gate.losses.extend(ranges);
+    }
+
+    /// Notes that it is on disk that these events are gone.
+    pub(crate) fn forgotten(&self, ranges: &[AckRange]) {
+        let mut gate = self.gate.lock();
+        for range in ranges {
+            if let Some(lane) = gate.lanes.get_mut(usize::from(range.lane)) {
+                lane.acked.insert(range.lo, range.hi);
+            }
         }
     }
 
@@ -436,6 +488,8 @@ impl Gate {
         let lost = self.ready.saturating_sub(returned + self.lanes.iter().map(|lane| lane.unread).sum::<u64>());
         self.ready -= lost;
         self.depth_events = self.depth_events.saturating_sub(lost);
+        let bytes = self.losses.iter().map(|range| range.bytes).sum();
+        self.depth_bytes = self.depth_bytes.saturating_sub(bytes);
         self.stats.lost_events += lost;
     }
 }
@@ -445,6 +499,8 @@ impl Gate {
 pub(crate) struct Taken {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) events: Vec<Event>,
+    /// Events that turned out to be gone.
+    pub(crate) lost: Vec<AckRange>,
 }
 
 /// The part of a take that is being committed.
@@ -457,7 +513,11 @@ pub(crate) struct OpenTake {
 
 impl OpenTake {
     pub(crate) fn acknowledged(self, ack: &Ack) {
-        self.queue.acknowledged(&ack.ranges);
+        if self.events.is_empty() {
+            self.queue.forgotten(&ack.ranges);
+        } else {
+            self.queue.acknowledged(&ack.ranges);
+        }
     }
 
     pub(crate) fn give_back(self) -> Vec<Waker> {

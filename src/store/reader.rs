@@ -48,8 +48,10 @@ struct LaneReader {
     covered: u64,
     // The record being read, and the place in it.
     current: Option<(Arc<Record>, usize)>,
-    // Events behind the cursor's start that were acknowledged before the store was opened.
+    // Events that were acknowledged before the store was opened, and places where none of this channel were.
     skip: RangeSet,
+    // Sequence numbers among which damage was passed over.
+    passed: Vec<(u64, u64)>,
 }
 
 impl Reader {
@@ -57,8 +59,9 @@ impl Reader {
         let lanes = backlog
             .iter()
             .map(|lane| {
-                let seq = lane.acked.floor();
-                LaneReader { cursor: ReadCursor::at(seq), covered: seq, current: None, skip: lane.acked.clone() }
+                let covered = lane.acked.floor();
+                let cursor = ReadCursor::at(covered);
+                LaneReader { cursor, covered, current: None, skip: lane.skip.clone(), passed: Vec::new() }
             })
             .collect();
         Self { lanes, returned: BTreeMap::new() }
@@ -126,8 +129,10 @@ impl Reader {
             let mut oldest: Option<(u64, usize)> = None;
             let mut failed = None;
             for (index, (reader, lane)) in self.lanes.iter_mut().zip(lanes).enumerate() {
-                let (unread, hint) = queue
-                    .with_lanes(|gates| gates.get_mut(index).map_or((0, None), |gate| (gate.unread, gate.hint.take())));
+                let gate = queue.with_lanes(|gates| {
+                    gates.get_mut(index).map(|gate| (gate.unread, gate.unread_bytes, gate.hint.take()))
+                });
+                let (unread, unread_bytes, hint) = gate.unwrap_or_default();
                 reader.jump(hint);
                 if unread == 0 {
                     continue;
@@ -136,11 +141,7 @@ impl Reader {
                     Ok(Some(stamp)) if oldest.is_none_or(|(known, _)| stamp < known) => oldest = Some((stamp, index)),
                     Ok(Some(_)) => {}
                     // Read to its end: what is counted as unread was damaged and passed over.
-                    Ok(None) => queue.with_lanes(|gates| {
-                        if let Some(gate) = gates.get_mut(index) {
-                            gate.unread = gate.unread.saturating_sub(unread);
-                        }
-                    }),
+                    Ok(None) => queue.lose(&reader.rest(lane.index, unread, unread_bytes)),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -149,12 +150,17 @@ impl Reader {
             let (Some(reader), Some(lane)) = (self.lanes.get_mut(index), lanes.get(index)) else { return Ok(false) };
             let before = taken.events.len();
             reader.hand_out(lane, queue.id, want, bytes_max, taken);
-            let count = (taken.events.len() - before) as u64;
-            queue.with_lanes(|gates| {
-                if let Some(gate) = gates.get_mut(index) {
-                    gate.unread = gate.unread.saturating_sub(count);
-                }
+            let read = taken.events.get(before..).unwrap_or_default();
+            let (count, bytes) = (read.len() as u64, read.iter().map(Event::size_bytes).sum::<u64>());
+            let at_end = queue.with_lanes(|gates| {
+                let Some(gate) = gates.get_mut(index) else { return false };
+                gate.unread = gate.unread.saturating_sub(count);
+                gate.unread_bytes = gate.unread_bytes.saturating_sub(bytes);
+                gate.unread == 0
             });
+            if at_end && !reader.passed.is_empty() {
+                queue.lose(&reader.rest(lane.index, 0, 0));
+            }
             if count > 0 {
                 return Ok(true);
             }
@@ -183,13 +189,34 @@ impl LaneReader {
                 }
                 self.finish_record(lane, channel);
             }
-            if self.cursor.seq >= lane.log.published() {
+            if let Some(end) = self.skip.end_of(self.cursor.seq) {
+                // Segments without events of this channel are not even looked at.
+                self.cursor.jump(end, lane.log.seek(end));
+            }
+            // What is published from now on is none of this round's business.
+            let published = lane.log.published();
+            if self.cursor.seq >= published {
                 return Ok(None);
             }
-            let record = lane.log.record(&mut self.cursor)?;
+            let Some(record) = lane.log.record(&mut self.cursor, &self.skip, &mut self.passed)? else {
+                self.cursor.seq = published;
+                return Ok(None);
+            };
             let index = usize::try_from(self.cursor.seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
             self.current = Some((record, index));
         }
+    }
+
+    /// What stands for the events that are gone, once the lane is read to its end: their number and bytes, and the sequence
+    /// numbers among which they were.
+    fn rest(&mut self, lane: u16, events: u64, bytes: u64) -> Vec<AckRange> {
+        let (lo, hi) = (self.covered, self.cursor.seq.max(self.covered));
+        self.covered = hi;
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let mut ranges = vec![AckRange { lane, events, bytes, lo, hi }];
+        let passed = std::mem::take(&mut self.passed).into_iter();
+        ranges.extend(passed.map(|(lo, hi)| AckRange { lane, events: 0, bytes: 0, lo, hi }));
+        ranges
     }
 
     fn finish_record(&mut self, lane: &Lane, channel: u16) {

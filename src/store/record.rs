@@ -16,6 +16,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::cursor::{Cursor, Malformed};
+use super::reader::Piece;
 use crate::batch::{Positions, Routes};
 use crate::event::{Event, Headers};
 
@@ -197,6 +198,13 @@ pub(crate) struct AckRange {
     pub(crate) bytes: u64,
     pub(crate) lo: u64,
     pub(crate) hi: u64,
+}
+
+impl AckRange {
+    /// Stands for what is lost, which is no event that a take has.
+    pub(crate) fn as_piece(&self) -> Piece {
+        Piece { lane: self.lane, stamp: 0, lo: self.lo, seq: self.hi, count: 0 }
+    }
 }
 
 pub(crate) fn encode_ack(ack: &Ack) -> Payload {

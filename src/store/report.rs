@@ -13,6 +13,9 @@ pub struct RecoveryReport {
     pub lanes: Vec<LaneReport>,
     /// Events waiting, by channel.
     pub backlog: Vec<(String, u64)>,
+    /// Events lost, by channel, where damage was passed over: those that later records still count. See
+    /// [`LaneReport::damage`] for the others, of whose channels nothing is left.
+    pub lost: Vec<(String, u64)>,
     /// How long it took.
     pub took: Duration,
 }
@@ -41,6 +44,20 @@ pub struct LaneReport {
     pub damage: Vec<Damage>,
 }
 
+impl LaneReport {
+    /// Adds damage, or what is learned about a place that was reported before.
+    pub(crate) fn note(&mut self, damage: Damage) {
+        let known = self.damage.iter_mut().find(|known| (&known.path, known.offset) == (&damage.path, damage.offset));
+        match known {
+            None => self.damage.push(damage),
+            Some(known) => {
+                known.bytes = known.bytes.max(damage.bytes);
+                known.events = damage.events.or(known.events);
+            }
+        }
+    }
+}
+
 /// Damage to data that had been durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,9 +66,10 @@ pub struct Damage {
     pub path: PathBuf,
     /// Where it begins.
     pub offset: u64,
-    /// How many bytes.
+    /// How many bytes; 0 if that is not known.
     pub bytes: u64,
-    /// Events lost by it, where the sequence numbers around it tell.
+    /// Events lost by it, where the sequence numbers around it tell. With several channels it is the most that it can be: an
+    /// event of one channel may lie among those that another one still waits for.
     pub events: Option<u64>,
     /// What is wrong.
     pub detail: String,

@@ -25,7 +25,7 @@ pub(crate) enum Frame {
     /// No valid head.
     Invalid,
     /// A valid head whose payload is not what it was.
-    Torn,
+    Torn(Head),
 }
 
 impl Frames {
@@ -42,7 +42,7 @@ impl Frames {
         let begin = u64::from(offset) + u64::from(HEAD_BYTES);
         match self.read(begin, head.payload_len.into(), end)? {
             Some(payload) if crc32fast::hash(&payload) == head.payload_crc => Ok(Frame::Valid(head, payload)),
-            _ => Ok(Frame::Torn),
+            _ => Ok(Frame::Torn(head)),
         }
     }
 
@@ -74,41 +74,80 @@ pub(crate) fn newest_mark(segment: &Arc<Segment>, place: LanePos) -> Result<Lane
     Ok(mark)
 }
 
-/// The first valid head at or behind `from` and before `end`, at any offset.
-pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option<(u32, Head)>, StorageError> {
-    let end = u64::from(end).min(segment.size);
-    let mut at = u64::from(from);
-    let mut buffer = vec![0; SCAN_BYTES];
-    let file = segment.file()?;
-    while at + u64::from(HEAD_BYTES) <= end {
-        let len = usize::try_from((end - at).min(SCAN_BYTES as u64)).unwrap_or(0);
-        let Some(window) = buffer.get_mut(..len) else { break };
-        file.read_exact_at(window, at).map_err(|error| StorageError::io("read", &segment.path, error))?;
-        let heads = len - HEAD_BYTES as usize + 1;
-        let mut skip = 0;
-        while let Some(found) = window.get(skip..heads).and_then(|rest| memchr::memchr(*FRAME_MAGIC.first()?, rest)) {
-            let place = skip + found;
-            let offset = u32::try_from(at + place as u64).unwrap_or(u32::MAX);
-            let head = window.get(place..).and_then(|bytes| Head::decode(bytes, segment.seal, offset));
+/// The valid heads of a segment, at any offset: what is left of frames among bytes that cannot be trusted.
+#[derive(Debug)]
+pub(crate) struct Heads<'a> {
+    segment: &'a Segment,
+    file: Arc<dyn VfsFile>,
+    window: Vec<u8>,
+    window_begin: u64,
+    at: u64,
+    end: u64,
+}
+
+impl<'a> Heads<'a> {
+    /// Those from `from` on that begin and end before `end`.
+    pub(crate) fn new(segment: &'a Segment, from: u32, end: u32) -> Result<Self, StorageError> {
+        let (at, end) = (u64::from(from), u64::from(end).min(segment.size));
+        Ok(Self { segment, file: segment.file()?, window: Vec::new(), window_begin: at, at, end })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Head)>, StorageError> {
+        while self.at + u64::from(HEAD_BYTES) <= self.end {
+            let skip = usize::try_from(self.at - self.window_begin).unwrap_or(usize::MAX);
+            let heads = self.window.len().saturating_sub(HEAD_BYTES as usize - 1);
+            let Some(rest) = self.window.get(skip..heads).filter(|rest| !rest.is_empty()) else {
+                self.read_on()?;
+                continue;
+            };
+            let Some(found) = FRAME_MAGIC.first().and_then(|first| memchr::memchr(*first, rest)) else {
+                self.at += rest.len() as u64;
+                continue;
+            };
+            let place = self.at + found as u64;
+            let offset = u32::try_from(place).unwrap_or(u32::MAX);
+            let head = self.window.get(skip + found..);
+            let head = head.and_then(|bytes| Head::decode(bytes, self.segment.seal, offset));
+            self.at = place + head.map_or(1, |_| u64::from(HEAD_BYTES));
             if let Some(head) = head {
                 return Ok(Some((offset, head)));
             }
-            skip = place + 1;
         }
-        at += heads as u64;
+        Ok(None)
     }
-    Ok(None)
+
+    fn read_on(&mut self) -> Result<(), StorageError> {
+        let len = usize::try_from((self.end - self.at).min(SCAN_BYTES)).unwrap_or(0);
+        self.window.resize(len, 0);
+        let read = self.file.read_exact_at(&mut self.window, self.at);
+        read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
+        self.window_begin = self.at;
+        Ok(())
+    }
+}
+
+/// The first valid head at or behind `from` and before `end`, at any offset.
+pub(crate) fn find_head(segment: &Segment, from: u32, end: u32) -> Result<Option<(u32, Head)>, StorageError> {
+    Heads::new(segment, from, end)?.next()
 }
 
 /// Valid heads between `from` and `end`, at any offset.
 pub(crate) fn count_heads(segment: &Segment, from: u32, end: u32) -> Result<u64, StorageError> {
-    let (mut from, mut count) = (from, 0);
-    while let Some((offset, _)) = find_head(segment, from, end)? {
+    let (mut heads, mut count) = (Heads::new(segment, from, end)?, 0);
+    while heads.next()?.is_some() {
         count += 1;
-        from = offset + HEAD_BYTES;
     }
     Ok(count)
 }
 
+/// How far the log was durable, by the valid heads between `from` and `end`, at any offset.
+pub(crate) fn newest_mark_anywhere(segment: &Segment, from: u32, end: u32) -> Result<LanePos, StorageError> {
+    let (mut heads, mut mark) = (Heads::new(segment, from, end)?, LanePos::default());
+    while let Some((_, head)) = heads.next()? {
+        mark = mark.max(head.durable);
+    }
+    Ok(mark)
+}
+
 const FRAMES_AHEAD_BYTES: u64 = 256 << 10;
-const SCAN_BYTES: usize = 64 << 10;
+const SCAN_BYTES: u64 = 64 << 10;

@@ -32,6 +32,8 @@ pub(crate) struct Segment {
     pub(crate) seal: SegmentSeal,
     pub(crate) salt: u64,
     pub(crate) size: u64,
+    /// The file is shorter than it was when it was made: nothing but damage makes it so.
+    pub(crate) cut_short: bool,
     pub(crate) path: PathBuf,
     vfs: Arc<dyn Vfs>,
     // Closed while nobody reads it: a long backlog must not use up the process's descriptors.
@@ -75,6 +77,7 @@ impl Segment {
             seal: self.seal,
             salt: self.salt,
             size: self.size,
+            cut_short: self.cut_short,
             path: self.path.clone(),
             vfs: self.vfs.clone(),
             file: Mutex::new(None),
@@ -172,6 +175,7 @@ impl LaneDir {
             seal: header.seal(),
             salt: header.salt,
             size: header.size,
+            cut_short: false,
             path,
             vfs: self.vfs.clone(),
             file: Mutex::new(Some(file)),
@@ -181,7 +185,7 @@ impl LaneDir {
         }
     }
 
-    /// Opens a segment that is there. `Ok(None)`: the file has no valid header of this lane and id.
+    /// Opens a segment that is there. `Ok(None)`: the file has no valid header of this id.
     pub(crate) fn open_segment(&self, id: u32) -> Result<Option<Segment>, SegmentError> {
         let path = self.file(&segment_name(id));
         let io = |error| SegmentError::Storage(StorageError::io("open", &path, error));
@@ -198,13 +202,17 @@ impl LaneDir {
             Err(HeaderError::Invalid) => return Ok(None),
         };
         if header.store != self.store {
-            return Err(SegmentError::Foreign { path });
+            return Err(SegmentError::Foreign { path, of: "another store" });
         }
-        if header.lane != self.lane || header.id != id {
+        if header.lane != self.lane {
+            return Err(SegmentError::Foreign { path, of: "another data directory" });
+        }
+        if header.id != id {
             return Ok(None);
         }
+        let cut_short = len < header.size;
         let header = SegmentHeader { size: len.min(header.size), ..header };
-        Ok(Some(self.segment(&header, path, file, 0)))
+        Ok(Some(Segment { cut_short, ..self.segment(&header, path, file, 0) }))
     }
 }
 
@@ -223,7 +231,7 @@ pub(crate) struct NotActivated {
 pub(crate) enum SegmentError {
     Storage(StorageError),
     Version { path: PathBuf, found: u16 },
-    Foreign { path: PathBuf },
+    Foreign { path: PathBuf, of: &'static str },
 }
 
 /// Whether an error says that there is no room.

@@ -86,6 +86,8 @@ impl LaneState {
 
     /// Applies an ACK record.
     pub(crate) fn ack(&mut self, head: &Head, ack: &Ack) {
+        // Behind damage that was passed over, it tells of the events that were there.
+        self.next_seq = self.next_seq.max(head.seq);
         self.stamp = self.stamp.max(head.stamp);
         let channel = self.channels.entry(ack.channel).or_default();
         for range in &ack.ranges {

@@ -1,0 +1,350 @@
+//! The walk over the frames of a lane that count, and the fold of what they say.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::checkpoint::Checkpoint;
+use super::files::{Begin, Files, Tail, begin_damage, damage};
+use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
+use super::options::Options;
+use super::record::{Ack, PutMeta, decode_ack, decode_put};
+use super::recovery::fail_on_damage;
+use super::report::{Damage, LaneReport, OpenError};
+use super::rotation::parse_begin;
+use super::scan::{Frame, Frames, count_heads, find_head, newest_mark, newest_mark_anywhere};
+use super::segment::{Segment, segment_name};
+use super::state::LaneState;
+use crate::error::StorageError;
+
+/// A record, or the end of a segment, in the order of the log.
+#[derive(Debug)]
+pub(crate) struct Item {
+    segment: Arc<Segment>,
+    offset: u32,
+    end: LanePos,
+    pub(crate) head: Head,
+    pub(crate) what: What,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    Put(PutMeta),
+    Ack(Ack),
+    /// Behind damage, what it says of all that is before it.
+    Begin(Option<Box<LaneState>>),
+    Seal,
+}
+
+impl Item {
+    pub(crate) fn apply(&self, state: &mut LaneState) {
+        match &self.what {
+            What::Put(meta) => state.put(&self.head, meta),
+            What::Ack(ack) => state.ack(&self.head, ack),
+            What::Begin(None) => {}
+            What::Begin(Some(all)) => state.clone_from(all),
+            What::Seal => state.seal(self.end),
+        }
+    }
+
+    pub(crate) fn read_payload(&self) -> Result<Bytes, StorageError> {
+        let mut bytes = vec![0; self.head.payload_len as usize];
+        let read = self.segment.file()?.read_exact_at(&mut bytes, u64::from(self.offset) + u64::from(HEAD_BYTES));
+        read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
+        // What was valid in the page cache may have been dropped from it since, and never have been on the disk.
+        if crc32fast::hash(&bytes) != self.head.payload_crc {
+            return Err(self.segment.corrupt(self.offset, "the record changed while it was recovered"));
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// The walk over the frames that count.
+pub(crate) struct Replay<'a> {
+    options: &'a Options,
+    // The segments to read, oldest first; those whose end is known with it.
+    chain: VecDeque<(Arc<Segment>, Option<u32>)>,
+    at: LanePos,
+    // Known durable.
+    durable: LanePos,
+    // All that is left was searched for what it knows to be durable.
+    searched: bool,
+    /// State after all items up to `folded`.
+    pub(crate) state: LaneState,
+    pub(crate) folded: LanePos,
+    /// The last of them is the end of a segment.
+    pub(crate) sealed: bool,
+    // Ends of the first BEGIN and of the segment before it.
+    begin: (LanePos, LanePos),
+    /// Items behind `folded`.
+    pub(crate) pending: VecDeque<Item>,
+    // Sequence number that the next record must have; `None` if nothing tells.
+    next_seq: Option<u64>,
+    /// Damage was passed over, and from this segment on no record repeated what was lost.
+    pub(crate) shaken_from: Option<u32>,
+    clean_end: Option<LanePos>,
+    pub(crate) report: LaneReport,
+}
+
+/// How the walk goes on at a place without a valid frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Onward {
+    /// The log ends here.
+    End,
+    /// Damage was passed over.
+    Here,
+    /// The segment ends here, and another one follows.
+    Next,
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(
+        files: &Files,
+        tail: Tail,
+        checkpoint: Option<Checkpoint>,
+        report: LaneReport,
+        options: &'a Options,
+    ) -> Result<Self, OpenError> {
+        let Tail { segment, begin, behind, .. } = tail;
+        let known = begin.durable.max(checkpoint.as_ref().map_or(LanePos::default(), |found| found.pos));
+        let mut replay = Self {
+            options,
+            chain: segment.iter().chain(&behind).map(|segment| (segment.clone(), None)).collect(),
+            at: begin.end,
+            durable: known,
+            searched: false,
+            state: LaneState::default(),
+            folded: begin.end,
+            sealed: false,
+            begin: (begin.end, begin.previous_end),
+            pending: VecDeque::new(),
+            next_seq: None,
+            shaken_from: None,
+            clean_end: None,
+            report,
+        };
+        let begin = match segment {
+            Some(segment) => replay.reach_back(files, segment, begin)?,
+            None => begin,
+        };
+        replay.begin = (begin.end, begin.previous_end);
+        (replay.at, replay.folded, replay.state) = (begin.end, begin.end, begin.state);
+        replay.durable = replay.durable.max(begin.durable);
+        if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.pos >= begin.end) {
+            while replay.chain.front().is_some_and(|(segment, _)| segment.id < checkpoint.pos.segment()) {
+                replay.chain.pop_front();
+            }
+            (replay.at, replay.folded, replay.state) = (checkpoint.pos, checkpoint.pos, checkpoint.state);
+            replay.clean_end = checkpoint.clean.then_some(checkpoint.pos);
+            replay.report.from_checkpoint = true;
+        }
+        replay.next_seq = Some(replay.state.next_seq);
+        Ok(replay)
+    }
+
+    /// Goes back to the begin from which the frames have to be read: as long as the segment before was not wholly durable,
+    /// they are looked at.
+    fn reach_back(&mut self, files: &Files, segment: Arc<Segment>, begin: Begin) -> Result<Begin, OpenError> {
+        let (mut segment, mut begin) = (segment, begin);
+        while self.durable < begin.previous_end {
+            // The frames behind the begin may know more. What they know to be durable may have been freed since.
+            self.durable = self.durable.max(newest_mark(&segment, begin.end)?);
+            if self.durable >= begin.previous_end {
+                break;
+            }
+            let id = begin.previous_end.segment();
+            let end = begin.previous_end.offset();
+            // An earlier segment has a smaller id: damage must not send the walk round in a circle.
+            let before = files.segments.get(&id).filter(|_| id < segment.id).map(Segment::reopened);
+            let before_begin = before.as_ref().map_or(Ok(None), Begin::read)?;
+            let (Some(before), Some(before_begin)) = (before, before_begin) else {
+                let path = segment.path.with_file_name(segment_name(id));
+                let detail = "the segment is missing, or its header is damaged".to_owned();
+                let missing = Damage { path, offset: 0, bytes: end.into(), events: None, detail };
+                let present = files.segments.get(&id).filter(|_| id < segment.id);
+                self.report.note(present.map_or(Ok(missing), begin_damage)?);
+                fail_on_damage(&self.report, self.options)?;
+                break;
+            };
+            self.chain.push_front((before.clone(), Some(end)));
+            (segment, begin) = (before, before_begin);
+        }
+        Ok(begin)
+    }
+
+    /// Number of the oldest segment that is read.
+    pub(crate) fn oldest(&self) -> u32 {
+        self.chain.front().map_or(0, |(segment, _)| segment.id)
+    }
+
+    /// Where the segment before ends, if nothing says that the BEGIN from which the state was taken is durable: it may be
+    /// in the page cache alone, so nothing new may be built on it, and its segment is left behind.
+    pub(crate) fn unproven_begin(&self) -> Option<LanePos> {
+        let (begin_end, previous_end) = self.begin;
+        (self.durable < begin_end).then_some(previous_end)
+    }
+
+    pub(crate) fn run(&mut self) -> Result<(), OpenError> {
+        while let Some((segment, end)) = self.chain.pop_front() {
+            let mut frames = Frames::new(segment.clone())?;
+            if self.segment(&segment, end, &mut frames)? == Onward::End {
+                // What later segments hold was never acknowledged.
+                break;
+            }
+        }
+        self.fold();
+        Ok(())
+    }
+
+    /// Reads one segment.
+    fn segment(&mut self, segment: &Arc<Segment>, end: Option<u32>, frames: &mut Frames) -> Result<Onward, OpenError> {
+        if self.at.segment() != segment.id {
+            self.at = LanePos::new(segment.id, SEGMENT_HEADER_BYTES);
+        }
+        loop {
+            if end == Some(self.at.offset()) {
+                self.seal(segment);
+                return Ok(Onward::Next);
+            }
+            if end.is_none() && self.clean_end == Some(self.at) {
+                self.report.clean = self.report.replayed_records == 0;
+                return Ok(Onward::End);
+            }
+            let onward = match frames.at(self.at.offset(), end.unwrap_or(u32::MAX))? {
+                Frame::Valid(head, payload) => match self.parse(&head, payload) {
+                    Some(what) => {
+                        self.push(segment, head, what);
+                        continue;
+                    }
+                    None => self.invalid(segment, end, Some(&head), "the record makes no sense")?,
+                },
+                Frame::Torn(head) => self.invalid(segment, end, Some(&head), "the payload has another checksum")?,
+                Frame::Invalid => self.invalid(segment, end, None, "no valid frame")?,
+            };
+            match onward {
+                Onward::Here => {}
+                Onward::Next => {
+                    self.seal(segment);
+                    return Ok(onward);
+                }
+                Onward::End => return Ok(onward),
+            }
+        }
+    }
+
+    fn seal(&mut self, segment: &Arc<Segment>) {
+        let head =
+            Head { kind: Kind::Begin, payload_len: 0, events: 0, seq: 0, stamp: 0, durable: self.at, payload_crc: 0 };
+        let (segment, offset, end) = (segment.clone(), self.at.offset(), self.at);
+        self.pending.push_back(Item { segment, offset, end, head, what: What::Seal });
+        self.fold();
+    }
+
+    fn parse(&self, head: &Head, payload: Bytes) -> Option<What> {
+        match head.kind {
+            Kind::Put => {
+                let (meta, _) = decode_put(payload).ok()?;
+                let events: u64 = meta.runs.iter().map(|run| u64::from(run.events)).sum();
+                // Numbers that were lost with their events are passed over.
+                let in_place = self.next_seq.is_none_or(|next| next <= head.seq);
+                (in_place && events == u64::from(head.events)).then_some(What::Put(meta))
+            }
+            Kind::Ack => decode_ack(payload).ok().map(What::Ack),
+            Kind::Begin if self.at.offset() != SEGMENT_HEADER_BYTES => None,
+            Kind::Begin if self.shaken_from.is_some() => {
+                let (_, state) = parse_begin(payload).ok()?;
+                Some(What::Begin(Some(Box::new(state))))
+            }
+            Kind::Begin => Some(What::Begin(None)),
+        }
+    }
+
+    fn push(&mut self, segment: &Arc<Segment>, head: Head, what: What) {
+        let offset = self.at.offset();
+        self.at = self.at.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
+        self.durable = self.durable.max(head.durable);
+        self.next_seq = Some(head.end_seq());
+        if matches!(what, What::Begin(Some(_))) {
+            self.shaken_from = None;
+        }
+        self.report.replayed_records += 1;
+        self.report.replayed_bytes += head.frame_len();
+        self.pending.push_back(Item { segment: segment.clone(), offset, end: self.at, head, what });
+        self.fold();
+    }
+
+    /// Applies the items that are known to be durable.
+    fn fold(&mut self) {
+        while self.pending.front().is_some_and(|item| item.end <= self.durable) {
+            let Some(item) = self.pending.pop_front() else { return };
+            item.apply(&mut self.state);
+            self.folded = item.end;
+            self.sealed = matches!(item.what, What::Seal);
+        }
+    }
+
+    /// Whether anything proves that what stood at the place in work had been durable.
+    fn was_durable(&mut self, segment: &Segment, end: Option<u32>) -> Result<bool, StorageError> {
+        if self.durable <= self.at && !self.searched {
+            // One look at all that is left, however many places are damaged.
+            self.searched = true;
+            let limit = end.unwrap_or(u32::MAX);
+            let mut mark = newest_mark_anywhere(segment, self.at.offset() + 1, limit)?;
+            for (later, end) in &self.chain {
+                mark = mark.max(newest_mark_anywhere(later, SEGMENT_HEADER_BYTES, end.unwrap_or(u32::MAX))?);
+            }
+            self.durable = self.durable.max(mark);
+            self.fold();
+        }
+        Ok(self.durable > self.at || (end.is_none() && segment.cut_short))
+    }
+
+    /// Decides what a place without a valid frame means; `torn` is its head, if that is valid.
+    fn invalid(
+        &mut self,
+        segment: &Arc<Segment>,
+        end: Option<u32>,
+        torn: Option<&Head>,
+        detail: &str,
+    ) -> Result<Onward, OpenError> {
+        let (at, limit) = (self.at.offset(), end.unwrap_or(u32::MAX));
+        if u64::from(at) > segment.size {
+            // The file ends before the place that a checkpoint is about; that is known.
+            return Ok(Onward::End);
+        }
+        if !self.was_durable(segment, end)? {
+            self.report.torn_records += count_heads(segment, at, limit)?;
+            return Ok(Onward::End);
+        }
+        let next = find_head(segment, at + 1, limit)?;
+        if next.is_none() && end.is_none() && !self.chain.is_empty() {
+            // Whether anything is missing before the segment behind, its sequence numbers tell.
+            return Ok(Onward::Next);
+        }
+        let upto = next.map(|(offset, _)| offset).or(end);
+        // Where nothing follows, the file's length is all that is known.
+        let bytes = u64::from(upto.unwrap_or(at) - at);
+        let following = match next {
+            Some((_, head)) => Some(head.seq),
+            None => self.seq_of_next_begin()?.or(torn.map(Head::end_seq)),
+        };
+        let events = following.zip(self.next_seq).map(|(seq, expected)| seq.saturating_sub(expected));
+        self.report.note(damage(segment, at, bytes, events, detail));
+        fail_on_damage(&self.report, self.options)?;
+        self.shaken_from = self.shaken_from.or(Some(segment.id));
+        self.next_seq = None;
+        if let Some(seq) = following.filter(|_| self.pending.is_empty()) {
+            // The numbers of events that are lost are not given again.
+            self.state.next_seq = self.state.next_seq.max(seq);
+        }
+        let Some(offset) = upto else { return Ok(Onward::End) };
+        self.at = LanePos::new(segment.id, offset);
+        Ok(Onward::Here)
+    }
+
+    fn seq_of_next_begin(&self) -> Result<Option<u64>, StorageError> {
+        let Some((segment, _)) = self.chain.front() else { return Ok(None) };
+        Ok(Begin::read(segment)?.map(|begin| begin.state.next_seq))
+    }
+}
