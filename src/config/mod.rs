@@ -14,6 +14,8 @@ mod problem;
 mod properties;
 mod read;
 mod registry;
+#[cfg(feature = "rpc")]
+mod rpc_client;
 mod section;
 mod setup;
 mod site;

@@ -4,6 +4,8 @@
 //! and makes the crate's component of them.
 #![allow(clippy::unnecessary_wraps)] // all factories of a kind have one form
 
+#[cfg(feature = "rpc")]
+mod avro;
 mod file_channel;
 mod file_roll;
 mod interceptors;
@@ -20,8 +22,14 @@ mod tail_dir;
 #[cfg(test)]
 mod testing;
 mod text_interceptors;
+// For every component that speaks TCP; not all of them are part of every build.
+#[cfg_attr(not(feature = "rpc"), allow(dead_code))]
+mod tls;
 
 use std::time::Duration;
+
+#[cfg(feature = "rpc")]
+pub(super) use avro::client_settings;
 
 use super::keys::Keys;
 use super::registry::Registry;
@@ -31,6 +39,8 @@ use crate::agent::Backoff;
 pub(super) fn register(registry: &mut Registry) {
     // First, so that a component that there is takes its name back.
     missing::register(registry);
+    #[cfg(feature = "rpc")]
+    avro::register(registry);
     file_channel::register(registry);
     file_roll::register(registry);
     interceptors::register(registry);

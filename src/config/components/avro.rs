@@ -1,0 +1,207 @@
+//! Flume's `avro` source and sink.
+
+use std::time::Duration;
+
+use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
+use super::{bind_address, tls};
+use crate::limits::{DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
+use crate::rpc::{RpcClient, RpcClientBuilder};
+use crate::sink;
+use crate::source::AvroRpc;
+use crate::source::net::IpFilter;
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["avro", "org.apache.flume.source.AvroSource"], source);
+    registry.sink(&["avro", "org.apache.flume.sink.AvroSink"], sink);
+}
+
+fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let mut source =
+        AvroRpc::bind(bind_address(keys, "bind", None)).deflate(is_deflate(keys)).idle_timeout(FLUME_CONNECTION_IDLE);
+    keys.ignored(&["threads"], "has no effect: every connection has a thread");
+    let is_filtered = keys.flag("ipFilter", false);
+    if is_filtered && !keys.is_set("ipFilterRules") {
+        keys.mistake("ipFilterRules", "is missing; with ipFilter there must be rules");
+    }
+    let rules =
+        keys.parsed("ipFilterRules", |text| if is_filtered { text.parse::<IpFilter>().map(Some) } else { Ok(None) });
+    if let Some(rules) = rules.flatten() {
+        source = source.ip_filter(rules);
+    }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = tls::server(keys, site)? {
+        source = source.tls(tls);
+    }
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    Ok(SourceSetup::new(source))
+}
+
+fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
+    let address = bind_address(keys, "hostname", None);
+    let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
+    let client = client_settings(keys, site, RpcClient::builder([address]))?;
+    let mut sink = sink::AvroRpc::with_client(client.batch_events(batch.events()));
+    let reset = keys.seconds("reset-connection-interval", 0..=u64::MAX, Duration::ZERO);
+    if !reset.is_zero() {
+        sink = sink.reset_interval(reset);
+    }
+    Ok(SinkSetup::new(sink).batch(batch))
+}
+
+/// The keys that the sink shares with the client.
+pub(in super::super) fn client_settings(
+    keys: &mut Keys,
+    site: &Site<'_>,
+    client: RpcClientBuilder,
+) -> Made<RpcClientBuilder> {
+    let mut client = client.connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT)).request_timeout(timeout(
+        keys,
+        "request-timeout",
+        RPC_REQUEST,
+    ));
+    let level = keys.number("compression-level", 0..=9, DEFLATE_LEVEL);
+    if is_deflate(keys) {
+        client = client.deflate(level);
+    }
+    keys.ignored(&["maxIoWorkers"], "has no effect: there are no workers");
+    #[cfg(feature = "tls")]
+    if let Some(tls) = tls::client(keys, site)? {
+        client = client.tls(tls);
+    }
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    Ok(client)
+}
+
+fn is_deflate(keys: &mut Keys) -> bool {
+    keys.choice("compression-type", &[("none", false), ("deflate", true)], false)
+}
+
+/// Flume takes less than a second for a mistake, and uses the default.
+fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration {
+    let found = keys.millis(key, 0..=u64::MAX, default);
+    if found >= Duration::from_secs(1) {
+        return found;
+    }
+    keys.warn(key, "is less than a second; as in Flume, the default counts");
+    default
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Options;
+    use super::*;
+
+    fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
+        let options = Options::new().with_environment(|_| None);
+        let site = Site::new(&options, "a1", "x");
+        let mut keys = Keys::of("x.", pairs.iter().copied());
+        // What is refused is among the problems.
+        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
+        keys.finish("avro").iter().map(ToString::to_string).collect()
+    }
+
+    const SOURCE: [(&str, &str); 2] = [("bind", "127.0.0.1"), ("port", "4141")];
+    const SINK: [(&str, &str); 2] = [("hostname", "collector"), ("port", "4141")];
+
+    fn with<'a>(base: [(&'a str, &'a str); 2], more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        [&base[..], more].concat()
+    }
+
+    #[test]
+    fn every_key_of_flumes_source_and_sink_is_known() {
+        let source = with(
+            SOURCE,
+            &[
+                ("compression-type", "deflate"),
+                ("ipFilter", "true"),
+                ("ipFilterRules", "allow:ip:127.*,deny:name:*"),
+                ("ssl", "false"),
+                ("keystore", "ks"),
+                ("keystore-password", "p"),
+                ("keystore-type", "jks"),
+                ("exclude-protocols", "SSLv3 TLSv1.1"),
+                ("include-protocols", "TLSv1.3"),
+                ("exclude-cipher-suites", "A B"),
+                ("include-cipher-suites", "C"),
+            ],
+        );
+        assert_eq!(problems(true, &source), [] as [&str; 0]);
+        let sink = with(
+            SINK,
+            &[
+                ("batch-size", "50"),
+                ("connect-timeout", "1000"),
+                ("request-timeout", "60000"),
+                ("reset-connection-interval", "600"),
+                ("compression-type", "none"),
+                ("compression-level", "0"),
+                ("trust-all-certs", "false"),
+                ("truststore", "ts"),
+                ("truststore-password", "p"),
+                ("truststore-type", "PKCS12"),
+            ],
+        );
+        assert_eq!(problems(false, &sink), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        for (is_source, pairs, expected) in [
+            (true, vec![], "x.bind: is missing"),
+            (true, with(SOURCE, &[("ipFilter", "true")]), "x.ipFilterRules: is missing"),
+            (true, with(SOURCE, &[("ipFilter", "true"), ("ipFilterRules", "allow")]), "<allow or deny>:<ip or name>"),
+            (true, with(SOURCE, &[("compression-type", "gzip")]), "must be none or deflate"),
+            (true, with(SOURCE, &[("threads", "5")]), "every connection has a thread"),
+            (true, with(SOURCE, &[("keystore-type", "JCEKS")]), "must be JKS, PKCS12 or PEM"),
+            (false, with(SINK, &[("request-timeout", "500")]), "the default counts"),
+            (false, with(SINK, &[("compression-level", "10")]), "must be a number from 0 to 9"),
+            (false, with(SINK, &[("batchSize", "10")]), "is it batch-size?"),
+        ] {
+            let found = problems(is_source, &pairs);
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_is_set_up_by_the_keys_of_flume() {
+        let fixture = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let (keys, trust) = (fixture("server.jks"), fixture("trust.jks"));
+        let source = [("ssl", "true"), ("keystore", keys.as_str()), ("keystore-password", "changeit")];
+        assert_eq!(problems(true, &with(SOURCE, &source)), [] as [&str; 0]);
+        let found = problems(true, &with(SOURCE, &source[..1]));
+        assert!(found.iter().any(|problem| problem.contains("x.keystore: is missing")), "{found:?}");
+        let found = problems(true, &with(SOURCE, &source[..2]));
+        assert!(found.iter().any(|problem| problem.contains("needs its password")), "{found:?}");
+        let sink = [("ssl", "true"), ("truststore", trust.as_str()), ("truststore-password", "changeit")];
+        let found = problems(false, &with(SINK, &sink));
+        assert!(matches!(&found[..], [only] if only.contains("verify-hostname = true checks it")), "{found:?}");
+        let strict = [&sink[..], &[("verify-hostname", "true")]].concat();
+        assert_eq!(problems(false, &with(SINK, &strict)), [] as [&str; 0]);
+        let found = problems(false, &with(SINK, &[("ssl", "true"), ("truststore", "absent.jks")]));
+        assert!(found.iter().any(|problem| problem.contains("cannot read trust store absent.jks")), "{found:?}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn settings_for_all_components_count_where_one_has_none_of_its_own() {
+        let fixture = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let environment = move |name: &str| match name {
+            "FLUME_SSL_KEYSTORE_PATH" => Some(fixture("server.p12")),
+            "FLUME_SSL_KEYSTORE_PASSWORD" => Some("changeit".to_owned()),
+            "FLUME_SSL_INCLUDE_PROTOCOLS" => Some("TLSv1.2,TLSv1.3".to_owned()),
+            _ => None,
+        };
+        let options =
+            Options::new().with_environment(environment).with_property("javax.net.ssl.keyStorePassword", "no");
+        let site = Site::new(&options, "a1", "x");
+        let make = |pairs: &[(&str, &str)]| {
+            let mut keys = Keys::of("x.", with(SOURCE, pairs));
+            source(&mut keys, &site).map(|_| ()).is_ok()
+        };
+        assert!(!make(&[("ssl", "true")]), "a system property comes before the environment");
+        assert!(make(&[("ssl", "true"), ("keystore-password", "changeit")]));
+    }
+}

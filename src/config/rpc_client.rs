@@ -1,0 +1,152 @@
+//! The RPC client by Flume's properties.
+
+use super::components::client_settings;
+use super::keys::Keys;
+use super::options::Options;
+use super::problem::{ConfigError, Refused, Severity};
+use super::site::Site;
+use crate::limits::{RPC_BATCH_EVENTS, RPC_HOST_BACKOFF_MAX, TRANSACTION_EVENTS_MAX};
+use crate::rpc::{HostOrder, RpcClient};
+
+impl RpcClient {
+    /// A client by the properties of Flume's `RpcClientFactory`: `hosts`, `hosts.<name>`, `client.type` (`default`,
+    /// `default_failover`, `default_loadbalance`), `batch-size`, `connect-timeout`, `request-timeout`, `max-attempts`,
+    /// `host-selector`, `backoff`, `maxBackoff`, `compression-type`, `compression-level`, and those of TLS.
+    ///
+    /// ```
+    /// use aqueduct::rpc::RpcClient;
+    ///
+    /// let client = RpcClient::from_properties([
+    ///     ("client.type", "default_failover"),
+    ///     ("hosts", "h1 h2"),
+    ///     ("hosts.h1", "collector1:4141"),
+    ///     ("hosts.h2", "collector2:4141"),
+    ///     ("batch-size", "500"),
+    /// ])?;
+    /// assert_eq!(client.batch_events(), 500);
+    ///
+    /// let error = RpcClient::from_properties([("hosts", "h1"), ("hosts.h1", "here"), ("batchsize", "5")]).unwrap_err();
+    /// assert_eq!(error.problems().len(), 2);
+    /// # Ok::<(), aqueduct::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// All mistakes at once, with their keys.
+    pub fn from_properties<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let options = Options::new();
+        let mut keys = Keys::of("", properties);
+        let client = read(&mut keys, &Site::new(&options, "", ""));
+        let mut problems = keys.finish("the client");
+        problems.retain(|problem| problem.severity != Severity::Warning);
+        match client {
+            Ok(client) if problems.is_empty() => Ok(client),
+            _ => Err(ConfigError::new("RPC client", problems)),
+        }
+    }
+}
+
+fn read(keys: &mut Keys, site: &Site<'_>) -> Result<RpcClient, Refused> {
+    let kind = keys.choice("client.type", KINDS, Kind::Default);
+    let names = keys.required_list("hosts");
+    let mut addresses: Vec<String> = Vec::new();
+    for name in &names {
+        addresses.push(keys.required(&format!("hosts.{name}")).trim().to_owned());
+    }
+    let builder = client_settings(keys, site, RpcClient::builder(addresses))?;
+    let mut builder = builder.batch_events(keys.number("batch-size", 1..=TRANSACTION_EVENTS_MAX, RPC_BATCH_EVENTS));
+    let attempts = keys.optional_number("max-attempts", 1..=usize::MAX);
+    let order = keys.choice("host-selector", ORDERS, HostOrder::RoundRobin);
+    let is_patient = keys.flag("backoff", false);
+    let backoff = keys.millis("maxBackoff", 0..=u64::MAX, RPC_HOST_BACKOFF_MAX);
+    keys.ignored(&["maxConnections"], "has no effect: a client has one connection to each host");
+    match kind {
+        Kind::Default => {}
+        Kind::Failover => {
+            builder = builder.failover();
+            if let Some(attempts) = attempts {
+                builder = builder.max_attempts(attempts);
+            }
+        }
+        Kind::Balance => {
+            builder = builder.load_balancing(order);
+            if is_patient {
+                // 0 stands for the default.
+                builder = builder.backoff(if backoff.is_zero() { RPC_HOST_BACKOFF_MAX } else { backoff });
+            }
+        }
+    }
+    builder.build().map_err(|error| keys.refuse(error))
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Default,
+    Failover,
+    Balance,
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("DEFAULT", Kind::Default),
+    ("DEFAULT_FAILOVER", Kind::Failover),
+    ("DEFAULT_LOADBALANCE", Kind::Balance),
+    ("org.apache.flume.api.NettyAvroRpcClient", Kind::Default),
+    ("org.apache.flume.api.FailoverRpcClient", Kind::Failover),
+    ("org.apache.flume.api.LoadBalancingRpcClient", Kind::Balance),
+];
+const ORDERS: &[(&str, HostOrder)] = &[("ROUND_ROBIN", HostOrder::RoundRobin), ("RANDOM", HostOrder::Random)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
+        match RpcClient::from_properties(pairs.iter().copied()) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.problems().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn clients_of_all_types_are_made_of_flumes_properties() {
+        for kind in ["default", "DEFAULT_FAILOVER", "default_loadbalance", "org.apache.flume.api.FailoverRpcClient"] {
+            let pairs = [
+                ("client.type", kind),
+                ("hosts", "h1  h2"),
+                ("hosts.h1", "localhost:1"),
+                ("hosts.h2", "localhost:2"),
+                ("batch-size", "7"),
+                ("connect-timeout", "2000"),
+                ("request-timeout", "3000"),
+                ("max-attempts", "5"),
+                ("host-selector", "random"),
+                ("backoff", "true"),
+                ("maxBackoff", "10000"),
+                ("compression-type", "deflate"),
+                ("compression-level", "9"),
+                ("maxIoWorkers", "4"),
+            ];
+            let client = RpcClient::from_properties(pairs).unwrap();
+            assert_eq!(client.batch_events(), 7);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_all_at_once() {
+        assert_eq!(problems(&[]), ["hosts: is missing"]);
+        let found = problems(&[
+            ("client.type", "thrifty"),
+            ("hosts", "h1 h2"),
+            ("hosts.h1", "localhost:1"),
+            ("batch-size", "0"),
+            ("compression-type", "gzip"),
+            ("requestTimeout", "1000"),
+        ]);
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert!(found.contains(&"hosts.h2: is missing".to_owned()));
+        assert!(found.contains(&"requestTimeout: the client has no such key; is it request-timeout?".to_owned()));
+        let found = problems(&[("hosts", "h1"), ("hosts.h1", "here")]);
+        assert!(found[0].contains("\"here\" is not an address; it must look like host:port"), "{found:?}");
+        let found = problems(&[("hosts", "h1"), ("hosts.h1", "a:1"), ("client.type", "default_loadbalance")]);
+        assert!(found[0].contains("at least two hosts"), "{found:?}");
+    }
+}
