@@ -67,7 +67,7 @@ mod wait;
 
 pub use agent::{Agent, BuildErrors, Drain, Pusher, RunningAgent};
 pub use batch::{Positions, PutBatch};
-pub use channel::{Channel, FileChannel, MemoryChannel, Overflow, PutTransaction, TakeTransaction};
+pub use channel::{Channel, FileChannel, MemoryChannel, Overflow, PutTransaction, Spillable, TakeTransaction};
 pub use durability::Durability;
 pub use error::{FullReason, PutError, StorageError, TakeError};
 pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};

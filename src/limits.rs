@@ -34,6 +34,8 @@ pub const FILE_CHANNEL_BYTES: u64 = 16 << 30;
 pub const MEMORY_CHANNEL_EVENTS: u64 = 100_000;
 /// Default capacity of a memory channel in bytes, headers and bodies: 64 MiB.
 pub const MEMORY_CHANNEL_BYTES: u64 = 64 << 20;
+/// Default of the events that a spillable channel holds in memory, as in Flume.
+pub const SPILLABLE_MEMORY_EVENTS: u64 = 10_000;
 /// Tasks that wait for events of a memory channel, at most. Beyond it the one that waits longest is woken to make room,
 /// finds nothing, and waits again.
 pub const READY_TASKS_MAX: usize = 1024;

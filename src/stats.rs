@@ -30,6 +30,8 @@ pub struct ChannelStats {
     pub dropped_newest_events: u64,
     /// Old events that the overflow policy dropped.
     pub dropped_oldest_events: u64,
+    /// New events that the overflow policy put into another channel.
+    pub diverted_events: u64,
     /// Events that were passed over because their bytes on disk are damaged; only ever under
     /// [`OnCorruption::Salvage`](crate::store::OnCorruption::Salvage).
     pub lost_events: u64,

@@ -99,12 +99,14 @@ pub struct Receipt {
     pub events: u64,
     /// Events that the channel's overflow policy dropped: new ones of this transaction or old ones in its stead.
     pub dropped: u64,
+    /// Events that the channel's overflow policy put into another channel.
+    pub diverted: u64,
 }
 
 impl Receipt {
     /// A receipt for `events` accepted events, `dropped` ones besides; for implementers of channels.
     #[must_use]
     pub fn new(first: Option<EventId>, events: u64, dropped: u64) -> Self {
-        Self { first, events, dropped }
+        Self { first, events, dropped, diverted: 0 }
     }
 }

@@ -1,8 +1,11 @@
 //! How long a call may wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 /// How long a call may wait for room or for events.
 ///
@@ -75,8 +78,18 @@ impl Deadline {
         }
     }
 
+    /// What is left to wait.
+    #[allow(clippy::disallowed_methods)] // see `Wait::deadline`
+    pub(crate) fn left(self) -> Wait {
+        match self {
+            Self::Passed => Wait::NONE,
+            Self::At(instant) => Wait::up_to(instant.saturating_duration_since(Instant::now())),
+            Self::Never => Wait::FOREVER,
+        }
+    }
+
     /// Waits on a condition variable. Returns `false` once the deadline has passed; spurious wake-ups return `true`.
-    pub(crate) fn wait<T>(self, condvar: &parking_lot::Condvar, guard: &mut parking_lot::MutexGuard<'_, T>) -> bool {
+    pub(crate) fn wait<T>(self, condvar: &Condvar, guard: &mut parking_lot::MutexGuard<'_, T>) -> bool {
         match self {
             Self::Passed => false,
             Self::At(instant) => !condvar.wait_until(guard, instant).timed_out(),
@@ -85,6 +98,37 @@ impl Deadline {
                 true
             }
         }
+    }
+}
+
+/// What a thread waits on that is woken as a task would be.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    condvar: Condvar,
+}
+
+impl Bell {
+    /// Waits until it rings, or rang since the last wait, or until the deadline.
+    pub(crate) fn wait(&self, deadline: Deadline) {
+        let mut rung = self.rung.lock();
+        while !*rung && deadline.wait(&self.condvar, &mut rung) {}
+        *rung = false;
+    }
+
+    pub(crate) fn ring(&self) {
+        *self.rung.lock() = true;
+        self.condvar.notify_one();
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
     }
 }
 

@@ -11,14 +11,14 @@ use super::report::{
     AgentStats, ChannelLeft, ChannelSnapshot, ComponentReport, Drain, Outcome, ShutdownError, ShutdownReport,
     SinkSnapshot, SourceSnapshot, UnknownPusher,
 };
-use super::signal::{Bell, Signal};
+use super::signal::Signal;
 use super::sink_runner::SinkCounters;
 use crate::channel::Channel;
 use crate::limits::PUT_SLICE;
 use crate::shutdown::Shutdown;
 use crate::source::SourceContext;
 use crate::stats::ChannelStats;
-use crate::wait::Wait;
+use crate::wait::{Bell, Wait};
 
 /// An agent at work. Stop it with [`shutdown`](Self::shutdown).
 ///

@@ -1,7 +1,5 @@
-//! Waking: of those who wait for the agent's state to change, and of sink runners that wait for events.
+//! Waking those who wait for the agent's state to change.
 
-use std::sync::Arc;
-use std::task::Wake;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -50,37 +48,5 @@ impl Signal {
                 Wait::up_to(left.min(POLL)).deadline().wait(&self.changed, &mut changes);
             }
         }
-    }
-}
-
-/// What a sink runner waits on while its channel is empty: woken by the channel, and by the agent when it stops.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    rung: Mutex<bool>,
-    condvar: Condvar,
-}
-
-impl Bell {
-    /// Waits until it rings, or rang since the last wait, but not longer than `limit`.
-    pub(super) fn wait(&self, limit: Duration) {
-        let deadline = Wait::up_to(limit).deadline();
-        let mut rung = self.rung.lock();
-        while !*rung && deadline.wait(&self.condvar, &mut rung) {}
-        *rung = false;
-    }
-
-    pub(super) fn ring(&self) {
-        *self.rung.lock() = true;
-        self.condvar.notify_one();
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.ring();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
     }
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::component::{Component, ComponentEnd};
 use super::failure::{Failure, guarded};
-use super::signal::Bell;
 use crate::batch::PutBatch;
 use crate::channel::{Channel, TakeTransaction};
 use crate::error::TakeError;
 use crate::limits::{PUT_SLICE, SINK_IDLE};
 use crate::sink::{Delivered, Sink, SinkBatch, SinkContext, SinkError};
 use crate::stats::SinkStats;
-use crate::wait::Wait;
+use crate::wait::{Bell, Wait};
 
 /// What to do with an event that the sink says it can never deliver, once the policy's channel is resolved.
 pub(super) enum OnPermanent {
@@ -167,7 +166,7 @@ impl SinkRunner {
             *ready_in_a_row = 0;
         }
         if !limit.is_zero() && !self.component.stop.is_requested() {
-            self.bell.wait(limit);
+            self.bell.wait(Wait::up_to(limit).deadline());
         }
         if self.component.signal.now().saturating_sub(*last_active) >= SINK_IDLE {
             guarded(|| sink.idle())?;

@@ -12,7 +12,7 @@ use super::port::{Path, Port};
 use super::pusher::{Gate, Pusher};
 use super::report::{Drain, StartError};
 use super::running::{RunningAgent, RunningChannel, RunningSink, RunningSource};
-use super::signal::{Bell, Signal};
+use super::signal::Signal;
 use super::sink_runner::{OnPermanent, SinkCounters, SinkRunner};
 use super::source_runner::{PullRunner, run_push};
 use super::topology::{SinkPlan, SourcePlan, Topology};
@@ -21,6 +21,7 @@ use crate::limits::SINK_OPEN_WAIT;
 use crate::shutdown::Shutdown;
 use crate::sink::SinkContext;
 use crate::source::{SourceContext, SourceCounters, SourceError};
+use crate::wait::Bell;
 
 /// Starts everything, or nothing.
 pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{Channel, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 use crate::batch::PutBatch;
+use crate::clock::Clock;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::stats::ChannelStats;
@@ -40,6 +41,26 @@ impl FileChannel {
         self.view.queue.set_capacity(crate::store::Capacity { events, bytes });
     }
 
+    /// Whether the channel holds no event and none is on its way into it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.view.queue.is_idle()
+    }
+
+    /// What the store allows in one transaction.
+    pub(crate) fn transaction_limits(&self) -> TransactionLimits {
+        let options = &self.view.inner.shared.options;
+        TransactionLimits {
+            events: options.transaction_events_max,
+            bytes: options.transaction_bytes_max as u64,
+            body_bytes: options.body_bytes_max,
+        }
+    }
+
+    /// The clock of the store.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.view.inner.shared.options.clock.clone()
+    }
+
     pub(crate) fn number_in(&self, inner: &Arc<Handle>) -> Option<u16> {
         Arc::ptr_eq(&self.view.inner, inner).then_some(self.view.queue.id)
     }
@@ -47,6 +68,14 @@ impl FileChannel {
     pub(crate) fn queue_name(&self) -> &str {
         &self.view.queue.name
     }
+}
+
+/// What a transaction may have at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransactionLimits {
+    pub(crate) events: usize,
+    pub(crate) bytes: u64,
+    pub(crate) body_bytes: usize,
 }
 
 impl PutTarget for View {

@@ -3,6 +3,7 @@
 mod file;
 pub mod memory;
 mod overflow;
+pub mod spillable;
 mod transaction;
 
 use std::fmt::Debug;
@@ -22,6 +23,7 @@ use crate::wait::Wait;
 pub use file::FileChannel;
 pub use memory::MemoryChannel;
 pub use overflow::Overflow;
+pub use spillable::Spillable;
 pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 
 /// A channel holds events between sources and sinks and hands them over in transactions.

@@ -20,4 +20,9 @@ pub enum Overflow {
     /// if they leave too little room even then, nothing is dropped and the put is refused with
     /// [`PutError::Full`](crate::PutError::Full).
     DropOldest,
+    /// Put the events, all of the transaction, into another channel, and count them. The put succeeds once that channel has
+    /// committed them, and its positions are set then: a kill in between brings the events again. If that channel refuses
+    /// them, too, nothing is lost and the put is refused with [`PutError::Full`](crate::PutError::Full). The order among
+    /// events of the two channels is lost; [`Spillable`](crate::Spillable) keeps it.
+    Divert,
 }

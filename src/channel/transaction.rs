@@ -212,6 +212,12 @@ impl TakeTransaction {
         self.positions.clear();
     }
 
+    /// The events and what stands behind them, for a channel that wraps another; `None` for the empty take.
+    pub(crate) fn into_raw(mut self) -> Option<(Vec<Event>, Box<dyn RawTake>)> {
+        let raw = self.raw.take()?;
+        Some((std::mem::take(&mut self.events), raw))
+    }
+
     /// The durability of this commit, instead of the store's. [`Durability::Os`] makes it lazy: the commit rides on the
     /// next sync, and a power cut before that brings the events again. Channels in memory ignore it.
     pub fn set_durability(&mut self, durability: Durability) {

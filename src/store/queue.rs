@@ -150,6 +150,12 @@ impl Queue {
         }
     }
 
+    /// Whether there is no event, and no put on its way to the log.
+    pub(crate) fn is_idle(&self) -> bool {
+        let gate = self.gate.lock();
+        gate.depth_events == 0 && gate.reserved_events == 0
+    }
+
     pub(crate) fn capacity(&self) -> Capacity {
         *self.capacity.lock()
     }

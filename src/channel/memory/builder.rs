@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::MemoryChannel;
+use crate::channel::Channel;
 use crate::channel::overflow::Overflow;
 use crate::clock::{Clock, SystemClock};
 use crate::limits;
@@ -33,6 +34,12 @@ pub enum MemoryChannelError {
         /// Capacity in events.
         capacity: u64,
     },
+    /// The policy is [`Overflow::Divert`] and there is no channel to divert to.
+    #[error("channel {channel} diverts what it has no room for, but to no channel; name one with divert_to")]
+    DivertsNowhere {
+        /// The channel.
+        channel: String,
+    },
     /// The name cannot be used.
     #[error("the name of a channel has {bytes} bytes; it must have 1 to {}", limits::NAME_BYTES_MAX)]
     Name {
@@ -48,6 +55,7 @@ pub(super) struct Settings {
     pub(super) capacity_events: u64,
     pub(super) capacity_bytes: u64,
     pub(super) overflow: Overflow,
+    pub(super) divert_to: Option<Arc<dyn Channel>>,
     pub(super) put_wait: Wait,
     pub(super) transaction_events_max: usize,
     pub(super) transaction_bytes_max: u64,
@@ -62,6 +70,7 @@ impl Settings {
             capacity_events: limits::MEMORY_CHANNEL_EVENTS,
             capacity_bytes: limits::MEMORY_CHANNEL_BYTES,
             overflow: Overflow::Block,
+            divert_to: None,
             put_wait: Wait::up_to(limits::PUT_WAIT),
             transaction_events_max: limits::TRANSACTION_EVENTS_MAX,
             transaction_bytes_max: limits::TRANSACTION_BYTES_MAX as u64,
@@ -104,6 +113,23 @@ impl MemoryChannelBuilder {
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
         self
+    }
+
+    /// Puts what finds no room into this channel: [`Overflow::Divert`].
+    ///
+    /// ```
+    /// use aqueduct::{Channel, MemoryChannel};
+    ///
+    /// let spare = MemoryChannel::new("spare");
+    /// let main = MemoryChannel::builder("main").capacity_events(1).divert_to(spare.clone()).build()?;
+    /// main.put("one")?;
+    /// assert_eq!(main.put("two")?.diverted, 1);
+    /// assert_eq!(spare.stats().depth_events, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn divert_to(mut self, channel: impl Channel + 'static) -> Self {
+        self.settings.divert_to = Some(Arc::new(channel));
+        self.overflow(Overflow::Divert)
     }
 
     /// How long a put waits for room under [`Overflow::Block`] if its transaction does not say. Default
@@ -159,6 +185,9 @@ impl MemoryChannelBuilder {
         ];
         if let Some((setting, _)) = amounts.into_iter().find(|(_, amount)| *amount == 0) {
             return Err(MemoryChannelError::Zero { channel: channel(), setting });
+        }
+        if settings.overflow == Overflow::Divert && settings.divert_to.is_none() {
+            return Err(MemoryChannelError::DivertsNowhere { channel: channel() });
         }
         let events = settings.transaction_events_max as u64;
         let capacity = settings.capacity_events;

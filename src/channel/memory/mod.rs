@@ -4,6 +4,7 @@ mod backoff;
 mod builder;
 mod positions;
 mod queue;
+mod rest;
 mod state;
 mod take;
 #[cfg(test)]
@@ -18,7 +19,6 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::backoff::Backoff;
 use self::builder::Settings;
-use self::positions::Excess;
 use self::queue::Taken;
 use self::state::{Putter, Size, State};
 use self::take::OpenTake;
@@ -32,6 +32,7 @@ use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 
 pub use builder::{MemoryChannelBuilder, MemoryChannelError};
+pub(super) use positions::Excess;
 
 /// A channel that holds its events in memory. A clone is another handle to the same channel.
 ///
@@ -40,8 +41,8 @@ pub use builder::{MemoryChannelBuilder, MemoryChannelError};
 /// count until their take is committed. Puts that wait for room are served in the order in which they came, so that small
 /// ones do not starve a large one. Tickets are complete when they are handed out.
 ///
-/// Counters: every event that a caller tries to put is in `put_success_events`, in `dropped_newest_events`, or was given
-/// back with an error; and `put_success_events = take_success_events + dropped_oldest_events + depth_events`.
+/// Counters: every event that a caller tries to put is in `put_success_events`, in `dropped_newest_events`, in
+/// `diverted_events`, or was given back with an error; and `put_success_events = take_success_events + dropped_oldest_events + depth_events`.
 ///
 /// ```
 /// use aqueduct::{Channel, MemoryChannel, Wait};
@@ -198,6 +199,7 @@ impl PutTarget for Shared {
                     Some(oldest) => dropped = oldest,
                     None => return Err(self.full(state, reason, batch)),
                 },
+                Overflow::Divert => return self.divert(state, reason, batch),
                 Overflow::Block | Overflow::Fail => return Err(self.full(state, reason, batch)),
             }
         }
@@ -288,7 +290,7 @@ impl Shared {
     fn wait_of(&self, own: Option<Wait>) -> Wait {
         own.unwrap_or(match self.settings.overflow {
             Overflow::Block => self.settings.put_wait,
-            Overflow::Fail | Overflow::DropNewest | Overflow::DropOldest => Wait::NONE,
+            Overflow::Fail | Overflow::DropNewest | Overflow::DropOldest | Overflow::Divert => Wait::NONE,
         })
     }
 
@@ -339,6 +341,38 @@ impl Shared {
         }
         for waker in wakers {
             waker.wake();
+        }
+    }
+
+    /// Puts a batch that found no room into the other channel.
+    fn divert(
+        &self,
+        state: MutexGuard<'_, State>,
+        reason: FullReason,
+        mut batch: PutBatch,
+    ) -> Result<PutTicket, PutError> {
+        let Some(other) = &self.settings.divert_to else { return Err(self.full(state, reason, batch)) };
+        // What another channel does takes its time, and may come back to this one.
+        drop(state);
+        let count = batch.events.len() as u64;
+        let mut transaction = other.begin_put();
+        transaction.set_batch(PutBatch::new(std::mem::take(&mut batch.events)));
+        transaction.set_wait(Wait::NONE);
+        match transaction.commit() {
+            Ok(receipt) => {
+                let mut state = self.state.lock();
+                state.counts.diverted_events += count;
+                // ORDER: after the events; a position must not be ahead of them.
+                state.positions.apply(batch.positions);
+                let receipt =
+                    Receipt { diverted: count - receipt.dropped.min(count), ..Receipt::new(None, 0, receipt.dropped) };
+                Ok(PutTicket::ready(Ok(receipt)))
+            }
+            Err(error @ PutError::Indeterminate { .. }) => Err(error),
+            Err(error) => {
+                batch.events = error.into_batch().map(|given_back| given_back.events).unwrap_or_default();
+                Err(self.full(self.state.lock(), reason, batch))
+            }
         }
     }
 

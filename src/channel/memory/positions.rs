@@ -10,10 +10,10 @@ use crate::limits::{POSITION_BYTES_MAX, POSITION_OWNER_BYTES_MAX, POSITIONS_MAX,
 
 /// A limit that would be passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Excess {
-    pub(super) what: &'static str,
-    pub(super) actual: u64,
-    pub(super) max: u64,
+pub(in crate::channel) struct Excess {
+    pub(in crate::channel) what: &'static str,
+    pub(in crate::channel) actual: u64,
+    pub(in crate::channel) max: u64,
 }
 
 impl Excess {

@@ -1,4 +1,5 @@
 mod contract;
+mod divert;
 mod limits;
 mod overflow;
 mod waiting;

@@ -1,0 +1,216 @@
+//! A channel in memory that goes on in a file channel when it is full.
+
+mod builder;
+mod put;
+mod rest;
+mod take;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use self::builder::Settings;
+use super::{Channel, FileChannel, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
+use crate::error::{StorageError, TakeError};
+use crate::stats::ChannelStats;
+use crate::wait::{Bell, Wait};
+
+pub use builder::{SpillableBuilder, SpillableError};
+
+/// A channel that holds its events in memory as long as they fit, and goes on in a file channel when they do not: Flume's
+/// `SPILLABLEMEMORY`. A clone is another handle to the same channel.
+///
+/// The order is kept: once events have spilled, all that come later follow them, until the file channel is empty. What is in
+/// memory is older then, and taken first. Its capacity is that of memory and overflow together, and a put waits for room
+/// as in any channel.
+///
+/// ```
+/// use aqueduct::{Channel, FileStore, Spillable, Wait};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = FileStore::open(dir.path())?;
+/// let orders = Spillable::builder("orders").memory_events(2).open(&store)?;
+/// for order in ["one", "two", "three", "four"] {
+///     orders.put(order)?;
+/// }
+/// assert_eq!(orders.overflow_stats().depth_events, 2);
+/// for order in ["one", "two", "three", "four"] {
+///     let take = orders.take(1, Wait::NONE)?;
+///     assert_eq!(take[0].body(), order);
+///     take.commit()?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A take is of events in memory or of events in the file channel, not of both: it may have fewer events than there are.
+///
+/// # Durability
+///
+/// A put that went into memory is as safe as the process, one that spilled is as durable as the store's level says.
+///
+/// * [`close`](Channel::close) writes what is in memory, and the positions, into the store; the next open goes on with all of it, in order.
+///   Only the events of takes that are still open then are the take's: rolled back later, they are gone with the process.
+/// * A kill or a power cut loses what was in memory and keeps what had spilled. Positions live in memory, so that none is ever
+///   ahead of an event that was lost: a source that can go back reads again from its first position.
+///
+/// Two handles that were opened by themselves must not work on one name of a store at the same time.
+#[derive(Clone)]
+pub struct Spillable {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    memory: MemoryChannel,
+    /// Where events go when memory is full.
+    overflow: FileChannel,
+    /// What was in memory when the channel was closed, and so is older than all that spilled.
+    saved: FileChannel,
+    gate: Mutex<Gate>,
+    /// Whether closing has written what was in memory.
+    is_saved: Mutex<bool>,
+    /// Room in memory, for puts that are larger than what there is room for.
+    room: Condvar,
+    /// What threads wait on in `take`, to be used again.
+    bells: Mutex<Vec<Arc<Bell>>>,
+    put_attempt_events: AtomicU64,
+    put_full_count: AtomicU64,
+    put_error_count: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Gate {
+    /// Whether new events follow others into the overflow.
+    is_spilled: bool,
+    /// Puts that are on their way there.
+    spilling: usize,
+    is_closed: bool,
+}
+
+impl Spillable {
+    /// Settings for a channel of this name.
+    pub fn builder(name: impl Into<String>) -> SpillableBuilder {
+        SpillableBuilder::new(name.into())
+    }
+
+    /// What the overflow holds and did. Its events are among those of [`stats`](Channel::stats).
+    #[must_use]
+    pub fn overflow_stats(&self) -> ChannelStats {
+        self.shared.overflow.stats()
+    }
+}
+
+impl Shared {
+    fn new(settings: Settings, memory: MemoryChannel, overflow: FileChannel, saved: FileChannel) -> Self {
+        let is_spilled = !overflow.is_idle() || !saved.is_idle();
+        Self {
+            settings,
+            memory,
+            overflow,
+            saved,
+            gate: Mutex::new(Gate { is_spilled, spilling: 0, is_closed: false }),
+            is_saved: Mutex::new(false),
+            room: Condvar::new(),
+            bells: Mutex::default(),
+            put_attempt_events: AtomicU64::new(0),
+            put_full_count: AtomicU64::new(0),
+            put_error_count: AtomicU64::new(0),
+        }
+    }
+
+    /// What may be in the overflow: what the capacity leaves beside memory and what was saved.
+    fn share_capacity(&self) {
+        let (events, bytes) = self.capacity_left();
+        self.overflow.set_capacity(events, bytes);
+    }
+
+    /// The capacity without what is in memory or was saved.
+    fn capacity_left(&self) -> (u64, u64) {
+        let ((events, bytes), saved) = (self.memory.depth(), self.saved.stats());
+        let left_events = self.settings.capacity_events().saturating_sub(events.saturating_add(saved.depth_events));
+        let left_bytes = self.settings.capacity_bytes().saturating_sub(bytes.saturating_add(saved.depth_bytes));
+        (left_events, left_bytes)
+    }
+
+    /// Something has left memory for good.
+    fn freed(&self) {
+        let gate = self.gate.lock();
+        if gate.is_spilled || gate.spilling > 0 {
+            self.share_capacity();
+            self.room.notify_all();
+        }
+    }
+}
+
+impl Channel for Spillable {
+    fn name(&self) -> &str {
+        &self.shared.settings.name
+    }
+
+    fn begin_put(&self) -> PutTransaction {
+        PutTransaction::new(Arc::clone(&self.shared) as Arc<dyn PutTarget>)
+    }
+
+    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
+        self.shared.take(max, wait)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.poll_ready(cx)
+    }
+
+    fn position(&self, owner: &str) -> Option<Bytes> {
+        self.shared.memory.position(owner)
+    }
+
+    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        self.shared.memory.positions(prefix)
+    }
+
+    fn stats(&self) -> ChannelStats {
+        let Shared { memory, overflow, saved, settings, .. } = &*self.shared;
+        let (memory, overflow, saved) = (memory.stats(), overflow.stats(), saved.stats());
+        let sum = |of: fn(&ChannelStats) -> u64| of(&memory) + of(&overflow) + of(&saved);
+        ChannelStats {
+            depth_events: sum(|stats| stats.depth_events),
+            depth_bytes: sum(|stats| stats.depth_bytes),
+            in_flight_events: sum(|stats| stats.in_flight_events),
+            capacity_events: settings.capacity_events(),
+            capacity_bytes: settings.capacity_bytes(),
+            put_attempt_events: self.shared.put_attempt_events.load(Ordering::Relaxed),
+            // What is saved when the channel is closed was put before.
+            put_success_events: memory.put_success_events + overflow.put_success_events,
+            take_attempt_events: sum(|stats| stats.take_attempt_events),
+            take_success_events: sum(|stats| stats.take_success_events),
+            rolled_back_events: sum(|stats| stats.rolled_back_events),
+            lost_events: sum(|stats| stats.lost_events),
+            put_full_count: self.shared.put_full_count.load(Ordering::Relaxed),
+            put_error_count: self.shared.put_error_count.load(Ordering::Relaxed),
+            take_error_count: sum(|stats| stats.take_error_count),
+            oldest_age: [memory.oldest_age, overflow.oldest_age, saved.oldest_age].into_iter().flatten().max(),
+            ..ChannelStats::default()
+        }
+    }
+
+    /// Refuses new transactions, wakes everyone who waits, and writes what is left in memory into the store, with the
+    /// positions. Takes that are open may still be committed or rolled back. The store stays open.
+    ///
+    /// # Errors
+    /// If the store takes no more; what could not be written is still in memory, and closing again tries again.
+    fn close(&self) -> Result<(), StorageError> {
+        self.shared.close()
+    }
+}
+
+impl fmt::Debug for Spillable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spillable").field("name", &self.shared.settings.name).finish_non_exhaustive()
+    }
+}

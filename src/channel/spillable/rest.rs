@@ -1,0 +1,100 @@
+//! What stays when the channel is closed, and comes back when it is opened.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::Shared;
+use crate::batch::{Positions, PutBatch};
+use crate::channel::Channel;
+use crate::error::{PutError, StorageError};
+use crate::limits::{POSITION_OWNER_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX};
+use crate::wait::Wait;
+
+/// Events that are saved in one transaction, at most.
+const SAVE_EVENTS_MAX: usize = 1000;
+
+impl Shared {
+    pub(super) fn close(&self) -> Result<(), StorageError> {
+        self.gate.lock().is_closed = true;
+        self.room.notify_all();
+        self.memory.close()?;
+        let flushed = self.overflow.close();
+        let mut is_saved = self.is_saved.lock();
+        if !*is_saved {
+            self.save_events()?;
+            self.save_positions()?;
+            *is_saved = true;
+        }
+        flushed.and(self.saved.close())
+    }
+
+    /// Moves what is in memory into the store. What cannot be moved stays.
+    fn save_events(&self) -> Result<(), StorageError> {
+        let mut events_max = SAVE_EVENTS_MAX;
+        loop {
+            let take = self.memory.take_rest(events_max);
+            if take.is_empty() {
+                return Ok(());
+            }
+            let mut transaction = self.saved.begin_put();
+            transaction.set_batch(PutBatch::new(take.to_vec()));
+            transaction.set_wait(Wait::NONE);
+            match transaction.commit() {
+                // Nothing can refuse the commit of a take from memory without positions.
+                Ok(_) => drop(take.commit()),
+                // Several puts together may be over what one may have.
+                Err(PutError::TooLarge { .. }) if take.len() > 1 => events_max = take.len() / 2,
+                Err(error) => return Err(self.not_saved(error)),
+            }
+        }
+    }
+
+    /// Writes the positions. They must not be ahead of the events, so these come first.
+    fn save_positions(&self) -> Result<(), StorageError> {
+        let prefix = self.prefix();
+        let current = self.memory.positions("");
+        // Longer names than others can keep are not kept.
+        let kept = current.into_iter().map(|(owner, position)| (format!("{prefix}{owner}"), Some(position)));
+        self.write_positions(kept.filter(|(owner, _)| owner.len() <= POSITION_OWNER_BYTES_MAX).collect())
+    }
+
+    /// Brings back the positions of the last close. They are removed from the store: after a kill they would be older than
+    /// what was delivered, and a sink that goes back to one would cut off what does not come again.
+    pub(super) fn restore(&self) -> Result<(), StorageError> {
+        let prefix = self.prefix();
+        let found: Vec<(String, Bytes)> = self.saved.positions(&prefix);
+        let bare = |owner: &str| owner.get(prefix.len()..).unwrap_or_default().to_owned();
+        let positions: Positions =
+            found.iter().map(|(owner, position)| (bare(owner), Some(position.clone()))).collect();
+        self.write_positions(found.into_iter().map(|(owner, _)| (owner, None)).collect())?;
+        self.memory.set_positions(positions);
+        Ok(())
+    }
+
+    fn write_positions(&self, mut positions: Positions) -> Result<(), StorageError> {
+        while !positions.is_empty() {
+            let rest = positions.split_off(positions.len().min(POSITIONS_PER_TRANSACTION_MAX));
+            let mut batch = PutBatch::new(Vec::new());
+            batch.positions = positions;
+            self.saved.put_batch(batch).map_err(|error| self.not_saved(error))?;
+            positions = rest;
+        }
+        Ok(())
+    }
+
+    /// What the owners of this channel's positions begin with in the store.
+    fn prefix(&self) -> String {
+        // With its length a name is not the beginning of another.
+        format!("spillable/{}:{}/", self.settings.name.len(), self.settings.name)
+    }
+
+    fn not_saved(&self, error: PutError) -> StorageError {
+        match error {
+            PutError::NotCommitted { source, .. } | PutError::Indeterminate { source } => source,
+            PutError::Closed { .. } => StorageError::Closed,
+            other => StorageError::io("save", Path::new(&self.settings.name), io::Error::other(other.to_string())),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::batch::PutBatch;
+use crate::error::{FullReason, PutError};
+use crate::event::Event;
+use crate::store::FileStore;
+use crate::testing::Random;
+use crate::testing::conformance::model::{self, ModelOptions};
+use crate::testing::conformance::{ChannelFactory, ChannelSetup, FactoryError};
+use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+
+/// Channels on simulated disks, with a part of the capacity in memory.
+struct Spilling {
+    share: fn(u64) -> u64,
+}
+
+impl ChannelFactory for Spilling {
+    fn open(&self, instance: u64, setup: &ChannelSetup) -> Result<Arc<dyn Channel>, FactoryError> {
+        let store = store(&Arc::new(SimVfs::new()))?;
+        let (events, bytes) = ((self.share)(setup.capacity_events), (self.share)(setup.capacity_bytes));
+        let builder = Spillable::builder(format!("spillable-{instance}"))
+            .memory_events(events)
+            .memory_bytes(bytes)
+            .overflow_events(setup.capacity_events - events)
+            .overflow_bytes(setup.capacity_bytes - bytes)
+            .put_wait(setup.put_wait);
+        Ok(Arc::new(builder.open(&store)?))
+    }
+}
+
+mod a_third_in_memory {
+    crate::channel_conformance!(super::Spilling { share: |capacity| capacity / 3 });
+}
+
+mod all_but_one_in_memory {
+    crate::channel_conformance!(super::Spilling { share: |capacity| capacity - 1 });
+}
+
+mod nothing_in_memory {
+    crate::channel_conformance!(super::Spilling { share: |_| 0 });
+}
+
+fn store(disk: &Arc<SimVfs>) -> Result<FileStore, crate::store::OpenError> {
+    let builder = FileStore::builder("/store").vfs(disk.clone()).seed(7);
+    builder.data_dir("/d1").segment_bytes(8 << 10).tail_cache_bytes(0).put_wait(Wait::NONE).open()
+}
+
+/// A channel with room for four events in memory and twenty besides.
+fn open(disk: &Arc<SimVfs>) -> Spillable {
+    let store = store(disk).expect("store");
+    Spillable::builder("orders")
+        .memory_events(4)
+        .overflow_events(20)
+        .put_wait(Wait::NONE)
+        .open(&store)
+        .expect("channel")
+}
+
+fn numbered(numbers: std::ops::Range<u64>) -> PutBatch {
+    PutBatch::new(numbers.map(|number| Event::new(number.to_string())).collect())
+}
+
+fn names(numbers: std::ops::Range<u64>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+/// Takes and commits up to `max` events, in as many takes as it needs.
+fn drain(channel: &Spillable, max: usize) -> Vec<String> {
+    let mut bodies = Vec::new();
+    while bodies.len() < max {
+        let take = channel.take(max - bodies.len(), Wait::NONE).expect("take");
+        if take.is_empty() {
+            break;
+        }
+        bodies.extend(take.iter().map(|event| String::from_utf8_lossy(event.body()).into_owned()));
+        take.commit().expect("commit of a take");
+    }
+    bodies
+}
+
+fn spilled(channel: &Spillable) -> u64 {
+    channel.overflow_stats().depth_events
+}
+
+#[test]
+fn ten_thousand_random_steps_agree_with_the_model() {
+    let seed = Random::seed();
+    println!("AQUEDUCT_SEED={seed}");
+    for share in [|capacity| capacity / 3, |capacity| capacity / 10 * 9] {
+        let report = model::run(&Spilling { share }, &ModelOptions::new(seed).steps(10_000));
+        println!("{report:?}");
+        assert!(report.full > 0 && report.too_large > 0 && report.rollbacks > 0);
+    }
+}
+
+#[test]
+fn once_spilled_all_follow_until_the_overflow_is_empty() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put_batch(numbered(0..3)).expect("put");
+    assert_eq!(spilled(&channel), 0);
+    channel.put_batch(numbered(3..6)).expect("put");
+    assert_eq!(spilled(&channel), 3);
+    // There is room in memory for one, and then for four; both times something older has spilled.
+    channel.put_batch(numbered(6..7)).expect("put");
+    assert_eq!(drain(&channel, 3), names(0..3));
+    channel.put_batch(numbered(7..8)).expect("put");
+    assert_eq!(spilled(&channel), 5);
+    assert_eq!(drain(&channel, 4), names(3..7));
+    let last = channel.take(1, Wait::NONE).expect("take");
+    channel.put_batch(numbered(8..9)).expect("put");
+    assert_eq!(spilled(&channel), 2, "an event in flight has not left the overflow");
+    last.commit().expect("commit of a take");
+    assert_eq!(drain(&channel, 9), names(8..9));
+    channel.put_batch(numbered(9..13)).expect("put");
+    assert_eq!(spilled(&channel), 0, "it is empty, and memory is used again");
+    assert_eq!(drain(&channel, 9), names(9..13));
+}
+
+#[test]
+fn a_thousand_events_through_few_places_keep_their_order() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    let seed = Random::seed();
+    println!("AQUEDUCT_SEED={seed}");
+    let mut random = Random::new(seed);
+    let (mut next, mut came, mut was_spilled) = (0, Vec::new(), 0);
+    while came.len() < 1000 {
+        let count = 1 + random.below(6);
+        if next < 1000 && channel.put_batch(numbered(next..next + count)).is_ok() {
+            next += count;
+        }
+        was_spilled += u64::from(spilled(&channel) > 0);
+        if random.one_in(3) {
+            drop(channel.take(3, Wait::NONE).expect("take"));
+        }
+        came.extend(drain(&channel, random.index(8)));
+    }
+    assert!(was_spilled > 10 && channel.stats().put_full_count > 0, "{was_spilled} {:?}", channel.stats());
+    came.extend(drain(&channel, 100));
+    assert_eq!(came, names(0..next));
+}
+
+#[test]
+fn what_returns_to_memory_comes_before_what_has_spilled() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put_batch(numbered(0..4)).expect("put");
+    channel.put_batch(numbered(4..8)).expect("put");
+    let memory = channel.take(10, Wait::NONE).expect("take");
+    let overflow = channel.take(2, Wait::NONE).expect("take");
+    assert_eq!((memory.len(), overflow.len()), (4, 2));
+    assert!(memory.id(0) < memory.id(1) && memory.id(0).map(|id| id.lane) != overflow.id(0).map(|id| id.lane));
+    drop(overflow);
+    drop(memory);
+    assert_eq!(drain(&channel, 8), names(0..8));
+}
+
+#[test]
+fn the_capacity_is_that_of_both() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    // More than memory could ever hold.
+    channel.put_batch(numbered(0..10)).expect("put");
+    assert_eq!(spilled(&channel), 10);
+    channel.put_batch(numbered(10..24)).expect("put");
+    let error = channel.put("x").expect_err("full");
+    assert!(matches!(error, PutError::Full { reason: FullReason::Events, .. }), "{error}");
+    let error = channel.put_batch(numbered(0..25)).expect_err("over the capacity");
+    assert!(matches!(error, PutError::TooLarge { actual: 25, max: 24, .. }), "{error}");
+    let stats = channel.stats();
+    assert_eq!((stats.depth_events, stats.capacity_events), (24, 24));
+    assert_eq!((stats.put_attempt_events, stats.put_success_events), (50, 24));
+    assert_eq!((stats.put_full_count, stats.put_error_count), (1, 1));
+    assert_eq!(drain(&channel, 50), names(0..24));
+    assert_eq!(channel.stats().take_success_events, 24);
+}
+
+#[test]
+fn the_first_put_that_finds_no_room_may_wait_for_it_before_it_spills() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let patient = Spillable::builder("patient").memory_events(1).spill_after(Duration::from_secs(600));
+    let patient = patient.put_wait(Wait::FOREVER).open(&store).expect("channel");
+    patient.put("0").expect("put");
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| patient.put("1"));
+        let take = patient.take(1, Wait::FOREVER).expect("take");
+        take.commit().expect("commit of a take");
+        put.join().expect("no panic").expect("put");
+    });
+    assert_eq!(patient.overflow_stats().put_success_events, 0);
+    let mut hurried = patient.begin_put();
+    hurried.push("2");
+    hurried.set_wait(Wait::NONE);
+    hurried.commit().expect("it spills at once");
+    assert_eq!(spilled(&patient), 1);
+    assert_eq!(drain(&patient, 3), names(1..3));
+}
+
+#[test]
+fn a_close_saves_events_and_positions_for_the_next_open() {
+    let disk = Arc::new(SimVfs::new());
+    let mut expected = 0..0;
+    for round in 0..3 {
+        let channel = open(&disk);
+        assert_eq!(channel.stats().depth_events, expected.end - expected.start);
+        let position = channel.position("source");
+        assert_eq!(position.map(|at| at.to_vec()), (round > 0).then(|| expected.end.to_string().into_bytes()));
+        assert_eq!(drain(&channel, 2), names(expected.start..expected.start + if round > 0 { 2 } else { 0 }));
+        let begin = if round > 0 { expected.start + 2 } else { 0 };
+        for (from, to) in [(0, 4), (4, 6), (6, 7)] {
+            let mut batch = numbered(expected.end + from..expected.end + to);
+            batch.set_position("source", (expected.end + 7).to_string());
+            channel.put_batch(batch).expect("put");
+        }
+        expected = begin..expected.end + 7;
+        channel.close().expect("close");
+        channel.close().expect("closing twice is fine");
+        assert!(matches!(channel.put("x"), Err(PutError::Closed { .. })));
+    }
+    let channel = open(&disk);
+    assert_eq!(drain(&channel, 100), names(expected));
+    channel.put("memory").expect("put");
+    assert_eq!(spilled(&channel), 0);
+}
+
+#[test]
+fn a_kill_loses_what_was_in_memory_and_the_positions_and_nothing_else() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("put");
+    let mut batch = numbered(4..8);
+    batch.set_position("source", "8");
+    channel.put_batch(batch).expect("put");
+    assert_eq!(channel.position("source"), Some("8".into()));
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("source"), None);
+    assert_eq!(drain(&channel, 2), names(4..6));
+    channel.close().expect("close");
+    drop(channel);
+    // The positions of a close are not those of a later kill.
+    let channel = open(&disk);
+    let mut take = channel.take(1, Wait::NONE).expect("take");
+    take.set_position("sink", "1");
+    take.commit().expect("commit of a take");
+    channel.close().expect("close");
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("sink"), Some("1".into()));
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("sink"), None);
+    assert_eq!(drain(&channel, 9), names(7..8));
+}
+
+#[test]
+fn names_that_begin_alike_keep_their_positions_apart() {
+    let disk = Arc::new(SimVfs::new());
+    let open = |name: &str| Spillable::builder(name).open(&store(&disk).expect("store")).expect("channel");
+    for name in ["a", "a/b"] {
+        let channel = open(name);
+        let mut tx = channel.begin_put();
+        tx.set_position("b/owner", name.to_owned());
+        tx.commit().expect("put");
+        channel.close().expect("close");
+    }
+    for name in ["a", "a/b"] {
+        assert_eq!(open(name).positions(""), [("b/owner".to_owned(), Bytes::from(name))]);
+    }
+}
+
+#[test]
+fn a_close_that_fails_keeps_what_it_could_not_save() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..3)).expect("put");
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::Write).sticky());
+    channel.close().expect_err("the disk fails");
+    assert_eq!(channel.stats().depth_events, 3);
+    assert!(matches!(channel.take(1, Wait::NONE), Err(TakeError::Closed { .. })));
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let told = |builder: SpillableBuilder| builder.open(&store).map(drop).unwrap_err().to_string();
+    let zero = told(Spillable::builder("c").overflow_events(0));
+    assert_eq!(zero, "setting overflow_events of channel c is 0; it must be at least 1");
+    assert!(told(Spillable::builder("c").overflow_bytes(0)).contains("overflow_bytes"));
+    assert!(told(Spillable::builder("")).starts_with("channel : "));
+}
