@@ -127,6 +127,20 @@ pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
 /// Longest syslog message of Flume's sources over TCP: what `eventSize` is when a properties file does not give it.
 pub const SYSLOG_EVENT_BYTES_FLUME: usize = 2500;
+/// Default time after which a silent syslog connection is closed. Longer than [`CONNECTION_IDLE`], because syslog has no
+/// answers: what a sender writes to a connection that was closed meanwhile is lost.
+pub const SYSLOG_IDLE: Duration = Duration::from_secs(3600);
+/// Addresses that one source listens at, at most.
+pub const LISTEN_ADDRESSES_MAX: usize = 1024;
+/// Bytes of one datagram, at most: what UDP allows.
+pub const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Default of the kernel's buffer that a source of datagrams asks for: 4 MiB. The kernel gives what `net.core.rmem_max`
+/// allows.
+pub const DATAGRAM_RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Bytes of the kernel's table of sockets that are looked through for that, at most: 8 MiB.
+pub const DATAGRAM_TABLE_BYTES_MAX: usize = 8 << 20;
+/// How often a source of datagrams looks how many the kernel has dropped, while some arrive.
+pub const DATAGRAM_DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of the host in a syslog message, at most; a longer word is no host.
 pub const SYSLOG_HOST_BYTES_MAX: usize = 1024;
 /// Bytes of a file name that sinks make, at most: what file systems allow.

@@ -20,6 +20,7 @@ pub mod tail_dir;
 pub mod tcp_lines;
 #[cfg(test)]
 mod testing;
+pub mod udp_lines;
 
 use std::error::Error;
 

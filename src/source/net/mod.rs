@@ -1,11 +1,12 @@
-//! What all listening sources on TCP share: the listener, its limits, its threads, and their end.
+//! What all listening sources share: the listener, its limits, its threads, and their end.
 //!
-//! One thread accepts, each connection has a thread with a small stack, and nothing is accepted or read beyond the
+//! On TCP, one thread accepts, each connection has a thread with a small stack, and nothing is accepted or read beyond the
 //! limits. A source on top gives one function that talks to one connection; whatever goes wrong in it, a panic included,
 //! ends that connection and no other.
 
 mod budget;
 mod connection;
+mod datagram;
 mod handle;
 mod ip_filter;
 mod layers;
@@ -14,6 +15,8 @@ mod peers;
 
 pub(crate) use crate::net::Readiness;
 pub(crate) use connection::Connection;
+pub(crate) use datagram::{Datagram, DatagramOptions, Datagrams};
+pub use datagram::{DatagramHandle, DatagramStats};
 pub use handle::{ListenerHandle, ListenerStats};
 pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};

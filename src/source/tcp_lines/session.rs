@@ -12,6 +12,7 @@ use crate::error::PutError;
 use crate::event::{Event, Headers};
 use crate::limits::{CONNECTION_READ_BYTES, SOURCE_FULL_WAIT};
 use crate::source::SourceContext;
+use crate::source::delivery::{Delivery, EVENT_COST, Verdicts};
 use crate::source::net::{Connection, Readiness};
 use crate::ticket::Receipt;
 use crate::wait::Wait;
@@ -62,9 +63,6 @@ struct Answers {
     dropped: usize,
     end: Option<End>,
 }
-
-/// What an event costs besides its bytes. The first one of a batch is free: it belongs to what a connection costs anyway.
-const EVENT_COST: usize = size_of::<Event>();
 
 impl<'a, 'c> Session<'a, 'c> {
     pub(super) fn new(settings: &'a Settings, context: &'a SourceContext, connection: &'a mut Connection<'c>) -> Self {
@@ -190,6 +188,7 @@ impl<'a, 'c> Session<'a, 'c> {
             self.extend_partial(end_of_line);
             Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
         };
+        // The first one of a batch is free: it belongs to what a connection costs anyway.
         if !self.batch.is_empty() {
             self.batch_bytes += EVENT_COST;
         }

@@ -1,0 +1,149 @@
+//! Putting events that came without being asked for.
+
+use std::time::Duration;
+
+use super::SourceContext;
+use crate::batch::PutBatch;
+use crate::clock::{Clock, SystemClock};
+use crate::error::PutError;
+use crate::event::Event;
+use crate::limits::SOURCE_FULL_WAIT;
+use crate::ticket::Receipt;
+use crate::wait::Wait;
+
+/// What a source does with received events that a full channel does not take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// It keeps them, waits for room, and reads nothing more meanwhile. Nothing is dropped; over TCP, and through a pipe,
+    /// whoever sends is slowed down.
+    #[default]
+    Wait,
+    /// They are dropped and counted once the channel's own waiting time is over, and a client that is answered is told so.
+    /// This is what Flume does.
+    Fail,
+}
+
+/// Puts received events in as few transactions as the channel takes them.
+pub(crate) struct Delivery<'a> {
+    context: &'a SourceContext,
+    on_full: OnFull,
+    clock: SystemClock,
+    is_stopping: &'a dyn Fn() -> bool,
+}
+
+/// Is told what became of each event, in their order.
+pub(crate) trait Verdicts {
+    fn accepted(&mut self, events: usize);
+
+    /// These events will not be put; one reason is the one of all of them.
+    fn refused(&mut self, events: usize, reason: &str);
+}
+
+/// What a source holds an event for, headers and body included.
+pub(crate) fn cost(event: &Event) -> usize {
+    EVENT_COST + event.headers().as_encoded().len() + event.body().len()
+}
+
+/// What an event costs besides its bytes.
+pub(crate) const EVENT_COST: usize = size_of::<Event>();
+
+/// The verdicts for a sender that is not answered.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    pub(crate) events: usize,
+    pub(crate) reason: String,
+}
+
+impl Verdicts for Refusals {
+    fn accepted(&mut self, _events: usize) {}
+
+    fn refused(&mut self, events: usize, reason: &str) {
+        self.events += events;
+        reason.clone_into(&mut self.reason);
+    }
+}
+
+/// The channel cannot be put into, for a reason that is not the events'. They are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unusable;
+
+/// How often events have been put before.
+#[derive(Clone, Copy)]
+enum Attempt {
+    /// Never.
+    First,
+    /// As part of a batch that was too large.
+    Again,
+    /// As part of a batch that waited in vain for room.
+    Rest,
+}
+
+impl<'a> Delivery<'a> {
+    /// `is_stopping` ends all waiting for room.
+    pub(crate) fn new(context: &'a SourceContext, on_full: OnFull, is_stopping: &'a dyn Fn() -> bool) -> Self {
+        Self { context, on_full, clock: SystemClock::new(), is_stopping }
+    }
+
+    /// Puts the events. Each of them is accepted or refused when this returns.
+    pub(crate) fn put_all(&self, mut events: Vec<Event>, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
+        let mut size = events.len();
+        let mut attempt = Attempt::First;
+        while !events.is_empty() {
+            let rest = events.split_off(size.min(events.len()));
+            let tried = events.len();
+            let Err(error) = self.put(PutBatch::new(events), attempt) else {
+                verdicts.accepted(tried);
+                events = rest;
+                continue;
+            };
+            let reason = error.to_string();
+            let smaller = match &error {
+                // Perhaps a part of them fits: Flume puts each event on its own.
+                PutError::Full { .. } if self.on_full == OnFull::Fail => Some((1, Attempt::Rest)),
+                PutError::TooLarge { .. } => Some((tried / 2, Attempt::Again)),
+                _ => None,
+            };
+            let returned = error.into_batch().map(|batch| batch.into_parts().0).unwrap_or_default();
+            match smaller {
+                Some(_) if tried == 1 => {
+                    verdicts.refused(1, &reason);
+                    events = rest;
+                }
+                Some(next) if returned.len() == tried => {
+                    (size, attempt) = next;
+                    events = returned;
+                    events.extend(rest);
+                }
+                _ => {
+                    verdicts.refused(tried + rest.len(), &reason);
+                    return Err(Unusable);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts one transaction. If it is to wait for room, it does so until the source is asked to stop.
+    fn put(&self, batch: PutBatch, attempt: Attempt) -> Result<Receipt, PutError> {
+        let wait = match (self.on_full, attempt) {
+            (OnFull::Wait, _) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
+            (OnFull::Fail, Attempt::Rest) => Some(Wait::NONE),
+            (OnFull::Fail, _) => None,
+        };
+        let mut begun = self.clock.monotonic();
+        let mut outcome = match attempt {
+            Attempt::First => self.context.put_batch(batch, wait),
+            Attempt::Again | Attempt::Rest => self.context.put_again(batch, wait),
+        };
+        while self.on_full == OnFull::Wait && !(self.is_stopping)() {
+            let Err(PutError::Full { batch, .. }) = outcome else { break };
+            // A channel need not wait: one on a full disk has no room to wait for.
+            let waited: Duration = self.clock.monotonic().saturating_sub(begun);
+            self.context.shutdown().sleep(SOURCE_FULL_WAIT.saturating_sub(waited));
+            begun = self.clock.monotonic();
+            outcome = self.context.put_again(*batch, wait);
+        }
+        outcome
+    }
+}
