@@ -173,6 +173,41 @@ impl Charset {
         }
     }
 
+    /// At most how many bytes `chars` UTF-16 code units take, as far as this encoding tells; for encodings of several bytes a
+    /// character other than UTF-8 and UTF-16, a unit counts as a byte.
+    pub(crate) fn bytes_of_chars(self, chars: usize) -> usize {
+        match self.0 {
+            Kind::Utf8 => chars.saturating_mul(3),
+            Kind::Utf16 { .. } | Kind::Utf16Marked => chars.saturating_mul(2),
+            _ => chars,
+        }
+    }
+
+    /// The number of bytes of the first `max` UTF-16 code units of `text`, or of one less where a character would be cut in
+    /// two; all bytes if it has no more units. Each malformed part counts as one.
+    pub(crate) fn cut_chars(self, text: &[u8], max: usize) -> usize {
+        if self.0 != Kind::Utf8 {
+            let bytes = self.bytes_of_chars(max);
+            return if text.len() > bytes { self.cut(text, bytes) } else { text.len() };
+        }
+        let (mut at, mut units) = (0, 0);
+        for chunk in text.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                units += character.len_utf16();
+                if units > max {
+                    return at;
+                }
+                at += character.len_utf8();
+            }
+            units += usize::from(!chunk.invalid().is_empty());
+            if units > max {
+                return at;
+            }
+            at += chunk.invalid().len();
+        }
+        at
+    }
+
     /// The text in UTF-8. No copy is made if it is UTF-8 or ASCII already.
     ///
     /// # Errors

@@ -72,6 +72,7 @@ pub enum LineEnd {
 pub struct LineFramer {
     charset: Charset,
     bytes_max: usize,
+    chars_max: Option<usize>,
     overlong: Overlong,
     // The line in progress is `carry` and then `chunk`; all of `carry` is searched for line feeds already.
     carry: BytesMut,
@@ -99,6 +100,7 @@ impl LineFramer {
         Self {
             charset,
             bytes_max,
+            chars_max: None,
             overlong,
             carry: BytesMut::new(),
             chunk: Bytes::new(),
@@ -106,6 +108,15 @@ impl LineFramer {
             skip: None,
             dropped_lines: 0,
         }
+    }
+
+    /// A framer for lines of at most `chars_max` UTF-16 code units, as Flume counts, where the encoding is UTF-8, UTF-16 or one
+    /// of a byte a character; of at most so many bytes in any other. The maximum is raised to 4.
+    #[must_use]
+    pub fn with_chars_max(charset: Charset, chars_max: usize, overlong: Overlong) -> Self {
+        let chars_max = chars_max.max(CHAR_BYTES_MAX);
+        let framer = Self::new(charset, charset.bytes_of_chars(chars_max), overlong);
+        Self { chars_max: Some(chars_max), ..framer }
     }
 
     /// The same, but what comes first is at `offset` of the stream.
@@ -143,11 +154,11 @@ impl LineFramer {
             if self.carry.is_empty() {
                 return None;
             }
-            if self.carry.len() <= self.bytes_max {
+            if !self.is_too_long(&self.carry) {
                 let body = std::mem::take(&mut self.carry).freeze();
                 return Some(self.line(body, 0, LineEnd::Eof));
             }
-            // Half a code unit beyond the maximum.
+            // Half a code unit, or some characters, beyond the maximum.
             if let Found::Line(line) = self.cut() {
                 return Some(line);
             }
@@ -198,6 +209,11 @@ impl LineFramer {
         let window = enough.min(self.chunk.len());
         if let Some(at) = self.chunk.get(..window).and_then(|text| self.charset.find_newline(text)) {
             let rest = self.chunk.split_to(at);
+            if self.chars_max.is_some() && self.is_line_too_long(&rest) {
+                // The line feed stays for what is left behind the cut.
+                self.carry.extend_from_slice(&rest);
+                return Some(self.cut());
+            }
             self.chunk.advance(unit);
             let body = if self.carry.is_empty() {
                 rest
@@ -228,7 +244,10 @@ impl LineFramer {
             self.skip = Some(Skip { body: None, seen });
             return Found::Nothing;
         }
-        let cut = self.charset.cut(text, self.bytes_max);
+        let cut = match self.chars_max {
+            Some(max) => self.charset.cut_chars(text, max),
+            None => self.charset.cut(text, self.bytes_max),
+        };
         let body = if whole_in_carry {
             let mut line = std::mem::take(&mut self.carry);
             // The few bytes behind the cut move, so that the next line does not share a buffer with this one.
@@ -290,6 +309,22 @@ impl LineFramer {
         let start = self.start;
         self.start += (body.len() + newline) as u64;
         Line { body, start, next: self.start, end }
+    }
+
+    fn is_too_long(&self, text: &[u8]) -> bool {
+        // A unit takes a byte at least.
+        let over_chars = |max| text.len() > max && self.charset.cut_chars(text, max) < text.len();
+        text.len() > self.bytes_max || self.chars_max.is_some_and(over_chars)
+    }
+
+    /// Whether the line in progress is, with what follows of it in `rest`.
+    fn is_line_too_long(&self, rest: &[u8]) -> bool {
+        if self.carry.is_empty() {
+            self.is_too_long(rest)
+        } else {
+            let max = self.chars_max.unwrap_or(self.bytes_max);
+            self.carry.len() + rest.len() > max && self.is_too_long(&[&self.carry, rest].concat())
+        }
     }
 
     /// The byte that completes a code unit.

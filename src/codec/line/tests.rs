@@ -199,3 +199,31 @@ fn random_text_in_random_pieces_gives_the_lines_of_the_naive_splitter() {
     }
     println!("{rounds} texts, {total} lines, each restarted at every line");
 }
+
+#[test]
+fn a_maximum_in_characters_counts_as_flume_does() {
+    // Per unit: one for each character of the basic plane and each malformed part, two for others.
+    let text = "umlaut \u{e4}\u{f6}\u{fc} and \u{1f600}\u{1f600}!\n\u{20ac}\u{20ac}\u{20ac}\u{20ac}\u{20ac}\nshort\n"
+        .as_bytes();
+    let mut stream = text.to_vec();
+    stream.extend(b"\xff\xfe\xe2\x82 12345\n123456\nlast");
+    let expected = [
+        "umlaut",
+        " \u{e4}\u{f6}\u{fc} a",
+        "nd \u{1f600}",
+        "\u{1f600}!",
+        "\u{20ac}\u{20ac}\u{20ac}\u{20ac}\u{20ac}",
+        "short",
+    ];
+    for piece in [1, 2, 3, 7, 1000] {
+        let mut framer = LineFramer::with_chars_max(Charset::UTF_8, 6, Overlong::Split);
+        let pieces: Vec<&[u8]> = stream.chunks(piece).collect();
+        let lines = framed(&mut framer, &pieces, usize::MAX);
+        let bodies: Vec<_> = lines.iter().map(|line| &line.body[..]).collect();
+        let mut all: Vec<&[u8]> = expected.iter().map(|text| text.as_bytes()).collect();
+        // Three malformed parts, a blank, and two digits make six.
+        all.extend([&b"\xff\xfe\xe2\x82 12"[..], b"345", b"123456", b"last"]);
+        assert_eq!(bodies, all, "in pieces of {piece}");
+        assert!(lines.windows(2).all(|pair| pair[0].next == pair[1].start));
+    }
+}

@@ -61,7 +61,7 @@ fn lines(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
     let line = keys.number("deserializer.maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, 2048);
     keys.ignored(&["bufferMaxLines"], "has no effect in Flume either");
     keys.choice("deserializer.outputCharset", &[("UTF-8", ())], ());
-    source.line_max_bytes(old.unwrap_or(line))
+    source.line_max_chars(old.unwrap_or(line))
 }
 
 const ORDERS: [(&str, ConsumeOrder); 3] =

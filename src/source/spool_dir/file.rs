@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::position::{Kept, Place};
 use super::report::SpoolProblem;
-use super::settings::Checked;
+use super::settings::{Checked, LineUnit, Settings};
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::line::{Line, LineEnd, LineFramer};
 use crate::event::{Event, Headers};
@@ -93,7 +93,7 @@ impl SpoolFile {
             has_changed: false,
             pieces: Pieces::new(file, given.read_bytes, start),
             head: first.slice(..first.len().min(HEAD_BYTES_MAX)),
-            framer: LineFramer::new(charset, given.line_bytes_max, given.overlong).starting_at(start),
+            framer: framer(charset, given).starting_at(start),
             charset,
             decode_error: given.decode_error,
             headers: headers(settings, rel)?,
@@ -223,3 +223,10 @@ fn headers(settings: &Checked, rel: &Path) -> io::Result<Headers> {
 }
 
 const SHOWN_BYTES_MAX: usize = 16;
+
+fn framer(charset: Charset, given: &Settings) -> LineFramer {
+    match given.line_unit {
+        LineUnit::Bytes => LineFramer::new(charset, given.line_max, given.overlong),
+        LineUnit::Chars => LineFramer::with_chars_max(charset, given.line_max, given.overlong),
+    }
+}

@@ -19,7 +19,7 @@ use crate::source::files::Reporter;
 use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
 use crate::vfs::{OsVfs, Vfs};
 use run::Run;
-use settings::Settings;
+use settings::{LineUnit, Settings};
 
 pub use crate::codec::charset::DecodeError;
 pub use crate::codec::line::Overlong;
@@ -174,7 +174,16 @@ impl SpoolDir {
     /// The longest line, in bytes of the file without the line feed, from 4;
     /// [`LINE_BYTES_MAX`](crate::limits::LINE_BYTES_MAX) by default.
     pub fn line_max_bytes(mut self, bytes: usize) -> Self {
-        self.settings.line_bytes_max = bytes;
+        self.settings.line_max = bytes;
+        self.settings.line_unit = LineUnit::Bytes;
+        self
+    }
+
+    /// The longest line in UTF-16 code units, as Flume counts, from 4: a character takes one, some take two. In encodings
+    /// of several bytes a character other than UTF-8 and UTF-16, bytes are counted.
+    pub fn line_max_chars(mut self, chars: usize) -> Self {
+        self.settings.line_max = chars;
+        self.settings.line_unit = LineUnit::Chars;
         self
     }
 

@@ -82,6 +82,13 @@ impl SpoolSettingError {
     }
 }
 
+/// What the longest line is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineUnit {
+    Bytes,
+    Chars,
+}
+
 /// Settings as given.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -98,7 +105,8 @@ pub(super) struct Settings {
     pub(super) encoding: Option<String>,
     pub(super) skip_empty_files: bool,
     pub(super) decode_error: DecodeError,
-    pub(super) line_bytes_max: usize,
+    pub(super) line_max: usize,
+    pub(super) line_unit: LineUnit,
     pub(super) overlong: Overlong,
     pub(super) read_bytes: usize,
     pub(super) until_empty: bool,
@@ -134,7 +142,8 @@ impl Settings {
             encoding: Some("UTF-8".to_owned()),
             skip_empty_files: false,
             decode_error: DecodeError::default(),
-            line_bytes_max: LINE_BYTES_MAX,
+            line_max: LINE_BYTES_MAX,
+            line_unit: LineUnit::Bytes,
             overlong: Overlong::default(),
             read_bytes: SPOOL_READ_BYTES,
             until_empty: false,
@@ -153,11 +162,11 @@ impl Settings {
             let reason = "is no known encoding; give a label such as UTF-8, UTF-16LE, ISO-8859-1 or Shift_JIS";
             SpoolSettingError::new("encoding", label.unwrap_or_default(), reason)
         })?;
-        if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_bytes_max) {
+        if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_max) {
             let reason = format!(
                 "must be from 4 to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
             );
-            return Err(SpoolSettingError::new("line_max_bytes", self.line_bytes_max.to_string(), reason));
+            return Err(SpoolSettingError::new("line_max_bytes", self.line_max.to_string(), reason));
         }
         if !(1..=SPOOL_LINE_BYTES_CEILING).contains(&self.read_bytes) {
             let reason = format!("must be from 1 to {SPOOL_LINE_BYTES_CEILING}");
