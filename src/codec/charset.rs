@@ -116,6 +116,12 @@ impl Charset {
         }
     }
 
+    /// Whether an ASCII character is one byte, as it is in all encodings but those of 16 bits.
+    #[must_use]
+    pub fn contains_ascii(self) -> bool {
+        self.unit() == 1
+    }
+
     /// Bytes of a code unit: line ends are looked for at multiples of it.
     pub(crate) fn unit(self) -> usize {
         match self.0 {

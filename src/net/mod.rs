@@ -11,5 +11,5 @@ mod stream;
 pub(crate) use connect::Patience;
 #[cfg(feature = "rpc")]
 pub(crate) use deflate::Deflate;
-pub(crate) use signal::{Readiness, Signal, wait};
+pub(crate) use signal::{Readiness, Signal, wait, wait_any};
 pub(crate) use stream::Stream;

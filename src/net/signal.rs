@@ -53,6 +53,26 @@ impl Signal {
     }
 }
 
+/// Waits until one of the sockets has something to read or to accept, and says which have; none if the signal is raised.
+pub(crate) fn wait_any<'a, S: AsFd>(sockets: &'a [S], stop: &Signal) -> io::Result<Vec<&'a S>> {
+    loop {
+        if stop.is_raised() {
+            return Ok(Vec::new());
+        }
+        let mut watched: Vec<_> = sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        watched.push(PollFd::from_borrowed_fd(stop.reader.as_fd(), PollFlags::IN));
+        match poll(&mut watched, None) {
+            Ok(_) if stop.is_raised() => {}
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => {
+                let ready = sockets.iter().zip(&watched).filter(|(_, watched)| !watched.revents().is_empty());
+                return Ok(ready.map(|(socket, _)| socket).collect());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Waits until the socket is ready for what is wanted, the signal is raised, or the time is over.
 pub(crate) fn wait(
     socket: Option<(BorrowedFd<'_>, PollFlags)>,

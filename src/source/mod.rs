@@ -8,6 +8,7 @@
 #[cfg(feature = "rpc")]
 mod avro_rpc;
 mod context;
+mod delivery;
 mod files;
 mod func;
 pub mod net;
@@ -16,6 +17,7 @@ mod pull;
 mod rpc;
 mod sequence;
 pub mod spool_dir;
+pub mod syslog;
 pub mod tail_dir;
 pub mod tcp_lines;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use std::error::Error;
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use avro_rpc::AvroRpc;
 pub use context::{SourceContext, SourceCounters, SourcePort};
+pub use delivery::OnFull;
 pub use func::{FromFn, from_fn};
 pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg(feature = "rpc")]

@@ -1,13 +1,15 @@
-//! What the tests of pull sources share.
+//! What the tests of sources share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::SourcePort;
 use crate::batch::PutBatch;
-use crate::error::PutError;
+use crate::error::{FullReason, PutError, StorageError};
 use crate::event::Event;
 use crate::ticket::{PutTicket, Receipt, Ticket};
 use crate::wait::Wait;
@@ -39,5 +41,116 @@ impl SourcePort for Port {
         let state = self.0.lock();
         let found = state.1.iter().filter(|(owner, _)| owner.starts_with(prefix));
         found.map(|(owner, position)| (owner.clone(), position.clone())).collect()
+    }
+}
+
+/// A place for events that can be full, slow, closed and picky, on demand.
+#[derive(Default)]
+pub(crate) struct TestPort {
+    pub(crate) state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What a [`TestPort`] holds, and how it behaves.
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
+pub(crate) struct State {
+    pub(crate) events: Vec<Event>,
+    pub(crate) batches: Vec<usize>,
+    pub(crate) capacity: usize,
+    pub(crate) transaction_max: usize,
+    pub(crate) body_max: usize,
+    pub(crate) closed: bool,
+    pub(crate) broken: bool,
+    pub(crate) panics: bool,
+    pub(crate) held: bool,
+    pub(crate) waiting: usize,
+    pub(crate) attempts: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let max = usize::MAX;
+        let (events, batches) = (Vec::new(), Vec::new());
+        let (capacity, transaction_max, body_max) = (max, max, max);
+        let (closed, broken, panics, held, waiting, attempts) = (false, false, false, false, 0, 0);
+        Self { events, batches, capacity, transaction_max, body_max, closed, broken, panics, held, waiting, attempts }
+    }
+}
+
+impl TestPort {
+    pub(crate) fn with(change: impl FnOnce(&mut State)) -> Arc<Self> {
+        let port = Self::default();
+        change(&mut port.state.lock());
+        Arc::new(port)
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock());
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn until(&self, condition: impl Fn(&State) -> bool) {
+        let mut state = self.state.lock();
+        while !condition(&state) {
+            // Only so that a test that fails does not hang.
+            let waited = self.changed.wait_for(&mut state, Duration::from_secs(60));
+            assert!(!waited.timed_out(), "nothing changed for a minute");
+        }
+    }
+
+    pub(crate) fn bodies(&self) -> Vec<Bytes> {
+        self.state.lock().events.iter().map(|event| event.body().clone()).collect()
+    }
+}
+
+impl SourcePort for TestPort {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        let channel = "test\nport".to_owned();
+        let deadline = wait.unwrap_or(Wait::NONE).deadline();
+        let mut state = self.state.lock();
+        state.waiting += 1;
+        state.attempts += 1;
+        self.changed.notify_all();
+        while state.held {
+            self.changed.wait(&mut state);
+        }
+        let events = batch.events.len();
+        let too_large = |what, actual, max| PutError::TooLarge {
+            channel: channel.clone(),
+            what,
+            actual: actual as u64,
+            max: max as u64,
+            batch: Box::new(batch.clone()),
+        };
+        let longest = batch.events.iter().map(|event| event.body().len()).max().unwrap_or(0);
+        let outcome = loop {
+            if state.closed {
+                break Err(PutError::Closed { channel, batch: Box::new(batch) });
+            } else if state.broken {
+                break Err(PutError::Indeterminate { source: StorageError::Closed });
+            } else if events > state.transaction_max {
+                break Err(too_large("events", events, state.transaction_max));
+            } else if longest > state.body_max {
+                break Err(too_large("event body bytes", longest, state.body_max));
+            } else if state.events.len() + events <= state.capacity {
+                assert!(!state.panics, "told to panic");
+                state.events.extend(batch.events);
+                state.batches.push(events);
+                break Ok(PutTicket::ready(Ok(Receipt::new(None, events as u64, 0))));
+            } else if !deadline.wait(&self.changed, &mut state) {
+                break Err(PutError::Full { channel, reason: FullReason::Events, batch: Box::new(batch) });
+            }
+        };
+        state.waiting -= 1;
+        self.changed.notify_all();
+        outcome
+    }
+
+    fn position(&self, _owner: &str) -> Option<Bytes> {
+        None
+    }
+
+    fn positions(&self, _prefix: &str) -> Vec<(String, Bytes)> {
+        Vec::new()
     }
 }

@@ -60,7 +60,7 @@ pub struct SyslogFramer {
     // So many bytes from there on are known to hold no newline.
     searched: usize,
     state: State,
-    dropped: u64,
+    dropped: usize,
 }
 
 /// Where in the stream.
@@ -173,10 +173,9 @@ impl SyslogFramer {
         self.rest().len()
     }
 
-    /// Messages that were dropped because they were too long.
-    #[must_use]
-    pub fn dropped_messages(&self) -> u64 {
-        self.dropped
+    /// Messages that were dropped because they were too long, since this was asked last.
+    pub fn take_dropped_messages(&mut self) -> usize {
+        std::mem::take(&mut self.dropped)
     }
 
     fn rest(&self) -> &[u8] {

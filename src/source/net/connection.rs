@@ -76,6 +76,11 @@ impl<'a> Connection<'a> {
         self.peer
     }
 
+    /// The port at which the connection came in.
+    pub(crate) fn local_port(&self) -> Option<u16> {
+        self.stream.socket().local_addr().ok().map(|address| address.port())
+    }
+
     /// The bytes that this connection may hold.
     pub(crate) fn share(&mut self) -> &mut Share {
         &mut self.share

@@ -31,7 +31,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    address: Option<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     budget: Option<Arc<Budget>>,
 }
 
@@ -71,10 +71,17 @@ pub struct ListenerStats {
 }
 
 impl ListenerHandle {
-    /// The address that the listener is bound to; `None` while it is not open.
+    /// The address that the listener is bound to, the first one of several; `None` while it is not open.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.shared.state.lock().address
+        self.shared.state.lock().addresses.first().copied()
+    }
+
+    /// The addresses that the listener is bound to, in the order in which the source was given them; none while it is not
+    /// open.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.shared.state.lock().addresses.clone()
     }
 
     /// What happened so far.
@@ -99,12 +106,12 @@ impl ListenerHandle {
         &self.shared.counts
     }
 
-    pub(super) fn opened(&self, address: SocketAddr, budget: Arc<Budget>) {
-        *self.shared.state.lock() = State { address: Some(address), budget: Some(budget) };
+    pub(super) fn opened(&self, addresses: Vec<SocketAddr>, budget: Arc<Budget>) {
+        *self.shared.state.lock() = State { addresses, budget: Some(budget) };
     }
 
     pub(super) fn closed(&self) {
-        self.shared.state.lock().address = None;
+        self.shared.state.lock().addresses.clear();
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown as Direction, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, Builder, Scope};
 use std::time::Duration;
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 
@@ -20,7 +18,7 @@ use super::layers::Layers;
 use super::peers::Peers;
 use crate::clock::SystemClock;
 use crate::limits;
-use crate::net::{Readiness, Signal, Stream, wait};
+use crate::net::{Signal, Stream, wait_any};
 use crate::source::{SourceContext, SourceError};
 
 /// What a listener is limited to, and how it says so.
@@ -97,10 +95,10 @@ impl ListenerOptions {
     }
 }
 
-/// A bound socket that is not accepted from yet; the kernel already lets clients connect.
+/// Bound sockets that are not accepted from yet; the kernel already lets clients connect.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    sockets: Vec<TcpListener>,
     options: ListenerOptions,
     handle: ListenerHandle,
     budget: Arc<Budget>,
@@ -131,21 +129,38 @@ impl Listener {
     /// # Errors
     /// `Fatal` for options and addresses that can never work, `Retry` for those that are just not free.
     pub(crate) fn bind(address: &str, options: ListenerOptions, handle: ListenerHandle) -> Result<Self, SourceError> {
+        Self::bind_all([address], options, handle)
+    }
+
+    /// Binds all of these addresses, or none. The limits are those of all of them together.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), for the first address that cannot be bound.
+    pub(crate) fn bind_all<A: AsRef<str>>(
+        addresses: impl IntoIterator<Item = A>,
+        options: ListenerOptions,
+        handle: ListenerHandle,
+    ) -> Result<Self, SourceError> {
         options.check().map_err(SourceError::fatal)?;
+        let (mut sockets, mut bound) = (Vec::new(), Vec::new());
+        for address in addresses {
+            let (socket, address) = bind_socket(address.as_ref()).map_err(|error| {
+                let text = format!("cannot listen on {}: {error}", address.as_ref());
+                match error.kind() {
+                    ErrorKind::InvalidInput | ErrorKind::PermissionDenied => SourceError::fatal(text),
+                    _ => SourceError::retry(text),
+                }
+            })?;
+            sockets.push(socket);
+            bound.push(address);
+        }
         let budget = Budget::new(options.bytes_in_flight_max, options.reserve_bytes);
-        let (socket, bound) = bind_socket(address).map_err(|error| {
-            let text = format!("cannot listen on {address}: {error}");
-            match error.kind() {
-                ErrorKind::InvalidInput | ErrorKind::PermissionDenied => SourceError::fatal(text),
-                _ => SourceError::retry(text),
-            }
-        })?;
         handle.opened(bound, Arc::clone(&budget));
-        Ok(Self { socket, options, handle, budget })
+        Ok(Self { sockets, options, handle, budget })
     }
 
     /// Accepts connections and calls `serve` for each in a thread of its own, until shutdown is requested. Then the
-    /// socket is closed, the connections are told to stop, and all threads are waited for.
+    /// sockets are closed, the connections are told to stop, and all threads are waited for.
     pub(crate) fn run<F>(self, context: &SourceContext, serve: F) -> Result<(), SourceError>
     where
         F: Fn(&mut Connection<'_>) + Sync,
@@ -159,7 +174,7 @@ impl Listener {
         A: Fn(&TcpListener) -> io::Result<(TcpStream, SocketAddr)> + Send,
         F: Fn(&mut Connection<'_>) + Sync,
     {
-        let Self { socket, options, handle, budget } = self;
+        let Self { sockets, options, handle, budget } = self;
         let counters = Arc::clone(context.counters());
         let running = Running {
             options: &options,
@@ -174,9 +189,9 @@ impl Listener {
         let outcome = thread::scope(|scope| {
             let running = &running;
             let accepting = Builder::new().name(running.thread_name.clone()).spawn_scoped(scope, move || {
-                let outcome = running.accept_all(scope, &socket, accept);
+                let outcome = running.accept_all(scope, &sockets, accept);
                 // Closed before the connections end: clients that come now are refused instead of left waiting.
-                drop(socket);
+                drop(sockets);
                 running.handle.closed();
                 outcome
             })?;
@@ -193,7 +208,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
     fn accept_all<'scope, A>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        socket: &TcpListener,
+        sockets: &[TcpListener],
         accept: A,
     ) -> io::Result<()>
     where
@@ -202,25 +217,28 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         let mut backoff = ACCEPT_BACKOFF_MIN;
         let mut number = 0_u64;
         loop {
-            if wait(Some((socket.as_fd(), PollFlags::IN)), Some(&self.stop), &self.clock, None)? == Readiness::Stopped {
+            let ready = wait_any(sockets, &self.stop)?;
+            if ready.is_empty() {
                 return Ok(());
             }
-            match accept(socket) {
-                Ok(accepted) => {
-                    backoff = ACCEPT_BACKOFF_MIN;
-                    number += 1;
-                    self.admit(scope, accepted, number);
-                }
-                Err(error) => match Failure::of(&error) {
-                    Failure::None => {}
-                    Failure::Connection => count(&self.handle.counts().accept_errors),
-                    Failure::System => {
-                        count(&self.handle.counts().accept_errors);
-                        self.stop.sleep(&self.clock, backoff)?;
-                        backoff = (backoff * 2).min(limits::ACCEPT_BACKOFF_MAX);
+            for socket in ready {
+                match accept(socket) {
+                    Ok(accepted) => {
+                        backoff = ACCEPT_BACKOFF_MIN;
+                        number += 1;
+                        self.admit(scope, accepted, number);
                     }
-                    Failure::Listener => return Err(error),
-                },
+                    Err(error) => match Failure::of(&error) {
+                        Failure::None => {}
+                        Failure::Connection => count(&self.handle.counts().accept_errors),
+                        Failure::System => {
+                            count(&self.handle.counts().accept_errors);
+                            self.stop.sleep(&self.clock, backoff)?;
+                            backoff = (backoff * 2).min(limits::ACCEPT_BACKOFF_MAX);
+                        }
+                        Failure::Listener => return Err(error),
+                    },
+                }
             }
         }
     }

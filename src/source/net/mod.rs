@@ -5,6 +5,7 @@
 //! ends that connection and no other.
 
 mod budget;
+pub(crate) mod client;
 mod connection;
 mod datagram;
 mod handle;

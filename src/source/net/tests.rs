@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::net::Readiness;
 use crate::source::SourcePort;
 use crate::{PutBatch, PutError, PutTicket, Shutdown, Wait};
 
@@ -108,4 +109,43 @@ fn every_failure_of_accept_is_about_something() {
     assert_eq!(of(Errno::PERM), Failure::System);
     assert_eq!(of(Errno::BADF), Failure::Listener);
     assert_eq!(Failure::of(&io::Error::other("unknown")), Failure::System);
+}
+
+#[test]
+fn several_addresses_share_their_limits_and_are_bound_together_or_not_at_all() {
+    let (shutdown, handle) = (Shutdown::new(), ListenerHandle::default());
+    let context = context(&shutdown);
+    let options = ListenerOptions { connections_max: 2, ..ListenerOptions::new(1024, b"no\n") };
+    let listener = Listener::bind_all(["127.0.0.1:0"; 3], options.clone(), handle.clone()).unwrap();
+    let addresses = handle.local_addrs();
+    assert_eq!((addresses.len(), handle.local_addr()), (3, Some(addresses[0])));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            listener.run(&context, |connection| {
+                let port = connection.local_port().unwrap().to_string();
+                connection.write_all(port.as_bytes(), WATCH).unwrap();
+                connection.wait_readable(Duration::from_secs(60)).unwrap();
+            })
+        });
+        let mut clients = Vec::new();
+        for address in &addresses[..2] {
+            let mut client = TcpStream::connect(address).unwrap();
+            let mut greeting = vec![0; address.port().to_string().len()];
+            client.read_exact(&mut greeting).unwrap();
+            assert_eq!(greeting, address.port().to_string().as_bytes());
+            clients.push(client);
+        }
+        let mut refusal = String::new();
+        TcpStream::connect(addresses[2]).unwrap().read_to_string(&mut refusal).unwrap();
+        assert_eq!(refusal, "no\n", "two connections in all");
+        shutdown.request();
+        running.join().unwrap().unwrap();
+    });
+    assert_eq!(handle.local_addrs(), []);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let error = Listener::bind_all(["127.0.0.1:0", &taken], options, handle.clone()).unwrap_err();
+    assert!(matches!(&error, SourceError::Retry(reason) if reason.to_string().contains(&taken)), "{error}");
+    assert_eq!(handle.local_addrs(), []);
 }

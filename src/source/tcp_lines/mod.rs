@@ -5,6 +5,7 @@ mod session;
 use std::fmt;
 use std::time::Duration;
 
+pub use super::OnFull;
 use super::net::{Listener, ListenerHandle, ListenerOptions};
 use super::{Source, SourceContext, SourceError};
 use crate::event::Headers;
@@ -24,18 +25,6 @@ pub enum Ack {
     OnReceipt,
     /// No answers to lines. What the channel does not take is lost and counted.
     None,
-}
-
-/// What happens to lines that a full channel does not take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnFull {
-    /// The connection keeps them and waits for room; TCP slows its client down. Nothing is dropped.
-    #[default]
-    Wait,
-    /// They are dropped and counted once the channel's own waiting time is over, and the client is told with one
-    /// `FAILED: ` line for each. This is what Flume does.
-    Fail,
 }
 
 /// Receives lines over TCP, one event per line: Flume's `netcat` source.
@@ -159,7 +148,8 @@ impl TcpLines {
         self
     }
 
-    /// What happens when the channel is full. Default: [`OnFull::Wait`].
+    /// What happens when the channel is full. With [`OnFull::Fail`] a client gets one `FAILED: ` line for each line that is
+    /// dropped. Default: [`OnFull::Wait`].
     #[must_use]
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.settings.on_full = on_full;

@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Ack, OnFull, Settings};
-use crate::batch::PutBatch;
-use crate::error::PutError;
+use super::{Ack, Settings};
 use crate::event::{Event, Headers};
-use crate::limits::{CONNECTION_READ_BYTES, SOURCE_FULL_WAIT};
+use crate::limits::CONNECTION_READ_BYTES;
 use crate::source::SourceContext;
 use crate::source::delivery::{Delivery, EVENT_COST, Verdicts};
 use crate::source::net::{Connection, Readiness};
-use crate::ticket::Receipt;
-use crate::wait::Wait;
 
 /// Reads lines, commits them in batches, answers.
 pub(super) struct Session<'a, 'c> {
@@ -266,89 +262,24 @@ impl<'a, 'c> Session<'a, 'c> {
         }
     }
 
-    /// Commits lines in as few transactions as the channel takes them.
-    fn commit(&self, mut lines: Vec<Event>) -> Answers {
+    fn commit(&self, lines: Vec<Event>) -> Answers {
         let mut answers = Answers::default();
-        let mut size = lines.len();
-        let mut attempt = Attempt::First;
-        while !lines.is_empty() {
-            let rest = lines.split_off(size.min(lines.len()));
-            let tried = lines.len();
-            let Err(error) = self.put(PutBatch::new(lines), attempt) else {
-                answers.accept(tried);
-                lines = rest;
-                continue;
-            };
-            let reason = error.to_string();
-            let smaller = match &error {
-                // Perhaps a part of them fits: Flume puts each line on its own.
-                PutError::Full { .. } if self.settings.on_full == OnFull::Fail => Some((1, Attempt::Rest)),
-                PutError::TooLarge { .. } => Some((tried / 2, Attempt::Again)),
-                _ => None,
-            };
-            let returned = error.into_batch().map(|batch| batch.into_parts().0).unwrap_or_default();
-            match smaller {
-                Some(_) if tried == 1 => {
-                    answers.fail(1, &reason);
-                    lines = rest;
-                }
-                Some(next) if returned.len() == tried => {
-                    (size, attempt) = next;
-                    lines = returned;
-                    lines.extend(rest);
-                }
-                _ => {
-                    answers.fail(tried + rest.len(), &reason);
-                    answers.end = Some(End::Refused);
-                    break;
-                }
-            }
+        let is_stopping = || self.connection.is_stopping();
+        let delivery = Delivery::new(self.context, self.settings.on_full, &is_stopping);
+        if delivery.put_all(lines, &mut answers).is_err() {
+            answers.end = Some(End::Refused);
         }
         answers
     }
-
-    /// Puts one transaction. If it is to wait for room, it does so until the source is asked to stop.
-    fn put(&self, batch: PutBatch, attempt: Attempt) -> Result<Receipt, PutError> {
-        let wait = match (self.settings.on_full, attempt) {
-            (OnFull::Wait, _) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
-            (OnFull::Fail, Attempt::Rest) => Some(Wait::NONE),
-            (OnFull::Fail, _) => None,
-        };
-        let mut begun = self.connection.age();
-        let mut outcome = match attempt {
-            Attempt::First => self.context.put_batch(batch, wait),
-            Attempt::Again | Attempt::Rest => self.context.put_again(batch, wait),
-        };
-        while self.settings.on_full == OnFull::Wait && !self.connection.is_stopping() {
-            let Err(PutError::Full { batch, .. }) = outcome else { break };
-            // A channel need not wait: one on a full disk has no room to wait for.
-            let waited = self.connection.age().saturating_sub(begun);
-            self.context.shutdown().sleep(SOURCE_FULL_WAIT.saturating_sub(waited));
-            begun = self.connection.age();
-            outcome = self.context.put_again(*batch, wait);
-        }
-        outcome
-    }
 }
 
-/// How often lines have been put before.
-#[derive(Clone, Copy)]
-enum Attempt {
-    /// Never.
-    First,
-    /// As part of a batch that was too large.
-    Again,
-    /// As part of a batch that waited in vain for room.
-    Rest,
-}
-
-impl Answers {
-    fn accept(&mut self, lines: usize) {
+impl Verdicts for Answers {
+    fn accepted(&mut self, lines: usize) {
         self.text.extend(b"OK\n".repeat(lines));
     }
 
-    /// One answer for `lines` lines: where it is for more than one, it is the last of the connection.
-    fn fail(&mut self, lines: usize, reason: &str) {
+    /// One answer: where it is for more than one line, it is the last of the connection.
+    fn refused(&mut self, lines: usize, reason: &str) {
         self.dropped += lines;
         self.text.extend(b"FAILED: ");
         // One line, whatever the reason quotes.

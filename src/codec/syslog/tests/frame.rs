@@ -105,7 +105,7 @@ fn the_rest_of_a_long_message_can_be_skipped_or_all_of_it() {
         let mut framer = SyslogFramer::new(Charset::UTF_8, 16, Overlong::Drop);
         framer.push(stream.as_bytes());
         while framer.next_frame().is_some() {}
-        assert_eq!(framer.dropped_messages(), 1);
+        assert_eq!(framer.take_dropped_messages(), 1);
     }
     // The stream ends within what is skipped.
     assert_eq!(all_pieces(16, Overlong::Drop, long.as_bytes()), []);

@@ -1,0 +1,48 @@
+//! What the syslog sources have in common.
+
+use std::net::IpAddr;
+
+use crate::codec::charset::Charset;
+use crate::codec::syslog::{Dialect, KeepFields, SyslogParser};
+use crate::event::{Headers, HeadersError};
+use crate::source::net::client;
+
+/// How messages are read, and what is added to them.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) dialect: Dialect,
+    pub(super) keep: KeepFields,
+    pub(super) zone: Option<String>,
+    pub(super) client_ip_header: Option<String>,
+}
+
+impl Reading {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { dialect, keep: KeepFields::None, zone: None, client_ip_header: None }
+    }
+
+    /// The parser for messages in `charset`.
+    pub(super) fn parser(&self, charset: Charset) -> Result<SyslogParser, String> {
+        let parser = SyslogParser::new(self.dialect).keep_fields(self.keep.clone()).charset(charset);
+        match (&self.zone, self.dialect) {
+            (Some(name), _) => parser.zone(name).map_err(|error| format!("zone: {error}")),
+            (None, Dialect::Single) => Ok(parser.system_zone()),
+            (None, Dialect::Multiport) => Ok(parser),
+        }
+    }
+
+    /// The headers that tell of a client.
+    pub(super) fn client_headers(&self, client: IpAddr) -> Result<Headers, HeadersError> {
+        let mut headers = Headers::new();
+        if let Some(name) = &self.client_ip_header {
+            headers.insert(name, &client::host_address(client))?;
+        }
+        Ok(headers)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let longest = IpAddr::from([0xffff_u16; 8]);
+        self.client_headers(longest).map_err(|error| format!("client_ip_header: {error}"))?;
+        self.parser(Charset::UTF_8).map(|_| ())
+    }
+}
