@@ -53,7 +53,8 @@ fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
     let path = keys.optional("positionFile").map(Into::into);
     let source = source.position_file(path.unwrap_or_else(|| site.home().join(POSITION_FILE)));
     let interval = keys.millis("writePosInterval", 0..=MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
-    if keys.flag("writePositionFile", false) {
+    // On a channel that keeps no positions this file is what a restart goes on from, as in Flume.
+    if keys.flag("writePositionFile", true) {
         return source.write_position_file(interval.max(Duration::from_millis(1)));
     }
     source

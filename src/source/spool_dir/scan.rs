@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::complete::with_suffix;
 use super::position::parse_tracker;
@@ -206,9 +207,17 @@ fn is_tracked(
 }
 
 fn compare(order: ConsumeOrder, a: &Candidate, b: &Candidate) -> Ordering {
-    let by_time = a.metadata.modified.cmp(&b.metadata.modified);
+    // In milliseconds, as Flume: files that were dropped together come by name.
+    let by_time = millis(a).cmp(&millis(b));
     let by_time = if order == ConsumeOrder::Youngest { by_time.reverse() } else { by_time };
     by_time.then_with(|| a.rel.file_name().cmp(&b.rel.file_name())).then_with(|| a.rel.cmp(&b.rel))
+}
+
+fn millis(candidate: &Candidate) -> i128 {
+    match candidate.metadata.modified.duration_since(UNIX_EPOCH) {
+        Ok(since) => i128::try_from(since.as_millis()).unwrap_or(i128::MAX),
+        Err(before) => i128::try_from(before.duration().as_millis()).map_or(i128::MIN, |millis| -millis),
+    }
 }
 
 fn shuffle(found: &mut [Candidate]) {
