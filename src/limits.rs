@@ -151,6 +151,12 @@ pub const FILE_ROLL_INTERVAL: Duration = Duration::from_secs(30);
 pub const FILE_ROLL_WRITE_BYTES: usize = 256 << 10;
 /// Bytes of the beginning of a file that a serializer is shown when it is gone on with, at most: 64 KiB.
 pub const SERIALIZER_HEAD_BYTES: usize = 64 << 10;
+/// Default of the bytes of one block in the container files of `AvroEvent`, before compression, as in Flume.
+pub const AVRO_SYNC_INTERVAL_BYTES: usize = 2_048_000;
+/// The smallest such block that can be asked for, as in Avro.
+pub const AVRO_SYNC_INTERVAL_BYTES_MIN: usize = 32;
+/// The largest such block that can be asked for: 64 MiB.
+pub const AVRO_SYNC_INTERVAL_BYTES_CEILING: usize = 64 << 20;
 /// Default of the bytes of headers, and of the body, that `Logger` shows of one event.
 pub const LOG_BYTES: usize = 256;
 /// Default of the bytes of the body that `Logger` shows in Flume's format, as in Flume.

@@ -10,10 +10,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use aqueduct::agent::RunningAgent;
+use aqueduct::agent::{Outcome, RunningAgent};
 use aqueduct::config::{Options, Properties, Registry, SinkSetup};
 use aqueduct::sink::{Delivered, SinkError};
-use aqueduct::{Drain, Event};
+use aqueduct::{Drain, Event, Wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -132,4 +132,63 @@ fn mistakes_in_taildir_are_named() {
         let told = mistakes(keys, &options);
         assert!(told.contains(part), "{keys}: {told}");
     }
+}
+
+/// Goal: every serializer has Flume's names, keys and bytes. Method: five counted events through a file roll sink each.
+#[test]
+fn file_roll_takes_all_serializers() -> Result<(), Box<dyn Error>> {
+    let text = "org.apache.flume.serialization.BodyTextEventSerializer$Builder";
+    let header_and_text = "org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder";
+    let avro = "org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder";
+    let avro_keys = "sink.serializer.syncIntervalBytes = 40\nsink.serializer.compressionCodec = Deflate";
+    let json =
+        ["0", "1", "2", "3", "4"].map(|i| format!("{{\"headers\":{{\"k\":\"v\"}},\"body\":\"{i}\"}}\n")).concat();
+    for (serializer, keys, expected) in [
+        ("TEXT", "", "0\n1\n2\n3\n4\n"),
+        (text, "sink.serializer.appendNewline = false", "01234"),
+        ("Header_And_Text", "", "{k=v} 0\n{k=v} 1\n{k=v} 2\n{k=v} 3\n{k=v} 4\n"),
+        (header_and_text, "sink.serializer.appendNewline = false", "{k=v} 0{k=v} 1{k=v} 2{k=v} 3{k=v} 4"),
+        ("json", "", &json),
+        ("avro_event", "", "0,1,2,3,4"),
+        (avro, avro_keys, "0,1,2,3,4"),
+    ] {
+        let dir = tempfile::tempdir()?;
+        let keys = keys.lines().map(|line| format!("a1.sinks.k.{line}\n")).collect::<Vec<_>>().concat();
+        let text = format!(
+            "a1.sources = s\na1.channels = c\na1.sinks = k\na1.sources.s.type = seq\na1.sources.s.totalEvents = 5\n\
+             a1.sources.s.channels = c\na1.sources.s.interceptors = i\na1.sources.s.interceptors.i.type = static\n\
+             a1.sources.s.interceptors.i.key = k\na1.sources.s.interceptors.i.value = v\na1.channels.c.type = memory\n\
+             a1.sinks.k.type = file_roll\na1.sinks.k.channel = c\na1.sinks.k.sink.directory = {}\n\
+             a1.sinks.k.sink.rollInterval = 0\na1.sinks.k.sink.batchSize = 2\n\
+             a1.sinks.k.sink.serializer = {serializer}\n{keys}",
+            dir.path().display()
+        );
+        let running = Properties::parse("test", text.as_bytes())?.agent("a1")?.start()?;
+        assert_ne!(running.wait_done(Wait::up_to(PATIENCE)), Outcome::Stopped);
+        running.shutdown(Drain::up_to(PATIENCE))?;
+        let mut files: Vec<_> =
+            fs::read_dir(dir.path())?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+        files.sort();
+        let [file] = &files[..] else { panic!("{serializer}: {files:?}") };
+        let content = fs::read(file)?;
+        let found = if content.starts_with(b"Obj\x01") { avro_bodies(&content)? } else { String::from_utf8(content)? };
+        assert_eq!(found, expected, "{serializer} {keys}");
+    }
+    Ok(())
+}
+
+/// The bodies in a container file, as another implementation of Avro reads them.
+fn avro_bodies(content: &[u8]) -> Result<String, Box<dyn Error>> {
+    use apache_avro::types::Value;
+
+    let mut bodies = Vec::new();
+    for value in apache_avro::Reader::new(content)? {
+        let Value::Record(fields) = value? else { return Err("no record".into()) };
+        let [(_, Value::Map(headers)), (_, Value::Bytes(body))] = &fields[..] else {
+            return Err("other fields".into());
+        };
+        assert_eq!(headers.get("k"), Some(&Value::String("v".into())));
+        bodies.push(String::from_utf8(body.clone())?);
+    }
+    Ok(bodies.join(","))
 }

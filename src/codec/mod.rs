@@ -1,5 +1,7 @@
 //! Formats, as pure functions and state machines over bytes: no input or output, no clock.
 
+#[cfg(any(feature = "avro", feature = "rpc"))]
+pub(crate) mod avro;
 pub mod charset;
 pub mod line;
 pub mod pattern;

@@ -26,6 +26,12 @@ pub use null::{Null, NullCount};
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use rpc::AvroRpc;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use serializer::JsonLines;
+#[cfg(feature = "avro")]
+#[cfg_attr(docsrs, doc(cfg(feature = "avro")))]
+pub use serializer::{AvroCompression, AvroEvent};
 pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
 
 /// Delivers events to the outside.

@@ -12,4 +12,43 @@ pub(super) fn register(registry: &mut Registry) {
     registry.serializer(&headers, |keys: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
         Ok(Box::new(HeaderAndText::new().append_newline(keys.flag("appendNewline", true))))
     });
+    avro_event(registry);
+    json(registry);
 }
+
+#[cfg(feature = "avro")]
+fn avro_event(registry: &mut Registry) {
+    use crate::limits::{AVRO_SYNC_INTERVAL_BYTES, AVRO_SYNC_INTERVAL_BYTES_CEILING, AVRO_SYNC_INTERVAL_BYTES_MIN};
+    use crate::sink::{AvroCompression, AvroEvent};
+
+    const COMPRESSIONS: [(&str, AvroCompression); 4] = [
+        ("null", AvroCompression::Null),
+        ("deflate", AvroCompression::Deflate),
+        ("snappy", AvroCompression::Snappy),
+        ("bzip2", AvroCompression::Bzip2),
+    ];
+    registry.serializer(&AVRO_EVENT, |keys: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
+        let range = AVRO_SYNC_INTERVAL_BYTES_MIN..=AVRO_SYNC_INTERVAL_BYTES_CEILING;
+        let serializer = AvroEvent::new()
+            .sync_interval_bytes(keys.number("syncIntervalBytes", range, AVRO_SYNC_INTERVAL_BYTES))
+            .compression(keys.choice("compressionCodec", &COMPRESSIONS, AvroCompression::Null));
+        Ok(Box::new(serializer))
+    });
+}
+
+#[cfg(not(feature = "avro"))]
+fn avro_event(registry: &mut Registry) {
+    registry.serializers.without(&AVRO_EVENT, "build aqueduct with its feature avro");
+}
+
+/// One of our own.
+fn json(registry: &mut Registry) {
+    #[cfg(feature = "json")]
+    registry.serializer(&["json"], |_: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
+        Ok(Box::new(crate::sink::JsonLines::new()))
+    });
+    #[cfg(not(feature = "json"))]
+    registry.serializers.without(&["json"], "build aqueduct with its feature json");
+}
+
+const AVRO_EVENT: [&str; 2] = ["avro_event", "org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder"];

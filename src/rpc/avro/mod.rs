@@ -5,11 +5,12 @@
 //! handshake about the [`protocol`].
 
 pub(crate) mod client;
-pub(crate) mod data;
 pub(crate) mod events;
 pub(crate) mod frame;
 pub(crate) mod protocol;
 pub(crate) mod server;
+
+pub(crate) use crate::codec::avro::data;
 
 /// What a request comes to, as an Avro enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

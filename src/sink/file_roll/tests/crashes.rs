@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 
 use super::*;
+#[cfg(feature = "avro")]
+use crate::sink::AvroEvent;
 use crate::testing::Random;
 use crate::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, SimVfs, Survive};
 
@@ -24,24 +26,39 @@ struct Case {
     name: &'static str,
     fsync: Fsync,
     configure: fn(FileRoll) -> FileRoll,
-    framed: bool,
+    format: Format,
 }
 
-const CASES: [Case; 5] = [
-    Case { name: "events", fsync: Fsync::EveryBatch, configure: |sink| sink.roll_events(4), framed: false },
-    Case { name: "every batch", fsync: Fsync::EveryBatch, configure: |sink| sink.roll_bytes(1), framed: false },
-    Case { name: "interval", fsync: Fsync::EveryBatch, configure: |sink| sink.prefix("p-"), framed: false },
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Lines,
+    Blocks,
+    #[cfg(feature = "avro")]
+    Avro,
+}
+
+const CASES: &[Case] = &[
+    Case { name: "events", fsync: Fsync::EveryBatch, configure: |sink| sink.roll_events(4), format: Format::Lines },
+    Case { name: "every batch", fsync: Fsync::EveryBatch, configure: |sink| sink.roll_bytes(1), format: Format::Lines },
+    Case { name: "interval", fsync: Fsync::EveryBatch, configure: |sink| sink.prefix("p-"), format: Format::Lines },
     Case {
         name: "footers",
         fsync: Fsync::EveryBatch,
         configure: |sink| sink.roll_events(5).serializer(Blocks { appendable: true, ..Blocks::default() }),
-        framed: true,
+        format: Format::Blocks,
     },
     Case {
         name: "footers, nothing appendable",
         fsync: Fsync::EveryBatch,
         configure: |sink| sink.roll_events(7).serializer(Blocks::default()),
-        framed: true,
+        format: Format::Blocks,
+    },
+    #[cfg(feature = "avro")]
+    Case {
+        name: "avro",
+        fsync: Fsync::EveryBatch,
+        configure: |sink| sink.roll_events(5).serializer(AvroEvent::new().sync_interval_bytes(500)),
+        format: Format::Avro,
     },
 ];
 
@@ -56,16 +73,34 @@ impl Case {
 
     /// The bodies in a file; each ends with `;`.
     fn bodies(self, content: &[u8]) -> Vec<String> {
-        let mut text = String::from_utf8(content.to_vec()).unwrap();
-        if self.framed {
-            assert!(text.starts_with("HEAD|"), "{text:?}");
-            text = text.replace("HEAD|", "").replace("|FOOT", "").replace(['[', ']'], "");
-        } else {
-            assert!(text.ends_with(";\n"), "{text:?}");
-            text = text.replace('\n', "");
-        }
+        let text = || String::from_utf8(content.to_vec()).unwrap();
+        let text = match self.format {
+            Format::Lines => {
+                assert!(text().ends_with(";\n"), "{:?}", text());
+                text().replace('\n', "")
+            }
+            Format::Blocks => {
+                assert!(text().starts_with("HEAD|"), "{:?}", text());
+                text().replace("HEAD|", "").replace("|FOOT", "").replace(['[', ']'], "")
+            }
+            #[cfg(feature = "avro")]
+            Format::Avro => avro_bodies(content),
+        };
         text.split_terminator(';').map(str::to_owned).collect()
     }
+}
+
+/// What another implementation of Avro finds in a container file.
+#[cfg(feature = "avro")]
+fn avro_bodies(content: &[u8]) -> String {
+    let body = |value| match value {
+        apache_avro::types::Value::Record(fields) => match &fields[1] {
+            (_, apache_avro::types::Value::Bytes(body)) => String::from_utf8(body.clone()).unwrap(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    apache_avro::Reader::new(content).unwrap().map(|value| body(value.unwrap())).collect()
 }
 
 /// Bodies of 1 to 900 bytes, so that batches begin and end at odd places of sectors.
@@ -191,7 +226,7 @@ fn crash_everywhere(case: Case, modes: &[CrashMode], random: u64) -> (u64, u64) 
 
 #[test]
 fn synced_with_every_batch_each_event_is_delivered_once_through_every_crash() {
-    for case in CASES {
+    for &case in CASES {
         let (images, early) = crash_everywhere(case, &CrashMode::ALL, 8);
         println!("{}: {images} images, {early} of them from before the first commit", case.name);
     }
@@ -199,7 +234,7 @@ fn synced_with_every_batch_each_event_is_delivered_once_through_every_crash() {
 
 #[test]
 fn without_syncs_each_event_is_delivered_once_as_long_as_only_processes_die() {
-    for case in CASES {
+    for &case in CASES {
         for fsync in [Fsync::OnRoll, Fsync::Never] {
             let (images, early) = crash_everywhere(Case { fsync, ..case }, &[CrashMode::Kill], 0);
             println!("{} {fsync:?}: {images} images, {early} of them from before the first commit", case.name);
@@ -242,7 +277,7 @@ fn whatever_operation_fails_each_event_is_delivered_once() {
     const EIO: i32 = 5;
     const EACCES: i32 = 13;
     let (mut errors, mut fatal) = (0, 0);
-    for case in CASES {
+    for &case in CASES {
         for errno in [ENOSPC, EIO, EACCES] {
             for at in 0.. {
                 let mut world = World::new();
@@ -286,7 +321,7 @@ fn whatever_operation_fails_each_event_is_delivered_once() {
 
 #[test]
 fn a_full_disk_delays_events_until_there_is_room() {
-    for case in CASES {
+    for &case in CASES {
         for blocks in 0..4 {
             let world = World::new();
             let mut sink = case.sink(&world);

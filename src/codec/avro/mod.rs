@@ -1,0 +1,6 @@
+//! Avro: binary data, and container files.
+
+#[cfg(feature = "avro")]
+pub(crate) mod container;
+#[allow(dead_code)] // each of the features `avro` and `rpc` needs only a part of it
+pub(crate) mod data;
