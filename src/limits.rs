@@ -231,6 +231,10 @@ pub const SOURCE_IDLE_MAX: Duration = Duration::from_secs(1);
 pub const RETRY_MIN: Duration = Duration::from_millis(100);
 /// Default of the longest pause after an error of a source or sink, as in Flume.
 pub const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Default of the longest time that a sink of a group is left alone after failures, as in Flume.
+pub const SINK_PENALTY_MAX: Duration = Duration::from_secs(30);
+/// Failures of a sink of a load balancing group that are so close to each other count as failures in a row, as in Flume.
+pub const SINK_FAILURES_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Time between two calls of a sink's `idle` while no events come.
 pub const SINK_IDLE: Duration = Duration::from_secs(1);
 /// A runner that waits for room in a channel looks this often whether it should stop.

@@ -1,6 +1,8 @@
 //! Snapshots of what channels and agents did.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::{Clock, SystemClock};
 
 /// What a channel holds and did since it was opened. Counter names follow Flume's (`EventPutAttemptCount`, ...).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,4 +98,46 @@ pub struct SinkStats {
     pub dropped_events: u64,
     /// Undeliverable events that the sink's policy put into another channel.
     pub diverted_events: u64,
+}
+
+/// How a component is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It has not been opened yet.
+    #[default]
+    Starting,
+    /// It works.
+    Running,
+    /// It failed and is tried again after a pause.
+    Retrying,
+    /// It ended, as it should.
+    Ended,
+    /// It ended with an error that will not pass. The other components go on.
+    Failed,
+}
+
+/// State of a component at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComponentStatus {
+    /// How it is.
+    pub health: Health,
+    /// The last failure, also if it has recovered since.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<SystemTime>,
+    /// How often it was opened again after a failure, or tried a commit again.
+    pub restarts: u64,
+    /// How many of its failures were panics, of its own or of its interceptors and selector.
+    pub panics: u64,
+}
+
+impl ComponentStatus {
+    /// Notes a failure.
+    pub(crate) fn note(&mut self, message: &str, is_panic: bool) {
+        self.last_error = Some(message.to_owned());
+        self.last_error_at = Some(SystemClock::new().wall());
+        self.panics += u64::from(is_panic);
+    }
 }

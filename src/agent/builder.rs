@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use super::Agent;
 use super::backoff::Backoff;
+use super::grouping::SinkGroupBuilder;
 use super::into::{IntoSink, IntoSource, SourceKind};
 use super::mistake::BuildErrors;
-use super::topology::{ChannelPlan, SinkPlan, SourcePlan, Topology};
+use super::topology::{ChannelPlan, GroupPlan, SinkPlan, SourcePlan, Topology};
 use crate::channel::Channel;
 use crate::interceptor::Interceptor;
 use crate::limits::{SINK_BATCH_EVENTS, SOURCE_BATCH_EVENTS};
 use crate::selector::Selector;
 use crate::sink::Sink;
+use crate::sink::group::GroupPolicy;
 
 /// Describes an agent: channels, sources and sinks by name, and who puts into and takes from which channel.
 ///
@@ -83,6 +85,37 @@ impl AgentBuilder {
     /// Adds a sink: a [`Sink`] or a closure over a slice of events. Say with [`SinkBuilder::from`] where it takes from.
     pub fn sink<M>(self, name: impl Into<String>, sink: impl IntoSink<M>) -> SinkBuilder {
         SinkBuilder::new(self, name.into(), sink.into_sink())
+    }
+
+    /// Makes a group of sinks, which are named with [`SinkGroupBuilder::of`]: they stand in for each other, or share the
+    /// work, as the policy says. See [`sink::group`](crate::sink::group).
+    ///
+    /// ```
+    /// use aqueduct::sink::group::Failover;
+    /// use aqueduct::sink::{self, Delivered};
+    /// use aqueduct::{Agent, MemoryChannel};
+    ///
+    /// let agent = Agent::builder("edge")
+    ///     .channel("mem", MemoryChannel::new("mem"))
+    ///     .pusher("app")
+    ///     .to(["mem"])
+    ///     .sink("main", sink::from_fn(|_| Ok(Delivered::All)))
+    ///     .from("mem")
+    ///     .sink("spare", sink::from_fn(|_| Ok(Delivered::All)))
+    ///     .from("mem")
+    ///     .sink_group("out", Failover::new().priority("main", 10).priority("spare", 5))
+    ///     .of(["main", "spare"])
+    ///     .build()?;
+    /// # drop(agent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sink_group(self, name: impl Into<String>, policy: impl GroupPolicy + 'static) -> SinkGroupBuilder {
+        SinkGroupBuilder::new(self, name.into(), Box::new(policy))
+    }
+
+    pub(super) fn add_group(mut self, plan: GroupPlan) -> Self {
+        self.topology.groups.push(plan);
+        self
     }
 
     /// Checks everything.
@@ -205,6 +238,11 @@ impl SinkBuilder {
         self
     }
 
+    /// Puts an event that the sink can never deliver into this channel, unchanged: [`PermanentPolicy::Divert`].
+    pub fn dead_letter(self, channel: impl Into<String>) -> Self {
+        self.on_permanent(PermanentPolicy::divert(channel))
+    }
+
     /// Names the channel that the sink takes from, and adds the sink to the agent. Several sinks may take from one
     /// channel; each event goes to one of them.
     pub fn from(mut self, channel: impl Into<String>) -> AgentBuilder {
@@ -224,7 +262,10 @@ pub enum PermanentPolicy {
     Retry,
     /// It is dropped and counted.
     Drop,
-    /// It is put into the channel of this name and counted. After a crash in between it may be in both.
+    /// It is put into the channel of this name and counted.
+    ///
+    /// If both channels are of one store, it is there exactly once, also after a crash in between: the transaction that puts it
+    /// there notes its identity, by which it is known again when it comes again. Otherwise it may be there twice then.
     Divert(String),
 }
 

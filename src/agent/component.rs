@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
 use super::backoff::Backoff;
 use super::failure::{BoxError, Failure};
 use super::signal::Signal;
-use crate::clock::{Clock, SystemClock};
 use crate::shutdown::Shutdown;
+use crate::stats::{ComponentStatus, Health};
 
 /// Which kind of component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +23,8 @@ pub enum ComponentKind {
     Channel,
     /// A sink.
     Sink,
+    /// A group of sinks.
+    SinkGroup,
 }
 
 impl fmt::Display for ComponentKind {
@@ -33,41 +34,9 @@ impl fmt::Display for ComponentKind {
             Self::Source => "source",
             Self::Channel => "channel",
             Self::Sink => "sink",
+            Self::SinkGroup => "sink group",
         })
     }
-}
-
-/// How a component is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// It has not been opened yet.
-    #[default]
-    Starting,
-    /// It works.
-    Running,
-    /// It failed and is tried again after a pause.
-    Retrying,
-    /// It ended, as it should.
-    Ended,
-    /// It ended with an error that will not pass. The other components go on.
-    Failed,
-}
-
-/// State of a component at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ComponentStatus {
-    /// How it is.
-    pub health: Health,
-    /// The last failure, also if it has recovered since.
-    pub last_error: Option<String>,
-    /// When that was.
-    pub last_error_at: Option<SystemTime>,
-    /// How often it was opened again after a failure, or tried a commit again.
-    pub restarts: u64,
-    /// How many of its failures were panics, of its own or of its interceptors and selector.
-    pub panics: u64,
 }
 
 /// How a component ended.
@@ -111,9 +80,7 @@ struct State {
 impl State {
     fn note(&mut self, failure: &Failure) -> String {
         let message = failure.message();
-        self.status.last_error = Some(message.clone());
-        self.status.last_error_at = Some(SystemClock::new().wall());
-        self.status.panics += u64::from(matches!(failure, Failure::Panic(_)));
+        self.status.note(&message, matches!(failure, Failure::Panic(_)));
         message
     }
 }

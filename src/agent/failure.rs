@@ -1,10 +1,9 @@
 //! What a component's call can come to besides success.
 
-use std::any::Any;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{PutError, TakeError};
+use crate::error::{PutError, TakeError, chain, panic_message};
 use crate::sink::SinkError;
 use crate::source::SourceError;
 
@@ -84,26 +83,4 @@ pub(super) fn guarded<T, E: Into<Failure>>(call: impl FnOnce() -> Result<T, E>) 
         Ok(outcome) => outcome.map_err(Into::into),
         Err(panic) => Err(Failure::Panic(format!("panicked: {}", panic_message(&*panic)))),
     }
-}
-
-/// What a panic said.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
-}
-
-/// An error and its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        // Many errors name their cause in their own message.
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = error.source();
-    }
-    text
 }

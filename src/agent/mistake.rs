@@ -166,12 +166,75 @@ pub enum Mistake {
         reason: String,
     },
     /// A sink diverts what it cannot deliver to the channel that it takes from.
-    #[error("sink {sink} diverts to channel {channel}, from which it takes")]
+    #[error("{kind} {name} diverts to channel {channel}, from which it takes")]
     DivertsToItself {
-        /// The sink.
-        sink: String,
+        /// A sink or a sink group.
+        kind: ComponentKind,
+        /// Its name.
+        name: String,
         /// The channel.
         channel: String,
+    },
+    /// A sink group names no sink.
+    #[error("sink group {group} has no sink; name them with `of`")]
+    EmptyGroup {
+        /// The group.
+        group: String,
+    },
+    /// A sink group names a sink that does not exist.
+    #[error("sink group {group}: there is no sink {sink}{}", hint(nearest.as_deref()))]
+    UnknownSink {
+        /// The group.
+        group: String,
+        /// The name.
+        sink: String,
+        /// The most similar name of a sink that does exist.
+        nearest: Option<String>,
+    },
+    /// A sink is in two groups, or twice in one.
+    #[error("sink {sink} is in sink group {first} and in sink group {second}")]
+    SinkInTwoGroups {
+        /// The sink.
+        sink: String,
+        /// One group.
+        first: String,
+        /// The other, or the same.
+        second: String,
+    },
+    /// The sinks of a group do not take from one channel, so that none could deliver what another one cannot.
+    #[error(
+        "sink group {group}: sink {first} takes from channel {first_channel} and sink {second} from channel \
+         {second_channel}; the sinks of a group must take from one channel"
+    )]
+    GroupChannels {
+        /// The group.
+        group: String,
+        /// One sink.
+        first: String,
+        /// Its channel.
+        first_channel: String,
+        /// The other sink.
+        second: String,
+        /// Its channel.
+        second_channel: String,
+    },
+    /// A sink of a group has a setting of its own that is the group's.
+    #[error("sink {sink} is in sink group {group}: set its {setting} for the group")]
+    MemberSetting {
+        /// The group.
+        group: String,
+        /// The sink.
+        sink: String,
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The policy of a group cannot work with its sinks.
+    #[error("policy of sink group {group}: {reason}")]
+    GroupPolicy {
+        /// The group.
+        group: String,
+        /// What the policy says.
+        reason: String,
     },
 }
 

@@ -20,7 +20,9 @@
 mod backoff;
 mod builder;
 mod component;
+mod dead_letter;
 mod failure;
+mod grouping;
 mod into;
 mod mistake;
 mod port;
@@ -39,16 +41,18 @@ mod tests;
 
 use std::fmt;
 
+pub use crate::stats::{ComponentStatus, Health};
 pub use backoff::Backoff;
 pub use builder::{AgentBuilder, PermanentPolicy, SinkBuilder, SourceBuilder};
-pub use component::{ComponentEnd, ComponentKind, ComponentStatus, Health};
+pub use component::{ComponentEnd, ComponentKind};
+pub use grouping::SinkGroupBuilder;
 pub use into::{AnySource, IntoSink, IntoSource, marker};
 pub(crate) use mistake::nearest;
 pub use mistake::{BuildErrors, Mistake};
 pub use pusher::Pusher;
 pub use report::{
     AgentStats, ChannelLeft, ChannelSnapshot, ComponentReport, Drain, Outcome, RunError, ShutdownError, ShutdownReport,
-    SinkSnapshot, SourceSnapshot, StartError, UnknownPusher,
+    SinkGroupSnapshot, SinkSnapshot, SourceSnapshot, StartError, UnknownPusher,
 };
 pub use running::RunningAgent;
 

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::component::Component;
-use super::failure::{Failure, panic_message};
+use super::failure::Failure;
 use super::routing::{Group, Routing, group};
 use crate::batch::{PutBatch, Resume, Routes};
 use crate::channel::Channel;
-use crate::error::PutError;
+use crate::error::{PutError, panic_message};
 use crate::event::Event;
 use crate::interceptor::Interceptor;
 use crate::selector::Selector;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::component::{ComponentEnd, ComponentKind, ComponentStatus};
+use super::component::{ComponentEnd, ComponentKind};
 use crate::error::StorageError;
-use crate::stats::{ChannelStats, SinkStats, SourceStats};
+use crate::stats::{ChannelStats, ComponentStatus, SinkStats, SourceStats};
 
 /// State and counters of a running agent at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub struct AgentStats {
     pub channels: Vec<ChannelSnapshot>,
     /// Its sources.
     pub sources: Vec<SourceSnapshot>,
-    /// Its sinks.
+    /// Its sinks, those of groups included.
     pub sinks: Vec<SinkSnapshot>,
+    /// Its groups of sinks.
+    pub groups: Vec<SinkGroupSnapshot>,
 }
 
 impl AgentStats {
@@ -39,6 +41,12 @@ impl AgentStats {
     #[must_use]
     pub fn sink(&self, name: &str) -> Option<&SinkSnapshot> {
         self.sinks.iter().find(|sink| sink.name == name)
+    }
+
+    /// State and counters of a group of sinks.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&SinkGroupSnapshot> {
+        self.groups.iter().find(|group| group.name == name)
     }
 }
 
@@ -73,6 +81,20 @@ pub struct SinkSnapshot {
     /// How it is.
     pub status: ComponentStatus,
     /// Its counters.
+    pub stats: SinkStats,
+}
+
+/// A group of sinks at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkGroupSnapshot {
+    /// Its name.
+    pub name: String,
+    /// The names of its sinks.
+    pub sinks: Vec<String>,
+    /// How it is as a whole.
+    pub status: ComponentStatus,
+    /// What was taken for it, and what became of that: a failure here is one of all its sinks.
     pub stats: SinkStats,
 }
 

@@ -4,20 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::component::{Component, ComponentEnd};
+use super::component::{Component, ComponentEnd, ComponentKind};
 use super::mistake::nearest;
 use super::pusher::{Gate, Pusher};
 use super::report::{
     AgentStats, ChannelLeft, ChannelSnapshot, ComponentReport, Drain, Outcome, ShutdownError, ShutdownReport,
-    SinkSnapshot, SourceSnapshot, UnknownPusher,
+    SinkGroupSnapshot, SinkSnapshot, SourceSnapshot, UnknownPusher,
 };
 use super::signal::Signal;
-use super::sink_runner::SinkCounters;
 use crate::channel::Channel;
 use crate::limits::PUT_SLICE;
 use crate::shutdown::Shutdown;
+use crate::sink::SinkCounters;
+use crate::sink::group::{GroupMonitor, MemberSnapshot};
 use crate::source::SourceContext;
-use crate::stats::ChannelStats;
+use crate::stats::{ChannelStats, Health};
 use crate::wait::{Bell, Wait};
 
 /// An agent at work. Stop it with [`shutdown`](Self::shutdown).
@@ -55,6 +56,8 @@ pub(super) struct RunningSink {
     pub(super) counters: Arc<SinkCounters>,
     pub(super) bell: Arc<Bell>,
     pub(super) channel: Arc<dyn Channel>,
+    // Of a group.
+    pub(super) members: Option<GroupMonitor>,
     pub(super) thread: Option<JoinHandle<()>>,
 }
 
@@ -75,17 +78,13 @@ impl RunningAgent {
             status: running.component.status(),
             stats: running.context.counters().snapshot(),
         };
-        let sink = |running: &RunningSink| SinkSnapshot {
-            name: running.component.name.clone(),
-            status: running.component.status(),
-            stats: running.counters.snapshot(),
-        };
         AgentStats {
             name: self.name.clone(),
             uptime: self.signal.now(),
             channels: self.channels.iter().map(channel).collect(),
             sources: self.sources.iter().map(source).collect(),
-            sinks: self.sinks.iter().map(sink).collect(),
+            sinks: self.sinks.iter().flat_map(RunningSink::snapshots).collect(),
+            groups: self.sinks.iter().filter_map(RunningSink::group).collect(),
         }
     }
 
@@ -151,7 +150,7 @@ impl RunningAgent {
             name: self.name.clone(),
             outcome: self.final_outcome(&left),
             left,
-            components: self.components().map(report).collect(),
+            components: self.components().map(report).chain(self.sinks.iter().flat_map(RunningSink::reports)).collect(),
         };
         match failed {
             None => Ok(report),
@@ -268,6 +267,44 @@ impl RunningSource {
     /// Whether it has ended and nothing of it is under way.
     fn is_over(&self) -> bool {
         self.component.has_ended() && self.gate.as_ref().is_none_or(|gate| gate.is_empty())
+    }
+}
+
+impl RunningSink {
+    fn snapshots(&self) -> Vec<SinkSnapshot> {
+        let Some(members) = &self.members else {
+            let (name, status) = (self.component.name.clone(), self.component.status());
+            return vec![SinkSnapshot { name, status, stats: self.counters.snapshot() }];
+        };
+        let member = |member: MemberSnapshot| {
+            let MemberSnapshot { name, status, stats, .. } = member;
+            SinkSnapshot { name, status, stats }
+        };
+        members.members().into_iter().map(member).collect()
+    }
+
+    fn group(&self) -> Option<SinkGroupSnapshot> {
+        let members = self.members.as_ref()?.members();
+        Some(SinkGroupSnapshot {
+            name: self.component.name.clone(),
+            sinks: members.into_iter().map(|member| member.name).collect(),
+            status: self.component.status(),
+            stats: self.counters.snapshot(),
+        })
+    }
+
+    /// How the sinks of a group ended.
+    fn reports(&self) -> Vec<ComponentReport> {
+        let end_of_group = self.component.end().unwrap_or(ComponentEnd::Stuck);
+        let report = |member: MemberSnapshot| {
+            let MemberSnapshot { name, status, close_error, .. } = member;
+            let end = match &status.last_error {
+                Some(error) if status.health == Health::Failed => ComponentEnd::Failed(error.clone()),
+                _ => end_of_group.clone(),
+            };
+            ComponentReport { kind: ComponentKind::Sink, name, end, status, close_error }
+        };
+        self.members.iter().flat_map(GroupMonitor::members).map(report).collect()
     }
 }
 

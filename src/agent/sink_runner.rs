@@ -1,25 +1,23 @@
 //! The threads of sinks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::component::{Component, ComponentEnd};
-use super::failure::{Failure, guarded};
-use crate::batch::PutBatch;
+use super::dead_letter::DeadLetters;
+use super::failure::{BoxError, Failure, guarded};
 use crate::channel::{Channel, TakeTransaction};
 use crate::error::TakeError;
-use crate::limits::{PUT_SLICE, SINK_IDLE};
-use crate::sink::{Delivered, Sink, SinkBatch, SinkContext, SinkError};
-use crate::stats::SinkStats;
+use crate::limits::SINK_IDLE;
+use crate::sink::{Delivered, Sink, SinkBatch, SinkContext, SinkCounters, count};
 use crate::wait::{Bell, Wait};
 
 /// What to do with an event that the sink says it can never deliver, once the policy's channel is resolved.
 pub(super) enum OnPermanent {
     Retry,
     Drop,
-    Divert(Arc<dyn Channel>),
+    Divert(DeadLetters),
 }
 
 /// Drives a sink.
@@ -31,40 +29,6 @@ pub(super) struct SinkRunner {
     pub(super) on_permanent: OnPermanent,
     pub(super) counters: Arc<SinkCounters>,
     pub(super) bell: Arc<Bell>,
-}
-
-/// The counters of a running sink, see [`SinkStats`].
-#[derive(Debug, Default)]
-pub(super) struct SinkCounters {
-    batch_empty: AtomicU64,
-    batch_underflow: AtomicU64,
-    batch_complete: AtomicU64,
-    drain_attempt_events: AtomicU64,
-    drain_success_events: AtomicU64,
-    write_fail: AtomicU64,
-    channel_read_fail: AtomicU64,
-    dropped_events: AtomicU64,
-    diverted_events: AtomicU64,
-}
-
-impl SinkCounters {
-    pub(super) fn snapshot(&self) -> SinkStats {
-        SinkStats {
-            batch_empty: self.batch_empty.load(Ordering::Relaxed),
-            batch_underflow: self.batch_underflow.load(Ordering::Relaxed),
-            batch_complete: self.batch_complete.load(Ordering::Relaxed),
-            drain_attempt_events: self.drain_attempt_events.load(Ordering::Relaxed),
-            drain_success_events: self.drain_success_events.load(Ordering::Relaxed),
-            write_fail: self.write_fail.load(Ordering::Relaxed),
-            channel_read_fail: self.channel_read_fail.load(Ordering::Relaxed),
-            dropped_events: self.dropped_events.load(Ordering::Relaxed),
-            diverted_events: self.diverted_events.load(Ordering::Relaxed),
-        }
-    }
-}
-
-fn count(counter: &AtomicU64, by: usize) {
-    counter.fetch_add(by as u64, Ordering::Relaxed);
 }
 
 /// What became of a batch that was taken.
@@ -203,14 +167,13 @@ impl SinkRunner {
     }
 
     /// Applies the policy to the first event of `take`, which the sink cannot deliver.
-    fn remove_first(&self, take: TakeTransaction, error: super::failure::BoxError) -> Result<Outcome, Failure> {
+    fn remove_first(&self, mut take: TakeTransaction, error: BoxError) -> Result<Outcome, Failure> {
         let counter = match &self.on_permanent {
             OnPermanent::Retry => return Err(Failure::Retry(error)),
             OnPermanent::Drop => &self.counters.dropped_events,
             OnPermanent::Divert(other) => {
-                let Some(event) = take.first().cloned() else { return Ok(Outcome::Nothing) };
                 // ORDER: the other channel first; a kill in between leaves the event in both, not in neither.
-                divert(&**other, event)?;
+                other.put_first(&mut take)?;
                 &self.counters.diverted_events
             }
         };
@@ -218,19 +181,5 @@ impl SinkRunner {
         count(counter, 1);
         self.component.note(&Failure::Permanent(error));
         Ok(Outcome::Removed)
-    }
-}
-
-fn divert(channel: &dyn Channel, event: crate::event::Event) -> Result<(), Failure> {
-    let put = guarded(|| {
-        let mut transaction = channel.begin_put();
-        transaction.set_batch(PutBatch::new(vec![event]));
-        transaction.set_wait(Wait::up_to(PUT_SLICE));
-        Ok::<_, SinkError>(transaction.commit())
-    })?;
-    match put {
-        Ok(_) => Ok(()),
-        // Full, closed or too large: the event stays where it is, whatever the other channel's state.
-        Err(error) => Err(Failure::Retry(error.into())),
     }
 }

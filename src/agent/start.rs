@@ -6,20 +6,23 @@ use std::thread::{self, JoinHandle};
 
 use super::builder::PermanentPolicy;
 use super::component::{Component, ComponentEnd, ComponentKind};
+use super::dead_letter::DeadLetters;
 use super::failure::guarded;
+use super::grouping::assemble;
 use super::into::SourceKind;
 use super::port::{Path, Port};
 use super::pusher::{Gate, Pusher};
 use super::report::{Drain, StartError};
 use super::running::{RunningAgent, RunningChannel, RunningSink, RunningSource};
 use super::signal::Signal;
-use super::sink_runner::{OnPermanent, SinkCounters, SinkRunner};
+use super::sink_runner::{OnPermanent, SinkRunner};
 use super::source_runner::{PullRunner, run_push};
-use super::topology::{SinkPlan, SourcePlan, Topology};
+use super::topology::{GroupPlan, SinkPlan, SourcePlan, Topology};
 use crate::channel::Channel;
 use crate::limits::SINK_OPEN_WAIT;
 use crate::shutdown::Shutdown;
-use crate::sink::SinkContext;
+use crate::sink::group::GroupMonitor;
+use crate::sink::{SinkContext, SinkCounters};
 use crate::source::{SourceContext, SourceCounters, SourceError};
 use crate::wait::Bell;
 
@@ -39,7 +42,8 @@ pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
     for plan in channels {
         agent.channels.push(RunningChannel { name: plan.name, channel: plan.channel, close: plan.close });
     }
-    let started = start_sinks(&mut agent, topology.sinks).and_then(|()| start_sources(&mut agent, topology.sources));
+    let started = start_sinks(&mut agent, topology.sinks, topology.groups)
+        .and_then(|()| start_sources(&mut agent, topology.sources));
     if let Err(error) = started {
         agent.stop_threads(Drain::NONE);
         return Err(error);
@@ -47,9 +51,11 @@ pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
     Ok(agent)
 }
 
-fn start_sinks(agent: &mut RunningAgent, plans: Vec<SinkPlan>) -> Result<(), StartError> {
-    for plan in plans {
-        let sink = start_sink(agent, plan)?;
+fn start_sinks(agent: &mut RunningAgent, mut sinks: Vec<SinkPlan>, groups: Vec<GroupPlan>) -> Result<(), StartError> {
+    let groups: Vec<_> = groups.into_iter().map(|group| assemble(group, &mut sinks)).collect();
+    let groups = groups.into_iter().map(|(plan, members)| (plan, Some(members)));
+    for (plan, members) in sinks.into_iter().map(|plan| (plan, None)).chain(groups) {
+        let sink = start_sink(agent, plan, members)?;
         agent.sinks.push(sink);
     }
     // A sink that cannot reach its destination yet must not hold up the sources: what they bring waits in the channels.
@@ -74,17 +80,22 @@ fn failed_open(component: &Component) -> Result<(), StartError> {
     }
 }
 
-fn start_sink(agent: &RunningAgent, plan: SinkPlan) -> Result<RunningSink, StartError> {
+fn start_sink(agent: &RunningAgent, plan: SinkPlan, members: Option<GroupMonitor>) -> Result<RunningSink, StartError> {
     let SinkPlan { name, mut sink, channel, batch, retry, on_permanent } = plan;
     let stop = agent.stop_sinks.clone();
-    let component = Component::new(ComponentKind::Sink, &name, stop.clone(), agent.signal.clone(), retry);
-    let channel = find(agent, &component, &channel)?;
+    let kind = if members.is_some() { ComponentKind::SinkGroup } else { ComponentKind::Sink };
+    let component = Component::new(kind, &name, stop.clone(), agent.signal.clone(), retry);
+    let from = channel;
+    let channel = find(agent, &component, &from)?;
     let counters = Arc::new(SinkCounters::default());
     let bell = Arc::new(Bell::default());
     let on_permanent = match on_permanent {
         PermanentPolicy::Retry => OnPermanent::Retry,
         PermanentPolicy::Drop => OnPermanent::Drop,
-        PermanentPolicy::Divert(other) => OnPermanent::Divert(find(agent, &component, &other)?),
+        PermanentPolicy::Divert(other) => {
+            let other = find(agent, &component, &other)?;
+            OnPermanent::Divert(DeadLetters::new(&agent.name, (&from, &channel), &name, other))
+        }
     };
     let runner = SinkRunner {
         component: component.clone(),
@@ -96,7 +107,7 @@ fn start_sink(agent: &RunningAgent, plan: SinkPlan) -> Result<RunningSink, Start
         bell: bell.clone(),
     };
     let thread = spawn(agent, &component, move || runner.run(&mut *sink))?;
-    Ok(RunningSink { component, counters, bell, channel, thread: Some(thread) })
+    Ok(RunningSink { component, counters, bell, channel, members, thread: Some(thread) })
 }
 
 fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource, StartError> {

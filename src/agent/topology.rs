@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::backoff::Backoff;
 use super::builder::PermanentPolicy;
 use super::component::ComponentKind;
+use super::grouping;
 use super::into::SourceKind;
 use super::mistake::{BuildErrors, Mistake, nearest};
 use crate::channel::Channel;
@@ -14,6 +15,7 @@ use crate::interceptor::Interceptor;
 use crate::limits::{NAME_BYTES_MAX, TRANSACTION_EVENTS_MAX};
 use crate::selector::Selector;
 use crate::sink::Sink;
+use crate::sink::group::GroupPolicy;
 
 /// An agent as it was described.
 pub(super) struct Topology {
@@ -21,6 +23,7 @@ pub(super) struct Topology {
     pub(super) channels: Vec<ChannelPlan>,
     pub(super) sources: Vec<SourcePlan>,
     pub(super) sinks: Vec<SinkPlan>,
+    pub(super) groups: Vec<GroupPlan>,
 }
 
 pub(super) struct ChannelPlan {
@@ -51,9 +54,23 @@ pub(super) struct SinkPlan {
     pub(super) on_permanent: PermanentPolicy,
 }
 
+pub(super) struct GroupPlan {
+    pub(super) name: String,
+    pub(super) policy: Box<dyn GroupPolicy>,
+    /// Names of sinks.
+    pub(super) members: Vec<String>,
+    pub(super) retry: Backoff,
+    pub(super) on_permanent: PermanentPolicy,
+}
+
 impl Topology {
     pub(super) fn new(name: String) -> Self {
-        Self { name, channels: Vec::new(), sources: Vec::new(), sinks: Vec::new() }
+        Self { name, channels: Vec::new(), sources: Vec::new(), sinks: Vec::new(), groups: Vec::new() }
+    }
+
+    /// The sink of a name.
+    pub(super) fn sink(&self, name: &str) -> Option<&SinkPlan> {
+        self.sinks.iter().find(|plan| plan.name == name)
     }
 
     /// The channel of a name.
@@ -89,6 +106,8 @@ impl Topology {
         for sink in &self.sinks {
             self.check_sink(sink, &mut mistakes);
         }
+        grouping::check(&self, &mut mistakes);
+        self.bind_policies(&mut mistakes);
         if mistakes.is_empty() { Ok(self) } else { Err(BuildErrors::new(self.name, mistakes)) }
     }
 
@@ -116,10 +135,12 @@ impl Topology {
         let by_sink = |plan: &SinkPlan| {
             plan.channel == channel || matches!(&plan.on_permanent, PermanentPolicy::Divert(name) if name == channel)
         };
-        self.sources.iter().any(by_source) || self.sinks.iter().any(by_sink)
+        let by_group =
+            |plan: &GroupPlan| matches!(&plan.on_permanent, PermanentPolicy::Divert(name) if name == channel);
+        self.sources.iter().any(by_source) || self.sinks.iter().any(by_sink) || self.groups.iter().any(by_group)
     }
 
-    fn check_known(&self, kind: ComponentKind, name: &str, channel: &str, mistakes: &mut Vec<Mistake>) {
+    pub(super) fn check_known(&self, kind: ComponentKind, name: &str, channel: &str, mistakes: &mut Vec<Mistake>) {
         if self.channel(channel).is_none() {
             mistakes.push(Mistake::UnknownChannel {
                 kind,
@@ -159,21 +180,40 @@ impl Topology {
         }
     }
 
+    fn bind_policies(&mut self, mistakes: &mut Vec<Mistake>) {
+        for group in self.groups.iter_mut().filter(|group| !group.members.is_empty()) {
+            if let Err(error) = group.policy.bind(&group.members) {
+                mistakes.push(Mistake::GroupPolicy { group: group.name.clone(), reason: error.to_string() });
+            }
+        }
+    }
+
+    /// Checks what becomes of events that cannot be delivered; they come from `from`.
+    pub(super) fn check_policy(
+        &self,
+        kind: ComponentKind,
+        name: &str,
+        policy: &PermanentPolicy,
+        from: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) {
+        let PermanentPolicy::Divert(channel) = policy else { return };
+        self.check_known(kind, name, channel, mistakes);
+        if channel == from {
+            mistakes.push(Mistake::DivertsToItself { kind, name: name.to_owned(), channel: channel.clone() });
+        }
+    }
+
     fn check_sink(&self, sink: &SinkPlan, mistakes: &mut Vec<Mistake>) {
         let kind = ComponentKind::Sink;
         self.check_known(kind, &sink.name, &sink.channel, mistakes);
-        if let PermanentPolicy::Divert(channel) = &sink.on_permanent {
-            self.check_known(kind, &sink.name, channel, mistakes);
-            if *channel == sink.channel {
-                mistakes.push(Mistake::DivertsToItself { sink: sink.name.clone(), channel: channel.clone() });
-            }
-        }
+        self.check_policy(kind, &sink.name, &sink.on_permanent, &sink.channel, mistakes);
         check_batch(kind, &sink.name, sink.batch, mistakes);
         check_backoff(kind, &sink.name, sink.retry, mistakes);
     }
 }
 
-fn check_names(kind: ComponentKind, names: &[&str], mistakes: &mut Vec<Mistake>) {
+pub(super) fn check_names(kind: ComponentKind, names: &[&str], mistakes: &mut Vec<Mistake>) {
     let mut seen = HashSet::new();
     let mut told = HashSet::new();
     for (index, name) in names.iter().enumerate() {
@@ -199,7 +239,7 @@ fn check_batch(kind: ComponentKind, name: &str, events: usize, mistakes: &mut Ve
     }
 }
 
-fn check_backoff(kind: ComponentKind, name: &str, backoff: Backoff, mistakes: &mut Vec<Mistake>) {
+pub(super) fn check_backoff(kind: ComponentKind, name: &str, backoff: Backoff, mistakes: &mut Vec<Mistake>) {
     if !backoff.is_valid() {
         mistakes.push(Mistake::Backoff { kind, name: name.to_owned(), backoff });
     }
@@ -215,6 +255,7 @@ impl fmt::Debug for Topology {
             .field("channels", &channels)
             .field("sources", &sources)
             .field("sinks", &sinks)
+            .field("groups", &self.groups.iter().map(|plan| &plan.name).collect::<Vec<_>>())
             .finish()
     }
 }

@@ -9,6 +9,8 @@ use crate::event::{Event, EventId};
 #[derive(Debug)]
 pub struct SinkBatch<'a> {
     take: &'a mut TakeTransaction,
+    // How many of the events are shown.
+    limit: usize,
     // `[<agent>/]sink/<name>/`, see `SinkContext`.
     prefix: &'a str,
 }
@@ -16,19 +18,26 @@ pub struct SinkBatch<'a> {
 impl<'a> SinkBatch<'a> {
     /// The events of `take` for the sink `context` belongs to; what the agent does.
     pub fn new(take: &'a mut TakeTransaction, context: &'a super::SinkContext) -> Self {
-        Self { take, prefix: context.prefix() }
+        let limit = take.len();
+        Self { take, limit, prefix: context.prefix() }
+    }
+
+    /// The first events, up to `max`, for a sink of a group. What another one has set before is forgotten.
+    pub(super) fn part<'b>(&'b mut self, max: usize, context: &'b super::SinkContext) -> SinkBatch<'b> {
+        self.take.forget_positions();
+        SinkBatch { limit: self.limit.min(max), take: self.take, prefix: context.prefix() }
     }
 
     /// The events, in order.
     #[must_use]
     pub fn events(&self) -> &[Event] {
-        self.take
+        self.take.get(..self.limit).unwrap_or_default()
     }
 
     /// Identity of the event at `index`; the same at every redelivery.
     #[must_use]
     pub fn id(&self, index: usize) -> Option<EventId> {
-        self.take.id(index)
+        if index < self.limit { self.take.id(index) } else { None }
     }
 
     /// Sets the position `key` of this sink, such as the length of its output. It is committed if and only if the take

@@ -12,6 +12,8 @@ use crate::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct SinkContext {
     name: Arc<str>,
+    // Empty, or `<agent>/`.
+    base: Arc<str>,
     prefix: Arc<str>,
     channel: Arc<dyn Channel>,
     shutdown: Shutdown,
@@ -22,12 +24,22 @@ impl SinkContext {
     /// `sink/<name>/`; in an agent, they are those of `<agent>/sink/<name>/`, so that two agents can share a store.
     #[must_use]
     pub fn new(name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
-        Self { name: name.into(), prefix: format!("sink/{name}/").into(), channel, shutdown }
+        Self::below("", name, channel, shutdown)
     }
 
     /// A context for a sink of an agent.
     pub(crate) fn of_agent(agent: &str, name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
-        Self { name: name.into(), prefix: format!("{agent}/sink/{name}/").into(), channel, shutdown }
+        Self::below(&format!("{agent}/"), name, channel, shutdown)
+    }
+
+    /// The context of another sink of the same channel: one of a group.
+    pub(crate) fn member(&self, name: &str) -> Self {
+        Self::below(&self.base, name, self.channel.clone(), self.shutdown.clone())
+    }
+
+    fn below(base: &str, name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
+        let prefix = format!("{base}sink/{name}/").into();
+        Self { name: name.into(), base: base.into(), prefix, channel, shutdown }
     }
 
     /// The name of the sink.

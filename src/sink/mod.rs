@@ -5,8 +5,10 @@
 
 mod batch;
 mod context;
+mod counters;
 mod file_roll;
 mod func;
+pub mod group;
 mod logger;
 mod null;
 #[cfg(feature = "rpc")]
@@ -19,8 +21,10 @@ use std::error::Error;
 
 pub use batch::SinkBatch;
 pub use context::SinkContext;
+pub(crate) use counters::{SinkCounters, count};
 pub use file_roll::{FileRoll, FileRollError, Fsync};
 pub use func::{FromFn, from_fn};
+pub use group::SinkGroup;
 pub use logger::{LogFormat, Logger};
 pub use null::{Null, NullCount};
 #[cfg(feature = "rpc")]

@@ -3,6 +3,7 @@
 mod building;
 mod channels;
 mod fan_out;
+mod groups;
 mod life;
 mod pushing;
 mod supervision;

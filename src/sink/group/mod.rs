@@ -1,0 +1,254 @@
+//! Sinks that stand in for each other: fail-over and load balancing.
+//!
+//! | Flume | here |
+//! |---|---|
+//! | `default` | [`Single`], or no group at all |
+//! | `failover` | [`Failover`] |
+//! | `load_balance` | [`LoadBalance`] |
+//!
+//! In an agent, sinks are put into a group by [`AgentBuilder::sink_group`](crate::agent::AgentBuilder::sink_group).
+
+mod failover;
+mod load_balance;
+mod member;
+mod monitor;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::member::{Class, Member};
+use super::{Delivered, Sink, SinkBatch, SinkContext, SinkError};
+use crate::clock::{Clock, SystemClock};
+use crate::limits::{SINK_BATCH_EVENTS, SINK_IDLE};
+
+pub use failover::Failover;
+pub use load_balance::LoadBalance;
+pub use monitor::{GroupMonitor, MemberSnapshot};
+pub use policy::{GroupPolicy, PolicyError, Single};
+
+/// Several sinks of one channel that deliver its events as one. Which of them gets a batch is the matter of a
+/// [`GroupPolicy`].
+///
+/// ```
+/// use aqueduct::sink::group::{Failover, SinkGroup};
+/// use aqueduct::sink::{self, Delivered, SinkError};
+/// use aqueduct::{Agent, Drain, MemoryChannel};
+/// use std::time::Duration;
+///
+/// let group = SinkGroup::new(Failover::new().priority("main", 10).priority("spare", 5))
+///     .member("main", sink::from_fn(|_| Err(SinkError::retry("no route to host"))))
+///     .member("spare", sink::from_fn(|_| Ok(Delivered::All)));
+/// let monitor = group.monitor();
+/// let running = Agent::builder("edge")
+///     .channel("mem", MemoryChannel::new("mem"))
+///     .pusher("app")
+///     .to(["mem"])
+///     .sink("out", group)
+///     .from("mem")
+///     .build()?
+///     .start()?;
+/// running.pusher("app")?.put("hello")?;
+/// assert!(running.shutdown(Drain::up_to(Duration::from_secs(30)))?.is_drained());
+/// assert_eq!(monitor.member("spare").map(|spare| spare.stats.drain_success_events), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What becomes of errors
+///
+/// * A member that fails with [`SinkError::Retry`], or panics, is opened again before its next turn; the policy decides when
+///   that is. The same batch goes to the next member at once. If no member takes it, the group fails with `Retry`.
+/// * [`SinkError::Permanent`] is about the event, not about the member: it costs the member nothing, and the other members are
+///   asked. If none of them takes the batch, the group says `Permanent`, and the agent's policy for such events applies.
+/// * [`SinkError::Fatal`] ends the member: it is closed, and the group goes on without it. The group fails with `Fatal` when no
+///   member is left.
+///
+/// So an event is delivered at least once by one of the members, and twice if one has delivered it and failed all the same.
+/// Positions are each member's own, and those of a member that failed are not committed.
+pub struct SinkGroup {
+    policy: Box<dyn GroupPolicy>,
+    members: Vec<Member>,
+    clock: Arc<dyn Clock>,
+    was_opened: bool,
+    /// The member that delivered what is not committed yet.
+    uncommitted: Option<usize>,
+}
+
+impl SinkGroup {
+    /// A group without members yet.
+    pub fn new(policy: impl GroupPolicy + 'static) -> Self {
+        Self::with_policy(Box::new(policy))
+    }
+
+    pub(crate) fn with_policy(policy: Box<dyn GroupPolicy>) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self { policy, members: Vec::new(), clock, was_opened: false, uncommitted: None }
+    }
+
+    /// Adds a sink. It gets [`SINK_BATCH_EVENTS`] events at once, at most.
+    #[must_use]
+    pub fn member(self, name: impl Into<String>, sink: impl Sink + 'static) -> Self {
+        self.member_with_batch(name, sink, SINK_BATCH_EVENTS)
+    }
+
+    /// Adds a sink that gets so many events at once, at most. The batch of the group must be as large.
+    #[must_use]
+    pub fn member_with_batch(self, name: impl Into<String>, sink: impl Sink + 'static, events: usize) -> Self {
+        self.add(name.into(), Box::new(sink), events)
+    }
+
+    pub(crate) fn add(mut self, name: String, sink: Box<dyn Sink>, events: usize) -> Self {
+        self.members.push(Member::new(name, sink, events.max(1)));
+        self
+    }
+
+    /// The clock that penalties are measured with.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A view of the members that are there by now, to watch them by.
+    #[must_use]
+    pub fn monitor(&self) -> GroupMonitor {
+        GroupMonitor::new(self.members.iter().map(|member| member.watch.clone()).collect())
+    }
+
+    /// The largest batch of a member.
+    pub(crate) fn batch(&self) -> usize {
+        self.members.iter().map(|member| member.batch).max().unwrap_or(SINK_BATCH_EVENTS)
+    }
+
+    fn prepare(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+        let names: Vec<String> = self.members.iter().map(|member| member.watch.name.clone()).collect();
+        self.policy.bind(&names).map_err(SinkError::fatal)?;
+        for member in &mut self.members {
+            member.context = Some(context.member(&member.watch.name));
+        }
+        let now = self.clock.monotonic();
+        for place in 0..self.members.len() {
+            self.ensure_open(place, now);
+        }
+        if self.members.iter().any(|member| member.is_open) { Ok(()) } else { Err(self.exhausted(None)) }
+    }
+
+    /// The member at a place, open; `None` if it cannot be.
+    fn ensure_open(&mut self, place: usize, now: Duration) -> Option<&mut Member> {
+        let opened = self.members.get_mut(place)?.ensure_open(now);
+        match opened {
+            Ok(true) => self.members.get_mut(place),
+            Ok(false) => None,
+            Err(class) => {
+                self.punish(place, class, now);
+                None
+            }
+        }
+    }
+
+    fn punish(&mut self, place: usize, class: Class, now: Duration) {
+        if class != Class::Permanent {
+            self.policy.failed(place, now);
+        }
+    }
+
+    /// Calls something of every open member that has done nothing for a while.
+    fn tend(&mut self, now: Duration, idle_for: Duration) {
+        for place in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(place) else { continue };
+            if member.is_open
+                && now.saturating_sub(member.last_active) >= idle_for
+                && let Err(class) = member.idle(now)
+            {
+                self.punish(place, class, now);
+            }
+        }
+    }
+
+    /// No member could deliver.
+    fn exhausted(&self, permanent: Option<SinkError>) -> SinkError {
+        if let Some(error) = permanent {
+            return error;
+        }
+        let told: Vec<String> = self.members.iter().map(|member| member.watch.told()).collect();
+        let error = Exhausted(told.join("; "));
+        if self.is_over() { SinkError::fatal(error) } else { SinkError::retry(error) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.members.iter().all(|member| member.is_over)
+    }
+}
+
+impl Sink for SinkGroup {
+    fn open(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+        if let Some(member) = self.uncommitted.take().and_then(|place| self.members.get_mut(place)) {
+            // What it delivered was not committed.
+            member.is_open = false;
+        }
+        if !std::mem::replace(&mut self.was_opened, true) {
+            return self.prepare(context);
+        }
+        // Members are opened when it is their turn.
+        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+    }
+
+    fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+        let now = self.clock.monotonic();
+        self.tend(now, SINK_IDLE);
+        let mut permanent = None;
+        for place in self.policy.order(now) {
+            let Some(member) = self.ensure_open(place, now) else { continue };
+            match member.write(batch, now) {
+                Ok(events) => {
+                    if events > 0 {
+                        self.policy.delivered(place, now);
+                        self.uncommitted = Some(place);
+                    }
+                    return Ok(Delivered::First(events));
+                }
+                Err((class, error)) => {
+                    self.punish(place, class, now);
+                    if class == Class::Permanent && permanent.is_none() {
+                        permanent = Some(error);
+                    }
+                }
+            }
+        }
+        Err(self.exhausted(permanent))
+    }
+
+    fn committed(&mut self) -> Result<(), SinkError> {
+        let Some(place) = self.uncommitted.take() else { return Ok(()) };
+        let now = self.clock.monotonic();
+        if let Some(Err(class)) = self.members.get_mut(place).map(Member::committed) {
+            self.punish(place, class, now);
+        }
+        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        self.tend(self.clock.monotonic(), Duration::ZERO);
+        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        let failed: Vec<String> = self.members.iter_mut().filter_map(Member::close).collect();
+        if failed.is_empty() { Ok(()) } else { Err(SinkError::retry(failed.join("; "))) }
+    }
+}
+
+/// No member of the group can deliver now; what became of each.
+#[derive(Debug, thiserror::Error)]
+#[error("no sink of the group could deliver: {0}")]
+struct Exhausted(String);
+
+impl fmt::Debug for SinkGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.members.iter().map(|member| &member.watch.name).collect();
+        f.debug_struct("SinkGroup").field("members", &names).finish_non_exhaustive()
+    }
+}
