@@ -214,6 +214,18 @@ impl Charset {
         at
     }
 
+    /// UTF-16 code units that begin in a piece of a text, as far as that can be told without what surrounds it: never more
+    /// than there are in valid text.
+    pub(crate) fn chars_begun(self, piece: &[u8]) -> usize {
+        match self.0 {
+            Kind::Bytes | Kind::Ascii | Kind::Latin1 => piece.len(),
+            Kind::Table(encoding) if encoding.is_single_byte() => piece.len(),
+            // A lead byte of four stands for a pair.
+            Kind::Utf8 => piece.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum(),
+            Kind::Table(_) | Kind::Utf16 { .. } | Kind::Utf16Marked => 0,
+        }
+    }
+
     /// The text in UTF-8. No copy is made if it is UTF-8 or ASCII already.
     ///
     /// # Errors

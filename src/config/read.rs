@@ -69,7 +69,8 @@ impl Reader<'_> {
                 self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
             }
             let Some(name) = key.strip_prefix(&prefix) else { continue };
-            let outcome = resolver.resolve(raw);
+            let mut outcome = resolver.resolve(raw);
+            outcome.problems.dedup();
             for (severity, message) in outcome.problems {
                 let problem = Problem::new(severity, key, message).at(Some(raw.origin.clone()));
                 self.problems.push(problem.with_value(Some(shown(key, &raw.value))));
@@ -210,9 +211,15 @@ impl Reader<'_> {
             // Nobody knows which keys it has.
             None => keys.into_problems(),
         };
+        // What is wrong with a reference explains what is wrong with the value.
+        let explained = |problem: &Problem| {
+            let is_same = |known: &Problem| known.key == problem.key && known.severity >= Severity::Ignored;
+            problem.value.is_some() && self.problems.iter().any(is_same)
+        };
         let worst = if self.options.is_lenient() { Severity::Ignored } else { Severity::Warning };
         let is_good = problems.iter().all(|problem| problem.severity <= worst);
-        self.problems.extend(problems);
+        let news: Vec<Problem> = problems.into_iter().filter(|problem| !explained(problem)).collect();
+        self.problems.extend(news);
         is_good
     }
 

@@ -134,6 +134,8 @@ pub(super) struct Table<T> {
 struct Registered<T> {
     // The first name it was registered with, for messages.
     name: Arc<str>,
+    // This name, as it was written.
+    written: Arc<str>,
     make: Make<T>,
 }
 
@@ -159,7 +161,8 @@ impl<T> Table<T> {
         let Some(first) = names.first() else { return };
         let first: Arc<str> = (*first).into();
         for name in names {
-            self.factories.insert(name.to_lowercase(), Registered { name: first.clone(), make: make.clone() });
+            let registered = Registered { name: first.clone(), written: (*name).into(), make: make.clone() };
+            self.factories.insert(name.to_lowercase(), registered);
         }
     }
 
@@ -206,14 +209,14 @@ impl<T> Table<T> {
     }
 
     fn no_such(&self, name: &str) -> String {
-        let mut names: Vec<&str> =
-            self.factories.values().filter(|other| other.make.is_ok()).map(|other| &*other.name).collect();
+        let there = || self.factories.values().filter(|registered| registered.make.is_ok());
+        if let Some(near) = nearest(name, there().map(|registered| &*registered.written)) {
+            return format!("there is no such type of {}; is it {near}?", self.kind);
+        }
+        let mut names: Vec<&str> = there().map(|registered| &*registered.name).collect();
         names.sort_unstable();
         names.dedup();
-        match nearest(name, self.factories.keys().map(String::as_str)).and_then(|near| self.name_of(near)) {
-            Some(near) => format!("there is no such type of {}; is it {near}?", self.kind),
-            None => format!("there is no such type of {}; there are {}", self.kind, names.join(", ")),
-        }
+        format!("there is no such type of {}; there are {}", self.kind, names.join(", "))
     }
 }
 
@@ -225,7 +228,7 @@ impl<T> Clone for Table<T> {
 
 impl<T> Clone for Registered<T> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), make: self.make.clone() }
+        Self { name: self.name.clone(), written: self.written.clone(), make: self.make.clone() }
     }
 }
 

@@ -12,7 +12,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let sink = FileRoll::new(keys.required_path("sink.directory"))
         .roll_interval(keys.seconds("sink.rollInterval", 0..=u64::MAX, FILE_ROLL_INTERVAL))
         .empty_files(true);
-    keys.choice("sink.pathManager", &[("DEFAULT", ()), (DEFAULT_CLASS, ())], ());
+    path_manager(keys);
     let sink =
         sink.prefix(keys.text("sink.pathManager.prefix", "")).extension(keys.text("sink.pathManager.extension", ""));
     let batch = keys.batch_size("sink.batchSize", 100);
@@ -20,4 +20,14 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     Ok(SinkSetup::new(sink).batch(batch))
 }
 
+fn path_manager(keys: &mut Keys) {
+    match keys.text("sink.pathManager", "DEFAULT").to_ascii_uppercase().as_str() {
+        "DEFAULT" => {}
+        name if name == DEFAULT_CLASS.to_ascii_uppercase() => {}
+        "ROLLTIME" => keys.mistake("sink.pathManager", ROLL_TIME),
+        _ => keys.mistake("sink.pathManager", "must be DEFAULT"),
+    }
+}
+
+const ROLL_TIME: &str = "names with the date are not made; those of DEFAULT begin with the milliseconds since 1970";
 const DEFAULT_CLASS: &str = "org.apache.flume.formatter.output.DefaultPathManager$Builder";

@@ -2,7 +2,10 @@
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use super::bind_address;
-use crate::limits::{FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, SOURCE_BATCH_EVENTS};
+use crate::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, SOURCE_BATCH_EVENTS,
+    SOURCE_BYTES_IN_FLIGHT_MAX,
+};
 use crate::source::tcp_lines::{Ack, OnFull, TcpLines};
 
 pub(super) fn register(registry: &mut Registry) {
@@ -11,14 +14,23 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let address = bind_address(keys, "bind", None);
-    let line = keys.number("max-line-length", 2..=LINE_BYTES_CEILING, 512);
+    let line = keys.number("max-line-length", 2..=LINE_BYTES_CEILING / 4, 512);
+    let encoding = keys.text("encoding", "utf-8");
     let ack = if keys.flag("ack-every-event", true) { Ack::AfterCommit } else { Ack::None };
     let source = TcpLines::bind(address)
-        .line_bytes_max(line)
+        .line_chars_max(line)
+        .encoding(encoding)
+        .connections_per_peer_max(CONNECTIONS_MAX)
+        .connection_bytes_in_flight_max(CONNECTION_BYTES_IN_FLIGHT_MAX.max(line * 4))
+        .bytes_in_flight_max(SOURCE_BYTES_IN_FLIGHT_MAX.max(line * 4 * CONNECTIONS_MAX))
         .ack(ack)
         .on_full(OnFull::Fail)
         .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()))
         .first_byte_timeout(FLUME_CONNECTION_IDLE)
-        .idle_timeout(FLUME_CONNECTION_IDLE);
-    Ok(SourceSetup::new(source))
+        .idle_timeout(FLUME_CONNECTION_IDLE)
+        .line_timeout(FLUME_CONNECTION_IDLE);
+    match source.check() {
+        Ok(source) => Ok(SourceSetup::new(source)),
+        Err(reason) => Err(keys.refuse(reason)),
+    }
 }

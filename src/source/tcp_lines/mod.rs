@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use super::OnFull;
 use super::net::{Listener, ListenerHandle, ListenerOptions};
 use super::{Source, SourceContext, SourceError};
+use crate::codec::charset::Charset;
 use crate::event::Headers;
 use crate::limits;
 use session::Session;
@@ -96,6 +97,10 @@ struct Settings {
     on_full: OnFull,
     batch_max: usize,
     line_bytes_max: usize,
+    // The longest line in UTF-16 code units with its newline, if it is measured in them.
+    line_chars_max: Option<usize>,
+    // `None`: bytes pass as they are.
+    encoding: Option<String>,
     connection_bytes_max: usize,
     idle_timeout: Duration,
     first_byte_timeout: Duration,
@@ -116,6 +121,8 @@ impl TcpLines {
                 on_full: OnFull::default(),
                 batch_max: limits::SOURCE_BATCH_EVENTS,
                 line_bytes_max: limits::LINE_BYTES_MAX,
+                line_chars_max: None,
+                encoding: None,
                 connection_bytes_max: limits::CONNECTION_BYTES_IN_FLIGHT_MAX,
                 idle_timeout: limits::CONNECTION_IDLE,
                 first_byte_timeout: limits::CONNECTION_FIRST_BYTE,
@@ -170,6 +177,23 @@ impl TcpLines {
     pub fn line_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.line_bytes_max = bytes;
         self.listener.unit_bytes_max = bytes;
+        self
+    }
+
+    /// The longest line, in UTF-16 code units of its text with the newline: what Java counts, and so Flume's
+    /// `max-line-length`. Sets [`line_bytes_max`](Self::line_bytes_max) to four times as many.
+    #[must_use]
+    pub fn line_chars_max(mut self, units: usize) -> Self {
+        self.settings.line_chars_max = Some(units);
+        self.line_bytes_max(units.saturating_mul(4))
+    }
+
+    /// The encoding of the lines, by a label such as `ISO-8859-1`. Bodies are UTF-8 then, and what is not valid in the
+    /// encoding becomes U+FFFD, as in Flume. By default bytes pass as they are. Encodings in which a newline is not one byte,
+    /// such as UTF-16, cannot be had.
+    #[must_use]
+    pub fn encoding(mut self, label: impl Into<String>) -> Self {
+        self.settings.encoding = Some(label.into());
         self
     }
 
@@ -264,6 +288,15 @@ impl TcpLines {
         self
     }
 
+    /// Checks the settings, as opening does.
+    ///
+    /// # Errors
+    /// If a setting cannot be used; the text names it.
+    pub fn check(self) -> Result<Self, SourceError> {
+        self.settings.check().map_err(|reason| SourceError::fatal(format!("{}: {reason}", self.address)))?;
+        Ok(self)
+    }
+
     /// Gives each event the header `name` with the client's address and port, such as `192.0.2.7:50312`. Default: none.
     #[must_use]
     pub fn client_address_header(mut self, name: impl Into<String>) -> Self {
@@ -298,6 +331,13 @@ impl Settings {
         };
         at_least("batch_max", self.batch_max, 1, format_args!(""))?;
         at_least("line_bytes_max", self.line_bytes_max, 2, format_args!(", one byte and the newline"))?;
+        at_least(
+            "line_chars_max",
+            self.line_chars_max.unwrap_or(2),
+            2,
+            format_args!(", one character and the newline"),
+        )?;
+        self.charset()?;
         let why = format_args!(", to hold a line of line_bytes_max");
         at_least("connection_bytes_in_flight_max", self.connection_bytes_max, self.line_bytes_max, why)?;
         for (name, timeout) in [
@@ -311,6 +351,14 @@ impl Settings {
             }
         }
         self.headers("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535").map(|_| ())
+    }
+
+    /// The encoding of the lines.
+    fn charset(&self) -> Result<Charset, String> {
+        let Some(label) = &self.encoding else { return Ok(Charset::BYTES) };
+        Charset::for_label(label).filter(|charset| charset.unit() == 1).ok_or_else(|| {
+            format!("encoding {label:?} is not known, or its newline is no single byte; it must be one such as UTF-8 or ISO-8859-1")
+        })
     }
 
     /// The headers of all events of a client.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Ack, Settings};
+use crate::codec::charset::{Charset, DecodeError};
 use crate::event::{Event, Headers};
 use crate::limits::CONNECTION_READ_BYTES;
 use crate::source::SourceContext;
@@ -19,10 +20,13 @@ pub(super) struct Session<'a, 'c> {
     context: &'a SourceContext,
     connection: &'a mut Connection<'c>,
     headers: Headers,
+    charset: Charset,
     batch: Vec<Event>,
     batch_bytes: usize,
     // The beginning of a line whose newline is still to come; always shorter than the limit.
     partial: Vec<u8>,
+    // UTF-16 code units that begin in it.
+    partial_chars: usize,
     // The line in hand was given up, because it is too long or because the lines before it were refused.
     line_lost: bool,
     // When the client's turn began: what the timeouts count from. The time of a commit is not the client's.
@@ -64,6 +68,7 @@ impl<'a, 'c> Session<'a, 'c> {
     pub(super) fn new(settings: &'a Settings, context: &'a SourceContext, connection: &'a mut Connection<'c>) -> Self {
         // The name of the header was checked when the source was opened.
         let headers = settings.headers(&connection.peer().to_string()).unwrap_or_default();
+        let charset = settings.charset().unwrap_or(Charset::BYTES);
         let since = connection.age();
         let (batch, partial) = (Vec::new(), Vec::new());
         Self {
@@ -71,9 +76,11 @@ impl<'a, 'c> Session<'a, 'c> {
             context,
             connection,
             headers,
+            charset,
             batch,
             batch_bytes: 0,
             partial,
+            partial_chars: 0,
             line_lost: false,
             since,
             mute: false,
@@ -92,7 +99,7 @@ impl<'a, 'c> Session<'a, 'c> {
         }
         let told = match &end {
             End::LineTooLong => {
-                let max = self.settings.line_bytes_max;
+                let max = self.settings.line_chars_max.unwrap_or(self.settings.line_bytes_max);
                 self.answer(
                     format!("FAILED: Event exceeds the maximum length ({max} chars, including newline)\n").as_bytes(),
                 )
@@ -171,8 +178,18 @@ impl<'a, 'c> Session<'a, 'c> {
         if !received.is_empty() {
             self.make_room(received.len())?;
             self.extend_partial(received);
+            self.partial_chars += self.charset.chars_begun(received);
+            if self.settings.line_chars_max.is_some_and(|max| self.partial_chars >= max) {
+                return self.give_up_line();
+            }
         }
         Ok(())
+    }
+
+    /// Commits what came before a line that is too long.
+    fn give_up_line(&mut self) -> Result<(), End> {
+        self.line_lost = true;
+        self.flush().and(Err(End::LineTooLong))
     }
 
     fn finish_line(&mut self, end_of_line: &[u8]) -> Result<(), End> {
@@ -182,8 +199,14 @@ impl<'a, 'c> Session<'a, 'c> {
             Bytes::copy_from_slice(end_of_line)
         } else {
             self.extend_partial(end_of_line);
+            self.partial_chars = 0;
             Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
         };
+        if self.settings.line_chars_max.is_some_and(|max| self.charset.cut_chars(&body, max - 1) < body.len()) {
+            return self.give_up_line();
+        }
+        // With this policy nothing is refused.
+        let body = self.charset.decode(body, DecodeError::Replace).unwrap_or_default();
         // The first one of a batch is free: it belongs to what a connection costs anyway.
         if !self.batch.is_empty() {
             self.batch_bytes += EVENT_COST;

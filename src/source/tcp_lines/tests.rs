@@ -202,6 +202,40 @@ fn a_line_over_the_limit_ends_the_connection_and_keeps_the_lines_before_it() {
 }
 
 #[test]
+fn lines_are_measured_and_read_as_java_does_if_so_chosen() {
+    let failure = "FAILED: Event exceeds the maximum length (8 chars, including newline)\n";
+    // Two pairs, a sign of three bytes, two of two: seven code units of 15 bytes.
+    let just_right = "\u{1f600}\u{20ac}\u{1f600}\u{e4}\u{e4}";
+    for too_long in [
+        "yyyyyyyy",
+        "yyyyyyyy\n",
+        "\u{1f600}\u{1f600}\u{1f600}\u{1f600}",
+        "\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\n",
+    ] {
+        let port = TestPort::with(|_| ());
+        let running = start(source().line_chars_max(8).encoding("utf-8"), &port);
+        let mut client = running.connect();
+        // The first byte of a sign alone, and the others after it, are one sign.
+        for byte in just_right.bytes() {
+            client.send([byte]);
+        }
+        client.send("\n");
+        client.send(too_long);
+        assert_eq!(client.rest(), format!("OK\n{failure}"), "{too_long}");
+        assert_eq!(port.bodies(), [just_right]);
+        running.stop();
+    }
+    let port = TestPort::with(|_| ());
+    let running = start(source().line_chars_max(8).encoding("ISO-8859-1"), &port);
+    assert_eq!(running.connect().send(b"caf\xe9 \xff\n").answer(), "OK\n");
+    running.stop();
+    let running = start(source().encoding("UTF-8"), &port);
+    assert_eq!(running.connect().send(b"a\xffb\xe2\x82\n").answer(), "OK\n");
+    running.stop();
+    assert_eq!(port.bodies(), ["caf\u{e9} \u{ff}", "a\u{fffd}b\u{fffd}"]);
+}
+
+#[test]
 fn the_longest_lines_pass_within_the_smallest_memory() {
     let port = TestPort::with(|_| ());
     let tight =
@@ -554,6 +588,8 @@ fn options_that_cannot_work_are_refused_with_what_to_do() {
         (source().line_bytes_max(1), "at least 2, one byte and the newline"),
         (source().line_bytes_max(2 << 20), "connection_bytes_in_flight_max is 1048576; it must be at least 2097152"),
         (source().line_bytes_max(1 << 20), "need 1073741824 bytes, but bytes_in_flight_max is 67108864"),
+        (source().line_chars_max(1), "at least 2, one character and the newline"),
+        (source().encoding("utf-16"), "encoding \"utf-16\" is not known, or its newline is no single byte"),
         (source().connections_max(0), "connections_max is 0"),
         (source().connections_per_peer_max(0), "connections_per_peer_max is 0"),
         (source().bytes_in_flight_max(0), "bytes_in_flight_max is 0"),
