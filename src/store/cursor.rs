@@ -33,6 +33,12 @@ impl Cursor {
         Ok(self.rest.get_u64_le())
     }
 
+    /// A number or count of events, bytes or records: no more than any store will ever come to, so that what is added to it
+    /// cannot run over.
+    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, Malformed> {
+        self.u64(what).and_then(|number| if number <= NUMBER_MAX { Ok(number) } else { Err(Malformed(what)) })
+    }
+
     /// The next `len` bytes, shared, not copied.
     pub(crate) fn bytes(&mut self, len: usize, what: &'static str) -> Result<Bytes, Malformed> {
         self.need(len, what)?;
@@ -65,3 +71,6 @@ impl Cursor {
         if self.rest.len() >= len { Ok(()) } else { Err(Malformed(what)) }
     }
 }
+
+/// More than a hundred years of a billion events a second.
+const NUMBER_MAX: u64 = 1 << 62;

@@ -43,7 +43,7 @@ impl LanePos {
 
     /// The place `bytes` further on in the same segment.
     pub(crate) fn after(self, bytes: u32) -> Self {
-        Self(self.0 + u64::from(bytes))
+        Self(self.0.saturating_add(u64::from(bytes)))
     }
 }
 
@@ -127,7 +127,7 @@ impl SegmentHeader {
 pub(crate) struct SegmentSeal(u32);
 
 impl SegmentSeal {
-    fn crc(self, offset: u32, covered: &[u8]) -> u32 {
+    pub(super) fn crc(self, offset: u32, covered: &[u8]) -> u32 {
         let mut hasher = crc32fast::Hasher::new_with_initial(self.0);
         hasher.update(&offset.to_le_bytes());
         hasher.update(covered);
@@ -203,8 +203,8 @@ impl Head {
             kind,
             payload_len,
             events: cursor.u32("events").ok()?,
-            seq: cursor.u64("seq").ok()?,
-            stamp: cursor.u64("stamp").ok()?,
+            seq: cursor.number("seq").ok()?,
+            stamp: cursor.number("stamp").ok()?,
             durable: LanePos(cursor.u64("durable").ok()?),
             payload_crc: cursor.u32("crc").ok()?,
         })

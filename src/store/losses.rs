@@ -34,8 +34,8 @@ pub(crate) fn acknowledged<'a>(states: impl Iterator<Item = &'a LaneState>) -> D
     for (channel, state) in states.flat_map(|state| &state.channels) {
         for (lane, acked) in &state.acked {
             let all = done.entry((*lane, *channel)).or_default();
-            all.events += acked.events;
-            all.bytes += acked.bytes;
+            all.events = all.events.saturating_add(acked.events);
+            all.bytes = all.bytes.saturating_add(acked.bytes);
             all.ranges.union(&acked.ranges);
         }
     }
@@ -263,16 +263,17 @@ impl Count<'_> {
                 let done = self.done.get(&(self.lane, *channel)).map(|done| &done.ranges);
                 let Some(done) = done.filter(|done| done.intersects(begin, end)) else {
                     left.0 += u64::from(run.events);
-                    left.1 += run.bytes;
+                    left.1 = left.1.saturating_add(run.bytes);
                     continue;
                 };
                 let sizes: &Vec<u64> = sizes.get_or_insert_with(|| {
                     let events = decode_events(events.clone(), head.events).unwrap_or_default();
                     events.iter().map(Event::size_bytes).collect()
                 });
-                for seq in done.missing(begin, end).into_iter().flat_map(|(lo, hi)| lo..hi) {
-                    left.0 += 1;
-                    left.1 += usize::try_from(seq - head.seq).ok().and_then(|at| sizes.get(at)).unwrap_or(&0);
+                for (lo, hi) in done.missing(begin, end) {
+                    let [from, upto] = [lo, hi].map(|seq| usize::try_from(seq - head.seq).unwrap_or(usize::MAX));
+                    left.0 += hi - lo;
+                    left.1 = left.1.saturating_add(sizes.get(from..upto).unwrap_or_default().iter().sum());
                 }
             }
             begin = end;
@@ -303,8 +304,8 @@ impl Count<'_> {
         let of_lane = self.done.iter().filter(|((lane, _), _)| *lane == self.lane);
         for (channel, done) in of_lane.map(|((_, channel), done)| (*channel, done)) {
             let left = self.left.entry(channel).or_default();
-            left.0 += done.events;
-            left.1 += done.bytes;
+            left.0 = left.0.saturating_add(done.events);
+            left.1 = left.1.saturating_add(done.bytes);
         }
         for channel in scanned.state.channels.keys() {
             self.left.entry(*channel).or_default();
@@ -315,8 +316,8 @@ impl Count<'_> {
             *lost.entry(channel).or_default() += old_events.saturating_sub(events);
             for state in [&mut scanned.state, &mut scanned.durable_state] {
                 let state = state.channels.entry(channel).or_default();
-                state.put_events = (state.put_events + events).saturating_sub(old_events);
-                state.put_bytes = (state.put_bytes + bytes).saturating_sub(old_bytes);
+                state.put_events = state.put_events.saturating_add(events).saturating_sub(old_events);
+                state.put_bytes = state.put_bytes.saturating_add(bytes).saturating_sub(old_bytes);
                 let acked = state.acked.entry(self.lane).or_default();
                 acked.ranges.union(&scanned.lost);
             }

@@ -10,6 +10,8 @@ mod checkpoint;
 mod cursor;
 mod files;
 mod frame;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod group;
 mod inner;
 mod keeper;

@@ -153,7 +153,7 @@ pub(crate) fn decode_put(payload: Bytes) -> Result<(PutMeta, Bytes), Malformed> 
     }
     let runs = cursor.u32("runs")?;
     for _ in 0..cursor.count(runs, 16, "runs")? {
-        let run = Run { set: cursor.u32("run")?, events: cursor.u32("run")?, bytes: cursor.u64("run")? };
+        let run = Run { set: cursor.u32("run")?, events: cursor.u32("run")?, bytes: cursor.number("run")? };
         if run.set as usize >= meta.sets.len() {
             return Err(Malformed("run of an unknown channel set"));
         }
@@ -230,8 +230,8 @@ pub(crate) fn decode_ack(payload: Bytes) -> Result<Ack, Malformed> {
         .map(|_| {
             let lane = cursor.u16("range")?;
             let events = cursor.u32("range")?;
-            let bytes = cursor.u64("range")?;
-            Ok(AckRange { lane, events, bytes, lo: cursor.u64("range")?, hi: cursor.u64("range")? })
+            let bytes = cursor.number("range")?;
+            Ok(AckRange { lane, events, bytes, lo: cursor.number("range")?, hi: cursor.number("range")? })
         })
         .collect::<Result<_, _>>()?;
     let positions = decode_positions(&mut cursor)?;

@@ -81,6 +81,8 @@ pub(crate) struct Heads<'a> {
     file: Arc<dyn VfsFile>,
     window: Vec<u8>,
     window_begin: u64,
+    // What is read next: little at first, for the next head is seldom far.
+    step: u64,
     at: u64,
     end: u64,
 }
@@ -89,7 +91,8 @@ impl<'a> Heads<'a> {
     /// Those from `from` on that begin and end before `end`.
     pub(crate) fn new(segment: &'a Segment, from: u32, end: u32) -> Result<Self, StorageError> {
         let (at, end) = (u64::from(from), u64::from(end).min(segment.size));
-        Ok(Self { segment, file: segment.file()?, window: Vec::new(), window_begin: at, at, end })
+        let file = segment.file()?;
+        Ok(Self { segment, file, window: Vec::new(), window_begin: at, step: SCAN_BYTES_FIRST, at, end })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Head)>, StorageError> {
@@ -117,7 +120,8 @@ impl<'a> Heads<'a> {
     }
 
     fn read_on(&mut self) -> Result<(), StorageError> {
-        let len = usize::try_from((self.end - self.at).min(SCAN_BYTES)).unwrap_or(0);
+        let len = usize::try_from((self.end - self.at).min(self.step)).unwrap_or(0);
+        self.step = (self.step * 2).min(SCAN_BYTES_MAX);
         self.window.resize(len, 0);
         let read = self.file.read_exact_at(&mut self.window, self.at);
         read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
@@ -150,4 +154,5 @@ pub(crate) fn newest_mark_anywhere(segment: &Segment, from: u32, end: u32) -> Re
 }
 
 const FRAMES_AHEAD_BYTES: u64 = 256 << 10;
-const SCAN_BYTES: u64 = 64 << 10;
+const SCAN_BYTES_FIRST: u64 = 512;
+const SCAN_BYTES_MAX: u64 = 64 << 10;

@@ -74,7 +74,7 @@ impl LaneState {
             for channel in meta.channels(run) {
                 let channel = self.channels.entry(*channel).or_default();
                 channel.put_events += u64::from(run.events);
-                channel.put_bytes += run.bytes;
+                channel.put_bytes = channel.put_bytes.saturating_add(run.bytes);
             }
         }
         meta.visit_ranges(head.seq, |channel, lo, hi| {
@@ -93,7 +93,7 @@ impl LaneState {
         for range in &ack.ranges {
             let acked = channel.acked.entry(range.lane).or_default();
             acked.events += u64::from(range.events);
-            acked.bytes += range.bytes;
+            acked.bytes = acked.bytes.saturating_add(range.bytes);
             acked.ranges.insert(range.lo, range.hi);
         }
         self.set_positions(head.stamp, &ack.positions);
@@ -154,9 +154,9 @@ impl LaneState {
 
     pub(crate) fn decode(bytes: Bytes) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(bytes);
-        let next_seq = cursor.u64("next seq")?;
-        let stamp = cursor.u64("stamp")?;
-        let first_seq = cursor.u64("first seq")?;
+        let next_seq = cursor.number("next seq")?;
+        let stamp = cursor.number("stamp")?;
+        let first_seq = cursor.number("first seq")?;
         let mut state = Self { next_seq, stamp, first_seq, ..Self::default() };
         let channels = cursor.u32("channels")?;
         for _ in 0..cursor.count(channels, 22, "channels")? {
@@ -167,15 +167,15 @@ impl LaneState {
         for _ in 0..cursor.count(sealed, 28, "segments")? {
             let id = cursor.u32("segment")?;
             let end = cursor.u32("segment end")?;
-            let first_seq = cursor.u64("segment")?;
-            let end_seq = cursor.u64("segment")?;
+            let first_seq = cursor.number("segment")?;
+            let end_seq = cursor.number("segment")?;
             let spans = take_spans(&mut cursor)?;
             state.sealed.insert(id, SealedSegment { first_seq, end_seq, end, spans });
         }
         state.spans = take_spans(&mut cursor)?;
         let positions = cursor.u32("positions")?;
         for _ in 0..cursor.count(positions, 14, "positions")? {
-            let stamp = cursor.u64("position stamp")?;
+            let stamp = cursor.number("position stamp")?;
             let (owner, value) = take_position(&mut cursor)?;
             state.positions.insert(owner, (stamp, value));
         }
@@ -185,18 +185,18 @@ impl LaneState {
 }
 
 fn decode_channel(cursor: &mut Cursor) -> Result<ChannelState, Malformed> {
-    let put_events = cursor.u64("put events")?;
-    let put_bytes = cursor.u64("put bytes")?;
+    let put_events = cursor.number("put events")?;
+    let put_bytes = cursor.number("put bytes")?;
     let mut channel = ChannelState { put_events, put_bytes, acked: BTreeMap::new() };
     let lanes = cursor.u32("acknowledged lanes")?;
     for _ in 0..cursor.count(lanes, 22, "acknowledged lanes")? {
         let lane = cursor.u16("lane")?;
-        let events = cursor.u64("acknowledged events")?;
-        let bytes = cursor.u64("acknowledged bytes")?;
+        let events = cursor.number("acknowledged events")?;
+        let bytes = cursor.number("acknowledged bytes")?;
         let mut ranges = RangeSet::default();
         let count = cursor.u32("ranges")?;
         for _ in 0..cursor.count(count, 16, "ranges")? {
-            ranges.insert(cursor.u64("range")?, cursor.u64("range")?);
+            ranges.insert(cursor.number("range")?, cursor.number("range")?);
         }
         channel.acked.insert(lane, Acked { events, bytes, ranges });
     }
@@ -215,7 +215,7 @@ fn put_spans(spans: &Spans, out: &mut BytesMut) {
 fn take_spans(cursor: &mut Cursor) -> Result<Spans, Malformed> {
     let spans = cursor.u32("spans")?;
     (0..cursor.count(spans, 18, "spans")?)
-        .map(|_| Ok((cursor.u16("span")?, (cursor.u64("span")?, cursor.u64("span")?))))
+        .map(|_| Ok((cursor.u16("span")?, (cursor.number("span")?, cursor.number("span")?))))
         .collect()
 }
 

@@ -4,6 +4,8 @@
 //! every randomised test, so that a failure can be repeated from its seed.
 
 pub mod conformance;
+#[doc(hidden)]
+pub mod fuzz;
 mod random;
 
 pub use random::Random;

@@ -1,0 +1,46 @@
+//! The decoders of the crate, behind one door for fuzzing.
+//!
+//! Not part of the API: no promise covers what is in here. It is public so that the package in `fuzz/` and the test
+//! `tests/fuzzing.rs` reach the same functions. Each of them takes any bytes, feeds them to a decoder, and panics if
+//! something does not hold that must hold for any input: what is accepted encodes to the same bytes, pieces of a stream
+//! make no difference, nothing is counted twice.
+//!
+//! A new decoder needs two lines here: its module and its place in [`TARGETS`]. `docs/testing.md` says how they are run.
+
+mod codec;
+mod headers;
+mod input;
+mod recovery;
+mod store;
+
+/// A decoder under test.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// Its name, which is also that of the directory with inputs that once broke it.
+    pub name: &'static str,
+    /// Feeds one input to it.
+    pub run: fn(&[u8]),
+    /// Inputs that it accepts, from which others are made.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "frame", run: store::frame, seeds: store::frame_seeds },
+    Target { name: "record", run: store::record, seeds: store::record_seeds },
+    Target { name: "segment_header", run: store::segment_header, seeds: store::segment_header_seeds },
+    Target { name: "checkpoint", run: store::checkpoint, seeds: store::checkpoint_seeds },
+    Target { name: "manifest", run: store::manifest, seeds: store::manifest_seeds },
+    Target { name: "recovery", run: recovery::run, seeds: recovery::seeds },
+    Target { name: "headers", run: headers::run, seeds: headers::seeds },
+    Target { name: "lines", run: codec::lines, seeds: codec::line_seeds },
+    Target { name: "charset", run: codec::charset, seeds: codec::charset_seeds },
+    Target { name: "syslog", run: codec::syslog, seeds: codec::syslog_seeds },
+];
+
+/// The target of this name.
+#[must_use]
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
