@@ -9,6 +9,8 @@ mod counters;
 mod file_roll;
 mod func;
 pub mod group;
+#[cfg(feature = "http")]
+mod http;
 mod logger;
 mod null;
 #[cfg(feature = "rpc")]
@@ -25,6 +27,9 @@ pub(crate) use counters::{SinkCounters, count};
 pub use file_roll::{FileRoll, FileRollError, Fsync};
 pub use func::{FromFn, from_fn};
 pub use group::SinkGroup;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::{Http, HttpCount, HttpFormat, StatusAction};
 pub use logger::{LogFormat, Logger};
 pub use null::{Null, NullCount};
 #[cfg(feature = "rpc")]

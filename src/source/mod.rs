@@ -11,6 +11,9 @@ mod context;
 mod delivery;
 mod files;
 mod func;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 pub mod net;
 mod pull;
 #[cfg(feature = "rpc")]
@@ -32,6 +35,9 @@ pub use avro_rpc::AvroRpc;
 pub use context::{SourceContext, SourceCounters, SourcePort};
 pub use delivery::OnFull;
 pub use func::{FromFn, from_fn};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::Http;
 pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
