@@ -309,3 +309,7 @@ pub const HTTP_CONNECT: Duration = Duration::from_secs(5);
 pub const HTTP_REQUEST: Duration = Duration::from_secs(5);
 /// Bytes of an answer that an HTTP sink reads, at most: 64 KiB.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// Structures in each other that are passed over in a message of Thrift, at most, because nobody knows their field.
+pub const THRIFT_DEPTH_MAX: usize = 32;
+/// Bytes of the name of a method in a message of Thrift, at most.
+pub const THRIFT_NAME_BYTES_MAX: usize = 256;

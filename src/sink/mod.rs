@@ -18,6 +18,8 @@ mod rpc;
 mod serializer;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "rpc")]
+mod thrift_rpc;
 
 use std::error::Error;
 
@@ -42,6 +44,9 @@ pub use serializer::JsonLines;
 #[cfg_attr(docsrs, doc(cfg(feature = "avro")))]
 pub use serializer::{AvroCompression, AvroEvent};
 pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use thrift_rpc::ThriftRpc;
 
 /// Delivers events to the outside.
 ///

@@ -23,6 +23,8 @@ pub mod spool_dir;
 pub mod syslog;
 pub mod tail_dir;
 pub mod tcp_lines;
+#[cfg(feature = "rpc")]
+mod thrift_rpc;
 #[cfg(test)]
 mod testing;
 pub mod udp_lines;
@@ -43,6 +45,9 @@ pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use rpc::RpcAck;
 pub use sequence::Sequence;
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use thrift_rpc::ThriftRpc;
 
 /// A source that decides by itself when events come.
 ///

@@ -18,6 +18,8 @@ pub(crate) mod message;
 mod reader;
 
 pub use data::ThriftProtocol;
+pub(crate) use data::Writer;
+pub(crate) use reader::Reader;
 
 /// What a request comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
