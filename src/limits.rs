@@ -313,3 +313,9 @@ pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 << 10;
 pub const THRIFT_DEPTH_MAX: usize = 32;
 /// Bytes of the name of a method in a message of Thrift, at most.
 pub const THRIFT_NAME_BYTES_MAX: usize = 256;
+/// Threads that an HTTP source can be set to.
+pub const HTTP_WORKERS_CEILING: usize = 4096;
+/// Time after which the HTTP source of a Flume configuration closes a silent connection, as Flume's web server does.
+pub const FLUME_HTTP_IDLE: Duration = Duration::from_secs(30);
+/// Time within which a body must be complete at the HTTP source of a Flume configuration. Flume has no such limit.
+pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(60 * 60);

@@ -23,11 +23,11 @@ pub mod spool_dir;
 pub mod syslog;
 pub mod tail_dir;
 pub mod tcp_lines;
-#[cfg(feature = "rpc")]
-mod thrift_rpc;
 #[cfg(test)]
 mod testing;
 pub mod udp_lines;
+#[cfg(feature = "rpc")]
+mod thrift_rpc;
 
 use std::error::Error;
 

@@ -24,11 +24,7 @@ pub(super) struct ThriftTransport {
 }
 
 impl ThriftTransport {
-    pub(super) fn connect(
-        address: &Address,
-        settings: &Settings,
-        protocol: ThriftProtocol,
-    ) -> Result<Self, RpcError> {
+    pub(super) fn connect(address: &Address, settings: &Settings, protocol: ThriftProtocol) -> Result<Self, RpcError> {
         let wire = Wire::connect(address, settings)
             .map_err(|source| RpcError::Connect { address: address.to_string(), source })?;
         let (address, request_timeout) = (address.to_string(), settings.request_timeout);

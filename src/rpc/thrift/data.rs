@@ -112,10 +112,6 @@ impl<'o> Writer<'o> {
         Self { out, protocol }
     }
 
-    pub(crate) fn protocol(&self) -> ThriftProtocol {
-        self.protocol
-    }
-
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }

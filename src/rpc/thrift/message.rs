@@ -58,10 +58,7 @@ pub(crate) enum AnswerError {
 }
 
 /// Reads the beginning of a message; what is left are the arguments, or the answer.
-pub(crate) fn read_head<'a>(
-    message: &'a [u8],
-    protocol: ThriftProtocol,
-) -> Result<(Head<'a>, Reader<'a>), Malformed> {
+pub(crate) fn read_head(message: &[u8], protocol: ThriftProtocol) -> Result<(Head<'_>, Reader<'_>), Malformed> {
     let mut reader = Reader::new(message, protocol);
     let head = match protocol {
         ThriftProtocol::Compact => {
@@ -79,20 +76,17 @@ pub(crate) fn read_head<'a>(
         }
         ThriftProtocol::Binary => {
             let mut ahead = reader;
-            match ahead.fixed_u32(HEAD)? {
-                version @ 0x8000_0000.. => {
-                    if version & 0xffff_ff00 != BINARY_VERSION {
-                        return Err(Malformed::Range("the version of the binary protocol"));
-                    }
-                    reader = ahead;
-                    let [kind, ..] = version.to_le_bytes();
-                    Head { kind: Kind::of_code(kind)?, name: name(&mut reader)?, number: reader.i32(HEAD)? }
-                }
-                // Without a version, as the oldest clients write it.
-                _ => {
-                    let name = name(&mut reader)?;
-                    Head { kind: Kind::of_code(reader.byte(HEAD)?)?, name, number: reader.i32(HEAD)? }
-                }
+            let version = ahead.fixed_u32(HEAD)?;
+            if version & 0x8000_0000 == 0 {
+                // Without a version, as the oldest clients write it: this is the length of the name.
+                let name = name(&mut reader)?;
+                Head { kind: Kind::of_code(reader.byte(HEAD)?)?, name, number: reader.i32(HEAD)? }
+            } else if version & 0xffff_ff00 == BINARY_VERSION {
+                reader = ahead;
+                let [kind, ..] = version.to_le_bytes();
+                Head { kind: Kind::of_code(kind)?, name: name(&mut reader)?, number: reader.i32(HEAD)? }
+            } else {
+                return Err(Malformed::Range("the version of the binary protocol"));
             }
         }
     };
@@ -225,12 +219,16 @@ mod tests {
         out
     }
 
+    fn made_head(protocol: ThriftProtocol, head: Head<'_>) -> Vec<u8> {
+        made(|out| put_head(out, protocol, head).raw(b""))
+    }
+
     #[test]
     fn heads_are_the_bytes_that_thrift_defines() {
         for (protocol, bytes) in
             [(Compact, &b"\x82\x21\x01\x06append"[..]), (Binary, b"\x80\x01\0\x01\0\0\0\x06append\0\0\0\x01")]
         {
-            assert_eq!(made(|out| drop(put_head(out, protocol, CALL))), bytes);
+            assert_eq!(made_head(protocol, CALL), bytes);
             let (head, reader) = read_head(bytes, protocol).unwrap();
             assert_eq!((head, reader.len()), (CALL, 0));
             for length in 0..bytes.len() {
@@ -238,7 +236,7 @@ mod tests {
             }
             for number in [0, -1, i32::MAX, i32::MIN] {
                 let head = Head { number, ..CALL };
-                let bytes = made(|out| drop(put_head(out, protocol, head)));
+                let bytes = made_head(protocol, head);
                 assert_eq!(read_head(&bytes, protocol).unwrap().0, head);
             }
         }
@@ -262,7 +260,7 @@ mod tests {
         }
         let long = Head { name: &"n".repeat(THRIFT_NAME_BYTES_MAX + 1), ..CALL };
         for protocol in [Compact, Binary] {
-            let bytes = made(|out| drop(put_head(out, protocol, long)));
+            let bytes = made_head(protocol, long);
             assert_eq!(read_head(&bytes, protocol).unwrap_err(), Malformed::Range(NAME));
         }
     }

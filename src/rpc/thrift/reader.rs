@@ -24,10 +24,6 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, protocol }
     }
 
-    pub(crate) fn protocol(&self) -> ThriftProtocol {
-        self.protocol
-    }
-
     /// Bytes that are left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()
@@ -84,9 +80,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn i32(&mut self, what: &'static str) -> Result<i32, Malformed> {
         match self.protocol {
             ThriftProtocol::Binary => Ok(self.fixed_u32(what)?.cast_signed()),
-            ThriftProtocol::Compact => {
-                i32::try_from(unzigzag(self.varint(what)?)).map_err(|_| Malformed::Range(what))
-            }
+            ThriftProtocol::Compact => i32::try_from(unzigzag(self.varint(what)?)).map_err(|_| Malformed::Range(what)),
         }
     }
 
@@ -210,7 +204,7 @@ fn unzigzag(number: u64) -> i64 {
 }
 
 const FIELD: &str = "the head of a field";
-const SKIPPED: &str = "the value of an unknown field";
+const SKIPPED: &str = "the value of a field";
 
 #[cfg(test)]
 mod tests {
@@ -317,7 +311,8 @@ mod tests {
 
     #[test]
     fn lengths_and_counts_are_checked_against_what_is_there() {
-        for bomb in [&b"\xff\xff\xff\xff\x07"[..], b"\xff\xff\xff\xff\x0f", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"] {
+        for bomb in [&b"\xff\xff\xff\xff\x07"[..], b"\xff\xff\xff\xff\x0f", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
+        {
             assert!(Reader::new(bomb, Compact).bytes("it").is_err());
             assert!(Reader::new(&[b"\xfc", bomb, &[0; 50]].concat(), Compact).list("it").is_err());
             assert!(Reader::new(&[bomb, b"\x88", &[0; 50]].concat(), Compact).map("it").is_err());

@@ -49,9 +49,7 @@ impl Target {
     pub(super) fn check(&self) -> Result<(), String> {
         self.uri()?;
         self.header_map()?;
-        for (name, timeout) in
-            [("connect_timeout", self.connect_timeout), ("request_timeout", self.request_timeout)]
-        {
+        for (name, timeout) in [("connect_timeout", self.connect_timeout), ("request_timeout", self.request_timeout)] {
             if timeout.is_zero() {
                 return Err(format!("{name} is zero, so that nothing would ever be sent; it must be longer"));
             }
@@ -82,7 +80,9 @@ impl Target {
     }
 
     fn uri(&self) -> Result<Uri, String> {
-        let error = |reason: &str| format!("the endpoint {:?} {reason}; it must look like http://host:port/path", self.endpoint);
+        let error = |reason: &str| {
+            format!("the endpoint {:?} {reason}; it must look like http://host:port/path", self.endpoint)
+        };
         let uri: Uri = self.endpoint.parse().map_err(|_| error("is not a URL"))?;
         if uri.host().is_none_or(str::is_empty) {
             return Err(error("names no host"));
@@ -93,7 +93,11 @@ impl Target {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => Ok(uri),
             Some(scheme) if *scheme == Scheme::HTTPS => {
-                if cfg!(feature = "tls") { Ok(uri) } else { Err(error("needs the feature tls")) }
+                if cfg!(feature = "tls") {
+                    Ok(uri)
+                } else {
+                    Err(error("needs the feature tls"))
+                }
             }
             _ => Err(error("is neither http nor https")),
         }
@@ -105,9 +109,10 @@ impl Target {
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value));
         for (name, value) in known.into_iter().chain(own) {
             // Its value may be a secret.
-            let found = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not a header of HTTP"))?;
-            let mut value =
-                HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is not one of a header of HTTP"))?;
+            let found =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not a header of HTTP"))?;
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the value of {name} is not one of a header of HTTP"))?;
             value.set_sensitive(true);
             map.insert(found, value);
         }
@@ -159,7 +164,8 @@ impl Client {
 
 /// A URL without its query.
 fn shown(uri: &Uri) -> String {
-    let (scheme, authority) = (uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |found| found.as_str()));
+    let (scheme, authority) =
+        (uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |found| found.as_str()));
     format!("{scheme}://{authority}{}", uri.path())
 }
 

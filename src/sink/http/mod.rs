@@ -199,6 +199,11 @@ impl Http {
         self.target.check()
     }
 
+    #[cfg(test)]
+    pub(crate) fn action(&self, status: u16) -> StatusAction {
+        self.rules.action(status)
+    }
+
     fn post(&mut self, client: &Client, body: &[u8], events: usize) -> Outcome {
         self.count.requests.fetch_add(1, Ordering::Relaxed);
         let answer = match client.post(body) {
@@ -325,12 +330,12 @@ impl Sink for Http {
         self.shutdown = context.shutdown().clone();
         let mut target = self.target.clone();
         if !self.has_content_type {
-            target.content_type = match self.format {
+            let content_type = match self.format {
                 HttpFormat::Body => PLAIN,
                 HttpFormat::JsonArray => "application/json; charset=utf-8",
                 HttpFormat::JsonLines => "application/x-ndjson",
-            }
-            .to_owned();
+            };
+            content_type.clone_into(&mut target.content_type);
         }
         // After an error the connection is a new one, too.
         self.client = Some(target.client().map_err(SinkError::fatal)?);

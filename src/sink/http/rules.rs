@@ -66,9 +66,16 @@ mod tests {
     #[test]
     fn the_most_specific_rule_counts() {
         let mut rules = Rules::new();
-        for (status, action) in
-            [(200, Accept), (204, Accept), (301, Retry), (400, Reject), (401, Retry), (404, Retry), (413, Reject), (503, Retry)]
-        {
+        for (status, action) in [
+            (200, Accept),
+            (204, Accept),
+            (301, Retry),
+            (400, Reject),
+            (401, Retry),
+            (404, Retry),
+            (413, Reject),
+            (503, Retry),
+        ] {
             assert_eq!(rules.action(status), action, "{status}");
         }
         rules.set_class(4, Accept);

@@ -218,9 +218,7 @@ fn the_status_decides_what_becomes_of_an_event() {
 
 #[test]
 fn rules_decide_otherwise_and_what_they_drop_is_counted() {
-    let server = Server::new(|request| {
-        Reply::Status(request.text().parse().unwrap())
-    });
+    let server = Server::new(|request| Reply::Status(request.text().parse().unwrap()));
     let (channel, mut run) = start(&["404", "409", "400", "500", "200", "301"]);
     let mut sink = server
         .sink()
@@ -234,6 +232,8 @@ fn rules_decide_otherwise_and_what_they_drop_is_counted() {
     assert_eq!(run.step(&mut sink, 10).unwrap(), 2);
     assert!(retry(run.step(&mut sink, 10)).contains("answered 301"));
     assert_eq!((count.delivered(), count.dropped()), (1, 3));
+    // The server has one connection at a time.
+    sink.close().unwrap();
     let mut sink = server.sink().on_any_status(StatusAction::Accept);
     assert_eq!(run.step(&mut sink, 10).unwrap(), 1);
     assert_eq!(sink.count().dropped(), 1);
@@ -269,8 +269,7 @@ fn a_commit_that_fails_repeats_the_batch_and_counts_it_once() {
 fn a_batch_that_is_refused_is_parted_until_the_culprit_is_found() {
     for format in [HttpFormat::JsonArray, HttpFormat::JsonLines] {
         let server = Server::new(|request| Reply::Status(if request.text().contains("bad") { 400 } else { 200 }));
-        let bodies: Vec<String> =
-            (0..100).map(|n| if n == 37 { "bad".to_owned() } else { n.to_string() }).collect();
+        let bodies: Vec<String> = (0..100).map(|n| if n == 37 { "bad".to_owned() } else { n.to_string() }).collect();
         let (channel, mut run) = start(&bodies.iter().map(String::as_str).collect::<Vec<_>>());
         let mut sink = server.sink().format(format);
         let mut delivered = 0;
@@ -297,6 +296,7 @@ fn an_event_that_json_cannot_hold_is_permanent_and_those_before_it_are_delivered
     assert_eq!(run.step(&mut sink, 10).unwrap(), 1);
     assert!(permanent(run.step(&mut sink, 10)).contains("is not UTF-8 from byte 0 on"));
     assert_eq!(sink.count().requests(), 1);
+    sink.close().unwrap();
     // As a body of its own it is as good as any.
     assert_eq!(run.step(&mut server.sink(), 10).unwrap(), 2);
     assert_eq!(server.received.lock().last().unwrap().body, b"c");
@@ -314,19 +314,20 @@ fn no_answer_is_an_error_that_can_pass() {
         || Reply::Silence,
         || Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec()),
         || Reply::Bytes(b"rubbish\r\n\r\n".to_vec()),
-        || Reply::Bytes([&b"HTTP/1.1 200 OK\r\nlong: "[..], &[b'x'; 200_000]].concat()),
+        || Reply::Bytes([&b"HTTP/1.1 200 OK\r\nlong: "[..], &vec![b'x'; 200_000]].concat()),
         || Reply::Bytes(b"HTTP/1.1 99999 OK\r\n\r\n".to_vec()),
     ];
     for reply in replies {
         let server = Server::new(move |_| reply());
-        let mut sink = server.sink().request_timeout(Duration::from_millis(100)).connect_timeout(Duration::from_millis(100));
+        let mut sink =
+            server.sink().request_timeout(Duration::from_millis(100)).connect_timeout(Duration::from_millis(100));
         let reason = retry(run.step(&mut sink, 1));
         assert!(reason.contains("cannot post to") && !reason.contains("secret"), "{reason}");
         assert_eq!((channel.waiting(), sink.count().delivered()), (1, 0));
     }
 
     // A body that is too long, or does not end: the status is known, and the connection is not used again.
-    let long = [&b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"[..], &[b'x'; 1_000_000]].concat();
+    let long = [&b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"[..], &vec![b'x'; 1_000_000]].concat();
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc".to_vec();
     for answer in [long, cut] {
         let server = Server::new(move |_| Reply::Bytes(answer.clone()));

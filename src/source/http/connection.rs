@@ -38,22 +38,20 @@ pub(super) async fn serve(shared: Arc<Shared>, connection: TaskConnection) {
     })
     .await;
     let mut stream = conversation.into_parts().io.into_inner().into_inner();
-    let end = End::of(outcome, turns.current());
-    match end {
-        End::TooSlow => {
-            signals.handle.count_timeout();
-            if turns.current() == Turn::Head {
-                let limit = shared.settings.pace.answer;
-                let _ = timeout(limit, write_all(&mut stream, TOO_SLOW)).await;
-            }
+    let end = End::of(outcome, &turns);
+    let in_head = turns.current() == Turn::Head;
+    if end == End::TooSlow {
+        signals.handle.count_timeout();
+        if in_head {
+            let limit = shared.settings.pace.answer;
+            let _ = timeout(limit, write_all(&mut stream, TOO_SLOW)).await;
         }
-        End::Malformed | End::Good | End::Broken => {}
     }
-    if matches!(end, End::Malformed) || matches!(end, End::TooSlow) && turns.current() == Turn::Head {
+    if end == End::Malformed || end == End::TooSlow && in_head {
         shared.context.counters().event_read_fail.fetch_add(1, Ordering::Relaxed);
     }
     let is_sending = exchange.has_unread() || matches!(end, End::Malformed | End::TooSlow);
-    if !matches!(end, End::Broken) {
+    if end != End::Broken {
         close(&mut stream, is_sending, signals.is_stopping()).await;
     }
     // Before the socket, so that a peer that sees the end and connects again finds its place free.
@@ -74,6 +72,7 @@ fn server(shared: &Shared) -> http1::Builder {
 }
 
 /// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Good,
     /// The client took too long for something.
@@ -85,15 +84,13 @@ enum End {
 }
 
 impl End {
-    fn of(outcome: hyper::Result<()>, turn: Turn) -> Self {
-        let Err(error) = outcome else { return Self::Good };
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-        if source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut) {
-            Self::TooSlow
-        } else if error.is_parse() || turn == Turn::Head {
-            Self::Malformed
-        } else {
-            Self::Broken
+    fn of(outcome: hyper::Result<()>, turns: &Turns) -> Self {
+        match outcome {
+            // For the server of HTTP, silence between requests is as good an end as any.
+            _ if turns.is_overdue() => Self::TooSlow,
+            Ok(()) => Self::Good,
+            Err(error) if error.is_parse() || turns.current() == Turn::Head => Self::Malformed,
+            Err(_) => Self::Broken,
         }
     }
 }

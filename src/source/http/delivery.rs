@@ -146,10 +146,11 @@ impl Shared {
                 Err(PutError::Full { channel, reason, batch }) => (channel, reason, batch),
                 Err(error) => return Err(error),
             };
-            if waited >= self.settings.full_timeout || signals.is_stopping() {
+            let left = self.settings.full_timeout.saturating_sub(waited);
+            if left.is_zero() || signals.is_stopping() {
                 return Err(PutError::Full { channel, reason, batch });
             }
-            race(sleep(pause.min(self.settings.full_timeout - waited)), signals.stopping()).await;
+            race(sleep(pause.min(left)), signals.stopping()).await;
             waited += pause;
             pause = (pause * 2).min(SOURCE_FULL_WAIT);
             let this = Arc::clone(self);

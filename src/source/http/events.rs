@@ -8,8 +8,8 @@ use crate::event::Event;
 /// request cannot become large in memory.
 #[derive(Debug)]
 pub struct Events<'a> {
-    events: Vec<Event>,
-    events_max: usize,
+    list: Vec<Event>,
+    count_max: usize,
     hold: &'a Hold,
     // Bytes that are held besides the events: those of the request.
     before: usize,
@@ -22,7 +22,7 @@ pub(super) const EVENT_COST: usize = 2 * size_of::<Event>();
 
 impl<'a> Events<'a> {
     pub(super) fn new(hold: &'a Hold, before: usize, events_max: usize) -> Self {
-        Self { events: Vec::new(), events_max, hold, before, bytes: 0, refused: None }
+        Self { list: Vec::new(), count_max: events_max, hold, before, bytes: 0, refused: None }
     }
 
     /// Adds an event.
@@ -35,11 +35,11 @@ impl<'a> Events<'a> {
             return Err(refused.clone());
         }
         let bytes = self.bytes.saturating_add(EVENT_COST + event.headers().as_encoded().len() + event.body().len());
-        let refused = if self.events.len() == self.events_max {
-            Rejection::too_large(format!("the request has more than {} events", self.events_max))
+        let refused = if self.list.len() == self.count_max {
+            Rejection::too_large(format!("the request has more than {} events", self.count_max))
         } else if self.hold.grow_to(self.before.saturating_add(bytes)) {
             self.bytes = bytes;
-            self.events.push(event);
+            self.list.push(event);
             return Ok(());
         } else {
             Rejection::busy("the source holds as many bytes as it may; send the request again later")
@@ -51,13 +51,13 @@ impl<'a> Events<'a> {
     /// The number of events so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.list.len()
     }
 
     /// Whether there is no event so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.list.is_empty()
     }
 
     /// Makes room for so many bytes that are needed while the events are made.
@@ -72,7 +72,7 @@ impl<'a> Events<'a> {
     /// The events, if none was refused.
     pub(super) fn finish(self) -> Result<Vec<Event>, Rejection> {
         match self.refused {
-            None => Ok(self.events),
+            None => Ok(self.list),
             Some(refused) => Err(refused),
         }
     }

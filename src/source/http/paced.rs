@@ -34,25 +34,43 @@ pub(super) enum Turn {
 
 /// The turn, as the parts of a connection tell each other.
 #[derive(Clone, Debug)]
-pub(super) struct Turns(Arc<Mutex<(Turn, u64)>>);
+pub(super) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    turn: Turn,
+    // How many there were before.
+    number: u64,
+    is_overdue: bool,
+}
 
 impl Turns {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new((Turn::First, 0))))
+        Self(Arc::new(Mutex::new(State { turn: Turn::First, number: 0, is_overdue: false })))
     }
 
     pub(super) fn set(&self, turn: Turn) {
         let mut state = self.0.lock();
-        *state = (turn, state.1 + 1);
+        state.turn = turn;
+        state.number += 1;
     }
 
     pub(super) fn current(&self) -> Turn {
-        self.0.lock().0
+        self.0.lock().turn
     }
 
-    /// The turn, and how many there were before.
-    fn numbered(&self) -> (Turn, u64) {
+    /// Whether the client took too long for something.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.0.lock().is_overdue
+    }
+
+    fn state(&self) -> State {
         *self.0.lock()
+    }
+
+    fn overdue(&self) -> io::Error {
+        self.0.lock().is_overdue = true;
+        io::Error::new(io::ErrorKind::TimedOut, "the client took too long")
     }
 }
 
@@ -78,7 +96,7 @@ impl<S> Paced<S> {
 
     /// Fails once the client has been waited for too long.
     fn wait_for_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let (turn, number) = self.turns.numbered();
+        let State { turn, number, .. } = self.turns.state();
         let limit = match turn {
             Turn::First => self.pace.first_byte,
             Turn::Idle => self.pace.idle,
@@ -92,7 +110,7 @@ impl<S> Paced<S> {
             self.reading = Some((number, Box::pin(sleep(limit))));
         }
         let timer = self.reading.as_mut().map(|(_, timer)| timer.as_mut().poll(cx));
-        if timer.is_some_and(|outcome| outcome.is_ready()) { Poll::Ready(timed_out()) } else { Poll::Pending }
+        if timer.is_some_and(|outcome| outcome.is_ready()) { Poll::Ready(self.turns.overdue()) } else { Poll::Pending }
     }
 
     fn wait_for_output<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -102,7 +120,7 @@ impl<S> Paced<S> {
         }
         let limit = self.pace.answer;
         let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(cx).map(|()| Err(timed_out()))
+        timer.as_mut().poll(cx).map(|()| Err(self.turns.overdue()))
     }
 }
 
@@ -136,8 +154,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.wait_for_output(cx, outcome)
     }
-}
-
-fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client took too long")
 }

@@ -127,19 +127,19 @@ mod tests {
 
     #[test]
     fn text_is_decoded_with_and_without_marks() {
-        let utf16_be = b"\0a\0\xe4\x20\xac\xd8\x3d\xde\x00";
-        let utf16_le = b"a\0\xe4\0\xac\x20\x3d\xd8\x00\xde";
-        let utf32_be = b"\0\0\0a\0\0\0\xe4\0\0\x20\xac\0\x01\xf6\0";
-        let utf32_le = b"a\0\0\0\xe4\0\0\0\xac\x20\0\0\0\xf6\x01\0";
+        let sixteen_big = b"\0a\0\xe4\x20\xac\xd8\x3d\xde\x00";
+        let sixteen_little = b"a\0\xe4\0\xac\x20\x3d\xd8\x00\xde";
+        let thirty_two_big = b"\0\0\0a\0\0\0\xe4\0\0\x20\xac\0\x01\xf6\0";
+        let thirty_two_little = b"a\0\0\0\xe4\0\0\0\xac\x20\0\0\0\xf6\x01\0";
         for (charset, body) in [
             ("utf-8", TEXT.as_bytes().to_vec()),
             ("UTF8", [b"\xef\xbb\xbf", TEXT.as_bytes()].concat()),
-            ("UTF-16", utf16_be.to_vec()),
-            ("utf-16", [b"\xfe\xff", &utf16_be[..]].concat()),
-            ("utf16", [b"\xff\xfe", &utf16_le[..]].concat()),
-            ("UTF-32", utf32_be.to_vec()),
-            ("utf-32", [b"\0\0\xfe\xff", &utf32_be[..]].concat()),
-            ("utf32", [b"\xff\xfe\0\0", &utf32_le[..]].concat()),
+            ("UTF-16", sixteen_big.to_vec()),
+            ("utf-16", [b"\xfe\xff", &sixteen_big[..]].concat()),
+            ("utf16", [b"\xff\xfe", &sixteen_little[..]].concat()),
+            ("UTF-32", thirty_two_big.to_vec()),
+            ("utf-32", [b"\0\0\xfe\xff", &thirty_two_big[..]].concat()),
+            ("utf32", [b"\xff\xfe\0\0", &thirty_two_little[..]].concat()),
         ] {
             let charset = Charset::named(Some(charset)).unwrap();
             let text = charset.decode(&body).unwrap();

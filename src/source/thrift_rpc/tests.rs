@@ -227,7 +227,7 @@ fn calls_that_cannot_be_served_are_answered_with_the_reason_and_the_connection_g
     assert!(ask("append", b"\x1c\x1b\x00\x18\x05Hell\0\0").contains("malformed events: ends too early"));
     assert!(ask("append", b"\x1c\x1b\x00\x00\x00").contains("the body of an event is missing"));
     assert!(ask("append", b"\x1c\x1b\x00\x18\x00\0\0\0").contains("1 bytes are left over"));
-    assert!(ask("appendBatch", b"\x19\xfc\xff\xff\xff\xff\x07").contains("a list of events is out of its range"));
+    assert!(ask("appendBatch", b"\x19\xfc\xff\xff\xff\xff\x07").contains("the value of a field is out of its range"));
     let empty = b"\x1b\x00\x18\x00\x00";
     let eleven = [&b"\x19\xbc"[..], &empty.repeat(11), b"\0"].concat();
     assert!(ask("appendBatch", &eleven).contains("a request of 11 events is over the limit of 10"));

@@ -15,11 +15,14 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 fn bodies_are_stored_in_the_charset_of_the_request() {
     let running = start(|source| source);
     let text = "[{\"headers\":{\"a\":\"\u{e4}\"},\"body\":\"s\u{e4}\u{1f600}\"},{}]";
-    let units = |text: &str| text.encode_utf16().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>();
+    let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let wide = |text: &str| {
-        text.chars()
-            .flat_map(|c| [0, (u32::from(c) >> 16) as u8, (u32::from(c) >> 8) as u8, u32::from(c) as u8])
-            .collect::<Vec<u8>>()
+        let bytes = text.chars().flat_map(|character| {
+            let mut bytes = u32::from(character).to_le_bytes();
+            bytes.reverse();
+            bytes
+        });
+        bytes.collect::<Vec<u8>>()
     };
     for (charset, body, stored) in [
         ("utf-8", text.as_bytes().to_vec(), "s\u{e4}\u{1f600}".as_bytes().to_vec()),
@@ -49,7 +52,7 @@ fn a_blob_is_one_event_with_the_parameters_as_headers() {
     assert_eq!((missing.status, missing.body.as_str()), (400, "the parameter \"origin\" is missing\n"));
     assert_eq!(running.ask(post("/?origin=%ff", "", "x")).status, 400);
     assert_eq!(running.ask(post("/?origin=o", "", "x".repeat(1001))).status, 413);
-    let long = (0..1025).map(|n| format!("{n}&")).collect::<String>();
+    let long = (0..1025).map(|n| n.to_string()).collect::<Vec<_>>().join("&");
     assert_eq!(running.ask(post(&format!("/?origin=o&{long}"), "", "x")).status, 400, "too many headers");
     assert!(running.take().is_empty());
     running.stop();

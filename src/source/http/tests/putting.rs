@@ -4,8 +4,10 @@ use super::*;
 use crate::error::StorageError;
 use crate::{PutBatch, PutError, PutTicket};
 
+type Refuse = fn(Box<PutBatch>) -> PutError;
+
 /// Refuses every batch in its own way.
-struct Refusing(fn(Box<PutBatch>) -> PutError);
+struct Refusing(Refuse);
 
 impl SourcePort for Refusing {
     fn submit(&self, batch: PutBatch, _: Option<Wait>) -> Result<PutTicket, PutError> {
@@ -25,7 +27,7 @@ impl SourcePort for Refusing {
 
 #[test]
 fn a_put_that_failed_is_answered_by_what_the_client_can_do() {
-    let cases: [(fn(Box<PutBatch>) -> PutError, u16, &str); 6] = [
+    let cases: [(Refuse, u16, &str); 6] = [
         (|batch| PutError::Closed { channel: "c".into(), batch }, 503, "channel c is closed"),
         (|batch| PutError::Stopped { source_name: "s".into(), batch }, 503, "takes no more events"),
         (|batch| PutError::NotCommitted { source: StorageError::Closed, batch }, 503, "not committed"),
@@ -118,11 +120,10 @@ fn what_a_client_has_sent_that_went_away_is_put_and_counted() {
     // With the answer to come unread, so that the connection is reset.
     rustix::net::sockopt::set_socket_linger(client.0.get_ref(), Some(Duration::ZERO)).unwrap();
     drop(client);
-    running.until(|_, counts| counts.open_connections == 0);
     assert_eq!(running.take().len(), 1);
     running.until(|_, counts| counts.accepted_events == 2);
     assert_eq!(running.take().len(), 1);
-    running.until(|stats, _| stats.bytes_in_flight == 0);
+    running.until(|stats, counts| stats.bytes_in_flight == 0 && counts.open_connections == 0);
     running.stop();
 }
 
