@@ -277,3 +277,45 @@ pub const FILTER_OUTPUT_BYTES_MAX: usize = 64 << 10;
 pub const FLUME_LOGS_MAX: usize = 4096;
 /// Bytes of one record of a Flume file channel: 1 GiB, over what its integers can frame in practice.
 pub const FLUME_RECORD_BYTES_MAX: u32 = 1 << 30;
+/// Default of the bytes of the body of one request of an HTTP source, also after it is unpacked: 16 MiB.
+pub const HTTP_BODY_BYTES_MAX: usize = 16 << 20;
+/// Default of the bytes of the head of one request of an HTTP source, its first line included: 16 KiB.
+pub const HTTP_HEADER_BYTES_MAX: usize = 16 << 10;
+/// The smallest limit of the head of a request that an HTTP source can be set to: 8 KiB.
+pub const HTTP_HEADER_BYTES_MIN: usize = 8 << 10;
+/// Default of the headers of one request of an HTTP source.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// The largest limit of the headers of a request that an HTTP source can be set to.
+pub const HTTP_HEADERS_CEILING: usize = 1024;
+/// Bytes of a request, received or as events, that each connection of an HTTP source can hold at any time: 32 KiB.
+pub const HTTP_CONNECTION_BYTES: usize = 32 << 10;
+/// Bytes that an HTTP source reads from a connection at once, at most: 16 KiB.
+pub const HTTP_READ_BYTES: usize = 16 << 10;
+/// How many times as large as it came a body may get when it is unpacked, beyond [`HTTP_GZIP_BYTES_FREE`].
+pub const HTTP_GZIP_RATIO_MAX: usize = 100;
+/// Bytes that a body may have when it is unpacked, however small it came: 64 KiB.
+pub const HTTP_GZIP_BYTES_FREE: usize = 64 << 10;
+/// Default time within which the head of a request must be complete once it has begun.
+pub const HTTP_HEADER: Duration = Duration::from_secs(10);
+/// First pause before an HTTP source tries a full channel again; it doubles up to [`SOURCE_FULL_WAIT`].
+pub const HTTP_FULL_PAUSE_MIN: Duration = Duration::from_millis(5);
+/// Default of the time that an HTTP source gives its clients to finish once it is asked to stop.
+pub const HTTP_STOP: Duration = Duration::from_secs(5);
+/// Default of the threads in which an HTTP source makes events of requests and puts them, at most.
+pub const HTTP_WORKERS: usize = 8;
+/// Default of the time that an HTTP sink takes to connect, as in Flume.
+pub const HTTP_CONNECT: Duration = Duration::from_secs(5);
+/// Default of the time that a request of an HTTP sink may take, as in Flume.
+pub const HTTP_REQUEST: Duration = Duration::from_secs(5);
+/// Bytes of an answer that an HTTP sink reads, at most: 64 KiB.
+pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// Structures in each other that are passed over in a message of Thrift, at most, because nobody knows their field.
+pub const THRIFT_DEPTH_MAX: usize = 32;
+/// Bytes of the name of a method in a message of Thrift, at most.
+pub const THRIFT_NAME_BYTES_MAX: usize = 256;
+/// Threads that an HTTP source can be set to.
+pub const HTTP_WORKERS_CEILING: usize = 4096;
+/// Time after which the HTTP source of a Flume configuration closes a silent connection, as Flume's web server does.
+pub const FLUME_HTTP_IDLE: Duration = Duration::from_secs(30);
+/// Time within which a body must be complete at the HTTP source of a Flume configuration. Flume has no such limit.
+pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(60 * 60);

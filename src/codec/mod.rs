@@ -3,6 +3,8 @@
 #[cfg(any(feature = "avro", feature = "rpc"))]
 pub(crate) mod avro;
 pub mod charset;
+#[cfg(feature = "json")]
+pub(crate) mod json_events;
 pub mod line;
 pub mod pattern;
 pub mod syslog;

@@ -74,6 +74,11 @@ impl Headers {
         Ok(Self { encoded })
     }
 
+    /// Adopts bytes that are known to be the encoded form of headers within the limits.
+    pub(super) fn adopt(encoded: Vec<u8>) -> Self {
+        Self { encoded: encoded.into() }
+    }
+
     /// The encoded form: for each header name length (u16), value length (u32), name, value; integers little-endian.
     #[must_use]
     pub fn as_encoded(&self) -> &Bytes {

@@ -1,10 +1,16 @@
 //! The unit of transport: headers and a body.
 
 mod headers;
+#[cfg(any(test, feature = "json", feature = "rpc"))]
+mod headers_builder;
 
 use bytes::Bytes;
 
 pub use headers::{Headers, HeadersError, Iter as HeadersIter};
+#[cfg(any(feature = "json", feature = "rpc"))]
+pub(crate) use headers_builder::HeadersBuilder;
+#[cfg(feature = "json")]
+pub(crate) use headers_builder::Inserted as HeadersInserted;
 
 /// One event: a few headers and an opaque body, as in Flume.
 ///

@@ -9,6 +9,8 @@ mod counters;
 mod file_roll;
 mod func;
 pub mod group;
+#[cfg(feature = "http")]
+mod http;
 mod logger;
 mod null;
 #[cfg(feature = "rpc")]
@@ -16,6 +18,8 @@ mod rpc;
 mod serializer;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "rpc")]
+mod thrift_rpc;
 
 use std::error::Error;
 
@@ -25,6 +29,9 @@ pub(crate) use counters::{SinkCounters, count};
 pub use file_roll::{FileRoll, FileRollError, Fsync};
 pub use func::{FromFn, from_fn};
 pub use group::SinkGroup;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::{Http, HttpCount, HttpFormat, StatusAction};
 pub use logger::{LogFormat, Logger};
 pub use null::{Null, NullCount};
 #[cfg(feature = "rpc")]
@@ -37,6 +44,9 @@ pub use serializer::JsonLines;
 #[cfg_attr(docsrs, doc(cfg(feature = "avro")))]
 pub use serializer::{AvroCompression, AvroEvent};
 pub use serializer::{HeaderAndText, SerializeResult, Serializer, Text};
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use thrift_rpc::ThriftRpc;
 
 /// Delivers events to the outside.
 ///

@@ -59,7 +59,7 @@ impl AvroRpc {
     /// Connects anew after this time, so that a load balancer between here and there gets to choose again. Default: never.
     #[must_use]
     pub fn reset_interval(mut self, interval: Duration) -> Self {
-        self.inner.reset_interval = Some(interval);
+        self.inner = self.inner.reset_interval(interval);
         self
     }
 }
@@ -82,6 +82,11 @@ impl RpcSink {
     pub(crate) fn new(settings: RpcClientBuilder) -> Self {
         let clock = Box::new(SystemClock::new());
         Self { settings, reset_interval: None, client: None, connected_at: Duration::ZERO, clock }
+    }
+
+    pub(super) fn reset_interval(mut self, interval: Duration) -> Self {
+        self.reset_interval = Some(interval);
+        self
     }
 
     fn connect(&mut self) -> Result<&mut RpcClient, SinkError> {
@@ -123,6 +128,12 @@ impl Sink for RpcSink {
 
 impl fmt::Debug for AvroRpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AvroRpc").field("client", &self.inner.settings).finish_non_exhaustive()
+        f.debug_struct("AvroRpc").field("client", &self.inner).finish()
+    }
+}
+
+impl fmt::Debug for RpcSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
     }
 }

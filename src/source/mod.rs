@@ -11,6 +11,9 @@ mod context;
 mod delivery;
 mod files;
 mod func;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 pub mod net;
 mod pull;
 #[cfg(feature = "rpc")]
@@ -23,6 +26,8 @@ pub mod tcp_lines;
 #[cfg(test)]
 mod testing;
 pub mod udp_lines;
+#[cfg(feature = "rpc")]
+mod thrift_rpc;
 
 use std::error::Error;
 
@@ -32,11 +37,17 @@ pub use avro_rpc::AvroRpc;
 pub use context::{SourceContext, SourceCounters, SourcePort};
 pub use delivery::OnFull;
 pub use func::{FromFn, from_fn};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::Http;
 pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use rpc::RpcAck;
 pub use sequence::Sequence;
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub use thrift_rpc::ThriftRpc;
 
 /// A source that decides by itself when events come.
 ///

@@ -79,7 +79,7 @@ fn is_deflate(keys: &mut Keys) -> bool {
 }
 
 /// Flume takes less than a second for a mistake, and uses the default.
-fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration {
+pub(super) fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration {
     let found = keys.millis(key, 0..=u64::MAX, default);
     if found >= Duration::from_secs(1) {
         return found;

@@ -8,6 +8,8 @@
 mod avro;
 mod file_channel;
 mod file_roll;
+#[cfg(feature = "http")]
+mod http;
 mod interceptors;
 mod logger;
 mod memory;
@@ -22,8 +24,10 @@ mod tail_dir;
 #[cfg(test)]
 mod testing;
 mod text_interceptors;
+#[cfg(feature = "rpc")]
+mod thrift;
 // For every component that speaks TCP; not all of them are part of every build.
-#[cfg_attr(not(feature = "rpc"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "http", feature = "rpc")), allow(dead_code))]
 mod tls;
 
 use std::time::Duration;
@@ -43,6 +47,8 @@ pub(super) fn register(registry: &mut Registry) {
     avro::register(registry);
     file_channel::register(registry);
     file_roll::register(registry);
+    #[cfg(feature = "http")]
+    http::register(registry);
     interceptors::register(registry);
     logger::register(registry);
     memory::register(registry);
@@ -54,6 +60,8 @@ pub(super) fn register(registry: &mut Registry) {
     spool_dir::register(registry);
     tail_dir::register(registry);
     text_interceptors::register(registry);
+    #[cfg(feature = "rpc")]
+    thrift::register(registry);
 }
 
 /// The pauses of a pollable source.

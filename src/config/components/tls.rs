@@ -50,13 +50,8 @@ pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
         // As in Flume. With certificates that the whole world trusts it would be no check at all, so it is one there.
         keys.warn("truststore", "the name of the server is not checked, as in Flume; verify-hostname = true checks it");
     }
-    let global = || {
-        let path = global(site, "javax.net.ssl.trustStore", "FLUME_SSL_TRUSTSTORE_PATH")?;
-        let password = global(site, "javax.net.ssl.trustStorePassword", "FLUME_SSL_TRUSTSTORE_PASSWORD");
-        Some(with_password(TrustStore::new(path), password, TrustStore::password))
-    };
     let mut builder = TlsClient::builder().protocols(protocols).verify_hostname(verify);
-    builder = match own.or_else(global) {
+    builder = match own.or_else(|| global_trust_store(site)) {
         Some(trust) => builder.trust(trust),
         None => builder,
     };
@@ -70,6 +65,23 @@ pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
         Ok(client) => Ok(Some(client)),
         Err(error) => Err(keys.refuse(error)),
     }
+}
+
+/// For a sink that has no keys of its own for TLS: what the settings for all components say, if they say anything.
+#[cfg(all(feature = "tls", feature = "http"))]
+pub(super) fn global_client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<TlsClient>> {
+    let Some(trust) = global_trust_store(site) else { return Ok(None) };
+    match TlsClient::builder().trust(trust).build() {
+        Ok(client) => Ok(Some(client)),
+        Err(error) => Err(keys.refuse(error)),
+    }
+}
+
+#[cfg(feature = "tls")]
+fn global_trust_store(site: &Site<'_>) -> Option<TrustStore> {
+    let path = global(site, "javax.net.ssl.trustStore", "FLUME_SSL_TRUSTSTORE_PATH")?;
+    let password = global(site, "javax.net.ssl.trustStorePassword", "FLUME_SSL_TRUSTSTORE_PASSWORD");
+    Some(with_password(TrustStore::new(path), password, TrustStore::password))
 }
 
 #[cfg(feature = "tls")]

@@ -9,6 +9,7 @@ use super::transport::Settings;
 use super::{RpcClient, RpcError};
 use crate::clock::SystemClock;
 use crate::limits;
+use crate::rpc::ThriftProtocol;
 use crate::shutdown::Shutdown;
 
 /// Collects the settings of an [`RpcClient`].
@@ -106,6 +107,16 @@ impl RpcClientBuilder {
         self
     }
 
+    /// Speaks Thrift RPC in this encoding, as Flume's client of the type `thrift`. Default: Avro RPC.
+    pub fn thrift(mut self, protocol: ThriftProtocol) -> Self {
+        self.settings.thrift = Some(protocol);
+        self
+    }
+
+    pub(crate) fn thrift_protocol(&self) -> Option<ThriftProtocol> {
+        self.settings.thrift
+    }
+
     /// Compresses everything, at a level from 0 to 9, as Flume's `compression-type = deflate`. The server must do the
     /// same. Default: no compression.
     pub fn deflate(mut self, level: u32) -> Self {
@@ -174,6 +185,9 @@ impl RpcClientBuilder {
         }
         if let Some(level) = self.settings.deflate.filter(|level| *level > 9) {
             return Err(format!("{level} is not a level of compression; it must be 0 to 9"));
+        }
+        if self.settings.deflate.is_some() && self.settings.thrift.is_some() {
+            return Err("there is no compression in Flume's Thrift RPC".to_owned());
         }
         for (name, timeout) in
             [("connect_timeout", self.settings.connect_timeout), ("request_timeout", self.settings.request_timeout)]

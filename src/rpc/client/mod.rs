@@ -5,6 +5,7 @@ mod builder;
 mod error;
 mod host;
 mod order;
+mod thrift;
 mod transport;
 mod wire;
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::RpcError;
 use super::avro::AvroTransport;
 use super::host::Address;
+use super::thrift::ThriftTransport;
 use crate::event::Event;
 use crate::limits;
+use crate::rpc::ThriftProtocol;
 use crate::shutdown::Shutdown;
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
@@ -30,6 +32,8 @@ pub(crate) trait Transport: Debug + Send {
 pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    /// Thrift in this encoding, instead of Avro.
+    pub(crate) thrift: Option<ThriftProtocol>,
     /// The level of compression.
     pub(crate) deflate: Option<u32>,
     /// Encrypts what is compressed, as Flume before 1.10, instead of the other way round.
@@ -45,6 +49,7 @@ impl Settings {
         Self {
             connect_timeout: limits::RPC_CONNECT,
             request_timeout: limits::RPC_REQUEST,
+            thrift: None,
             deflate: None,
             #[cfg(feature = "tls")]
             tls_outermost: false,
@@ -56,6 +61,9 @@ impl Settings {
 
     /// Connects.
     pub(super) fn connect(&self, address: &Address) -> Result<Box<dyn Transport>, RpcError> {
-        Ok(Box::new(AvroTransport::connect(address, self)?))
+        Ok(match self.thrift {
+            None => Box::new(AvroTransport::connect(address, self)?),
+            Some(protocol) => Box::new(ThriftTransport::connect(address, self, protocol)?),
+        })
     }
 }

@@ -2,12 +2,9 @@
 
 mod protocol;
 
-use std::time::Duration;
-
-use super::net::{IpFilter, Listener, ListenerHandle, ListenerOptions};
-use super::rpc::{RpcAck, Session, Settings};
+use super::net::{Listener, ListenerHandle, ListenerOptions};
+use super::rpc::{Session, Settings, rpc_settings};
 use super::{Source, SourceContext, SourceError};
-use crate::limits;
 use protocol::Avro;
 
 /// Receives events over Avro RPC: Flume's `avro` source, for Flume's `avro` sink and RPC client, and those of this crate.
@@ -23,13 +20,13 @@ use protocol::Avro;
 /// Connections, connections of one address, the bytes of a request, as received and as events in memory, the events of
 /// a batch, the bytes of all requests that are not committed yet, and the times for a handshake, a request and an
 /// answer; see the methods. Requests that find no room are not read until there is some. Besides these bytes a connection
-/// costs its thread, a read buffer of [`RPC_READ_BYTES`](limits::RPC_READ_BYTES), the kernel's buffers, and up to 64 KiB
+/// costs its thread, a read buffer of [`RPC_READ_BYTES`](crate::limits::RPC_READ_BYTES), the kernel's buffers, and up to 64 KiB
 /// in each direction for TLS, and as much for compression.
 ///
 /// # Counters
 ///
 /// `event_read_fail`: requests that were malformed, over a limit, or not finished. `channel_write_fail`: requests that
-/// no channel took. `dropped_events`: only under [`RpcAck::OnReceipt`].
+/// no channel took. `dropped_events`: only under [`RpcAck::OnReceipt`](crate::source::RpcAck::OnReceipt).
 ///
 /// # Examples
 ///
@@ -81,18 +78,7 @@ impl AvroRpc {
         }
     }
 
-    /// The address and the counters of the listener, while the source runs elsewhere.
-    #[must_use]
-    pub fn handle(&self) -> ListenerHandle {
-        self.handle.clone()
-    }
-
-    /// When clients are answered. Default: [`RpcAck::AfterCommit`].
-    #[must_use]
-    pub fn ack(mut self, ack: RpcAck) -> Self {
-        self.settings.ack = ack;
-        self
-    }
+    rpc_settings!();
 
     /// Receives and sends everything compressed, as Flume's `compression-type = deflate`. The clients must do the same.
     /// Together with TLS both orders are understood: Flume's from 1.10 on compresses what is encrypted, earlier ones
@@ -100,106 +86,6 @@ impl AvroRpc {
     #[must_use]
     pub fn deflate(mut self, deflate: bool) -> Self {
         self.listener.layers.deflate = deflate;
-        self
-    }
-
-    /// Serves only clients that these rules let in. Default: all.
-    #[must_use]
-    pub fn ip_filter(mut self, filter: IpFilter) -> Self {
-        self.listener.filter = Some(filter);
-        self
-    }
-
-    /// Bytes of one request, at most, as received, and of its events in memory. A connection that sends more is closed.
-    /// Default: [`RPC_FRAME_BYTES_MAX`](limits::RPC_FRAME_BYTES_MAX).
-    #[must_use]
-    pub fn frame_bytes_max(mut self, bytes: usize) -> Self {
-        self.settings.frame_bytes_max = bytes;
-        self.listener.reserve_bytes = Settings::reserve(bytes);
-        self
-    }
-
-    /// Events of one request, at most; more are answered with an error. Default:
-    /// [`TRANSACTION_EVENTS_MAX`](limits::TRANSACTION_EVENTS_MAX).
-    #[must_use]
-    pub fn batch_events_max(mut self, events: usize) -> Self {
-        self.settings.batch_events_max = events;
-        self
-    }
-
-    /// Connections at once, at most; more are closed. Default: [`CONNECTIONS_MAX`](limits::CONNECTIONS_MAX).
-    #[must_use]
-    pub fn connections_max(mut self, connections: usize) -> Self {
-        self.listener.connections_max = connections;
-        self
-    }
-
-    /// Connections from one address at once, at most. Default:
-    /// [`CONNECTIONS_PER_PEER_MAX`](limits::CONNECTIONS_PER_PEER_MAX).
-    #[must_use]
-    pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
-        self.listener.connections_per_peer_max = connections;
-        self
-    }
-
-    /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max` times
-    /// [`RPC_CONNECTION_BYTES`](limits::RPC_CONNECTION_BYTES) and two times `frame_bytes_max`. Default:
-    /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](limits::SOURCE_BYTES_IN_FLIGHT_MAX).
-    #[must_use]
-    pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
-        self.listener.bytes_in_flight_max = bytes;
-        self
-    }
-
-    /// How long a client may be silent between two requests, and before the first. Default:
-    /// [`RPC_IDLE`](limits::RPC_IDLE).
-    #[must_use]
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.idle_timeout = timeout;
-        self
-    }
-
-    /// How long a client may take from the first byte of a request to its last. Time in which the source does not read
-    /// does not count. Default: [`CONNECTION_FRAME`](limits::CONNECTION_FRAME).
-    #[must_use]
-    pub fn frame_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.frame_timeout = timeout;
-        self
-    }
-
-    /// How long a client may leave its answers unread once the network's buffers are full of them. Default:
-    /// [`CONNECTION_ANSWER`](limits::CONNECTION_ANSWER).
-    #[must_use]
-    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.answer_timeout = timeout;
-        self
-    }
-
-    /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
-    /// space: only what is used becomes memory. Default:
-    /// [`CONNECTION_STACK_BYTES`](limits::CONNECTION_STACK_BYTES), at least
-    /// [`CONNECTION_STACK_BYTES_MIN`](limits::CONNECTION_STACK_BYTES_MIN).
-    #[must_use]
-    pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
-        self.listener.stack_bytes = bytes.max(limits::CONNECTION_STACK_BYTES_MIN);
-        self
-    }
-
-    /// Serves clients that speak TLS, and no others. Default: plain text.
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn tls(mut self, tls: crate::tls::TlsServer) -> Self {
-        self.listener.layers.tls = Some(tls);
-        self
-    }
-
-    /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](limits::TLS_HANDSHAKE).
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.handshake_timeout = timeout;
         self
     }
 }

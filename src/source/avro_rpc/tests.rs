@@ -2,12 +2,15 @@ use std::io::{Read, Write};
 use std::net::{Shutdown as Direction, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::*;
 use crate::channel::{Channel, MemoryChannel};
+use crate::limits;
 use crate::rpc::RpcClient;
 use crate::rpc::avro::frame::{FrameReader, write_frame};
 use crate::rpc::avro::{client, events, protocol as text};
+use crate::source::RpcAck;
 use crate::source::net::ListenerStats;
 use crate::{Event, Shutdown, SourceStats, Wait};
 

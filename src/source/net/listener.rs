@@ -117,9 +117,9 @@ struct Running<'a, F> {
 }
 
 /// How often the thread that waits for the request to stop looks whether the accepting thread still lives.
-const WATCH: Duration = Duration::from_secs(1);
+pub(super) const WATCH: Duration = Duration::from_secs(1);
 /// First pause after a failed `accept`; it doubles up to [`limits::ACCEPT_BACKOFF_MAX`].
-const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(10);
+pub(super) const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// How long one attempt to get memory for a new connection lasts before the request to stop is looked at.
 const ADMIT_WAIT: Duration = Duration::from_millis(100);
 
@@ -166,6 +166,12 @@ impl Listener {
         F: Fn(&mut Connection<'_>) + Sync,
     {
         self.run_with(context, TcpListener::accept, serve)
+    }
+
+    /// For those who accept in another way.
+    #[cfg(feature = "http")]
+    pub(super) fn into_parts(self) -> (Vec<TcpListener>, ListenerOptions, ListenerHandle, Arc<Budget>) {
+        (self.sockets, self.options, self.handle, self.budget)
     }
 
     /// As [`run`](Self::run), with the system call given, so that tests can let it fail.
@@ -315,7 +321,7 @@ fn keep_alive(stream: &Stream, idle: Duration) -> io::Result<()> {
 }
 
 /// Tells a client that it is not served, as far as that goes without waiting for it.
-fn refuse(mut stream: &TcpStream, message: &[u8]) {
+pub(super) fn refuse(mut stream: &TcpStream, message: &[u8]) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
@@ -327,7 +333,7 @@ fn refuse(mut stream: &TcpStream, message: &[u8]) {
 
 /// What a failed `accept` is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     /// Nothing: there was just nobody.
     None,
     /// The one connection, which is gone.
@@ -339,7 +345,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn of(error: &io::Error) -> Self {
+    pub(super) fn of(error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
             Some(Errno::AGAIN | Errno::INTR) => Self::None,
             // accept(2): Linux passes on errors that the network had for the new connection.

@@ -13,11 +13,21 @@ mod ip_filter;
 mod layers;
 mod listener;
 mod peers;
+#[cfg(feature = "http")]
+mod task_stream;
+#[cfg(feature = "http")]
+mod tasks;
 
 pub(crate) use crate::net::Readiness;
+#[cfg(feature = "http")]
+pub(crate) use budget::Share;
 pub(crate) use connection::Connection;
 pub(crate) use datagram::{Datagram, DatagramOptions, Datagrams};
 pub use datagram::{DatagramHandle, DatagramStats};
 pub use handle::{ListenerHandle, ListenerStats};
 pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};
+#[cfg(feature = "http")]
+pub(crate) use task_stream::TaskStream;
+#[cfg(feature = "http")]
+pub(crate) use tasks::{SecureConnection, TaskConnection, TaskOptions, TaskSignals, race};

@@ -47,7 +47,7 @@ impl Peers {
 
 /// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     peers: Arc<Peers>,
     peer: IpAddr,
 }

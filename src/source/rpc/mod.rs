@@ -1,5 +1,6 @@
 //! What the sources of Flume's RPC share, whatever the encoding: requests are read, committed and answered within limits.
 
+mod methods;
 mod session;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::net::ListenerOptions;
 use crate::event::Event;
 use crate::limits;
+pub(crate) use methods::rpc_settings;
 pub(crate) use session::Session;
 
 /// When a client of an RPC source is answered.

@@ -1,0 +1,331 @@
+//! Flume's `http` source and sink.
+
+use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
+use super::{MILLIS_MAX, bind_address, tls};
+use crate::limits::{
+    CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT, HTTP_CONNECTION_BYTES,
+    HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS, HTTP_WORKERS_CEILING, SINK_BATCH_EVENTS,
+};
+use crate::sink::{self, HttpFormat, StatusAction};
+use crate::source::Http;
+use crate::source::http::{BlobHandler, JsonHandler, NdjsonHandler};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["http", "org.apache.flume.source.http.HTTPSource"], source);
+    registry.sink(&["http", "org.apache.flume.sink.http.HttpSink"], sink);
+}
+
+fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let source = Http::bind(bind_address(keys, "bind", Some("0.0.0.0")))
+        .body_bytes_max(FLUME_BODY_BYTES_MAX)
+        .bytes_in_flight_max(CONNECTIONS_MAX * HTTP_CONNECTION_BYTES + 2 * FLUME_BODY_BYTES_MAX)
+        .body_timeout(FLUME_HTTP_BODY);
+    let source = handler(keys, source);
+    let source = jetty(keys, source);
+    for (old, present) in
+        [("enableSSL", "ssl"), ("excludeProtocols", "exclude-protocols"), ("keystorePassword", "keystore-password")]
+    {
+        keys.alias(old, present);
+    }
+    #[cfg(feature = "tls")]
+    let source = match tls::server(keys, site)? {
+        Some(tls) => source.tls(tls),
+        None => source,
+    };
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    Ok(SourceSetup::new(source))
+}
+
+#[derive(Clone, Copy)]
+enum HandlerKind {
+    Json,
+    Blob,
+    /// Of the morphline sink, with a limit.
+    LimitedBlob,
+    NdjsonValues,
+    NdjsonEvents,
+}
+
+/// Flume's handlers by their class names, and ours by names of their own.
+const HANDLERS: [(&str, HandlerKind); 7] = [
+    ("org.apache.flume.source.http.JSONHandler", HandlerKind::Json),
+    ("org.apache.flume.source.http.BLOBHandler", HandlerKind::Blob),
+    ("org.apache.flume.sink.solr.morphline.BlobHandler", HandlerKind::LimitedBlob),
+    ("json", HandlerKind::Json),
+    ("blob", HandlerKind::Blob),
+    ("ndjson", HandlerKind::NdjsonValues),
+    ("ndjson-events", HandlerKind::NdjsonEvents),
+];
+
+fn handler(keys: &mut Keys, source: Http) -> Http {
+    match keys.choice("handler", &HANDLERS, HandlerKind::Json) {
+        HandlerKind::Json => source.handler(JsonHandler::new()),
+        HandlerKind::NdjsonValues => source.handler(NdjsonHandler::values()),
+        HandlerKind::NdjsonEvents => source.handler(NdjsonHandler::events()),
+        HandlerKind::Blob => {
+            let names = keys.text("handler.mandatoryParameters", "");
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            source.handler(BlobHandler::new().mandatory(names))
+        }
+        HandlerKind::LimitedBlob => {
+            let max = keys.number("handler.maxBlobLength", 1..=FLUME_BODY_BYTES_MAX, 100_000_000);
+            source.handler(BlobHandler::new().bytes_max(max))
+        }
+    }
+}
+
+/// The settings that Flume hands on to its web server, as far as they mean something here.
+fn jetty(keys: &mut Keys, source: Http) -> Http {
+    let idle = keys.millis("ServerConnector.idleTimeout", 1..=MILLIS_MAX, FLUME_HTTP_IDLE);
+    let head = keys.number("HttpConfiguration.requestHeaderSize", 1..=HEADER_CEILING, HTTP_HEADER_BYTES_MIN);
+    let workers = keys.number("QueuedThreadPool.maxThreads", 1..=HTTP_WORKERS_CEILING, HTTP_WORKERS);
+    for (prefix, known) in [
+        ("ServerConnector.", "idleTimeout"),
+        ("HttpConfiguration.", "requestHeaderSize"),
+        ("QueuedThreadPool.", "maxThreads"),
+    ] {
+        for (key, _) in keys.sub(prefix) {
+            if key != known {
+                keys.warn(&format!("{prefix}{key}"), "has no effect: it is a setting of Flume's web server");
+            }
+        }
+    }
+    keys.unsupported(&["SslContextFactory."], "is a setting of Flume's web server; use the keys of ssl");
+    source
+        .idle_timeout(idle)
+        .first_byte_timeout(idle)
+        .header_timeout(idle)
+        .header_bytes_max(head.max(HTTP_HEADER_BYTES_MIN))
+        .workers(workers)
+}
+
+/// The largest head of a request that can be set.
+const HEADER_CEILING: usize = 1 << 20;
+
+fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
+    let endpoint = keys.required("endpoint");
+    let is_tls = endpoint.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    let mut sink = sink::Http::new(endpoint)
+        .connect_timeout(keys.millis("connectTimeout", 1..=MILLIS_MAX, HTTP_CONNECT))
+        .request_timeout(keys.millis("requestTimeout", 1..=MILLIS_MAX, HTTP_REQUEST))
+        .accept(keys.text("acceptHeader", "text/plain"));
+    let formats = [("body", HttpFormat::Body), ("json", HttpFormat::JsonArray), ("ndjson", HttpFormat::JsonLines)];
+    sink = sink.format(keys.choice("format", &formats, HttpFormat::Body));
+    if let Some(content_type) = keys.optional("contentTypeHeader") {
+        sink = sink.content_type(content_type);
+    }
+    sink = statuses(keys, sink);
+    let batch = keys.batch_size("batchSize", SINK_BATCH_EVENTS);
+    #[cfg(feature = "tls")]
+    if is_tls && let Some(tls) = tls::global_client(keys, site)? {
+        sink = sink.tls(tls);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = (is_tls, site);
+    match sink.check() {
+        Ok(()) => Ok(SinkSetup::new(sink).batch(batch)),
+        Err(reason) => {
+            keys.mistake("endpoint", reason);
+            Err(keys.refuse("it cannot be used"))
+        }
+    }
+}
+
+/// What the statuses mean, by the keys `rollback.<status>` and `backoff.<status>`, where a status may be a class such as
+/// `4XX`, and by the defaults.
+///
+/// In Flume the default of `defaultRollback` holds for 200 as well, so that without more keys an event that was accepted
+/// is sent again for ever. Here it holds for all but 2xx, which mean what they say unless a key says otherwise.
+fn statuses(keys: &mut Keys, mut sink: sink::Http) -> sink::Http {
+    let default_rollback = keys.flag("defaultRollback", true);
+    let default_backoff = keys.flag("defaultBackoff", true);
+    let why = "has no effect: events are counted by what became of them";
+    keys.ignored(&["defaultIncrementMetrics", "incrementMetrics."], why);
+    let (rollback, backoff) = (by_status(keys, "rollback."), by_status(keys, "backoff."));
+    for status in 100..=599 {
+        let is_good = status / 100 == 2;
+        let is_rolled_back = find(&rollback, status).unwrap_or(default_rollback && !is_good);
+        let is_paused = find(&backoff, status).unwrap_or(default_backoff && !is_good);
+        let action = match (is_rolled_back, is_paused) {
+            (true, _) => StatusAction::Retry,
+            (false, true) => StatusAction::AcceptThenPause,
+            (false, false) => StatusAction::Accept,
+        };
+        sink = sink.on_status(status, action);
+    }
+    sink
+}
+
+/// Which statuses a key is about, and what it says.
+type ByStatus = Vec<(Statuses, bool)>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Statuses {
+    One(u16),
+    Class(u16),
+}
+
+fn by_status(keys: &mut Keys, prefix: &str) -> ByStatus {
+    let names: Vec<String> = keys.sub(prefix).into_iter().map(|(name, _)| name).collect();
+    let mut found = Vec::new();
+    for name in names {
+        let key = format!("{prefix}{name}");
+        match Statuses::parse(&name) {
+            Some(statuses) => found.push((statuses, keys.flag(&key, false))),
+            None => keys.mistake(&key, "must end in a status, such as 503, or in a class of them, such as 5XX"),
+        }
+    }
+    found
+}
+
+fn find(rules: &ByStatus, status: u16) -> Option<bool> {
+    let rule = |wanted| rules.iter().find(|(statuses, _)| *statuses == wanted).map(|(_, value)| *value);
+    rule(Statuses::One(status)).or_else(|| rule(Statuses::Class(status / 100)))
+}
+
+impl Statuses {
+    fn parse(text: &str) -> Option<Self> {
+        let is_class = |class: &u16| (1..=5).contains(class);
+        if text.len() != 3 {
+            return None;
+        }
+        match text.strip_suffix("XX") {
+            Some(class) => class.parse().ok().filter(is_class).map(Self::Class),
+            None => text.parse().ok().filter(|status: &u16| is_class(&(status / 100))).map(Self::One),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Options;
+    use super::StatusAction::{Accept, AcceptThenPause, Retry};
+    use super::*;
+
+    fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
+        let options = Options::new().with_environment(|_| None);
+        let site = Site::new(&options, "a1", "x");
+        let mut keys = Keys::of("x.", pairs.iter().copied());
+        // What is refused is among the problems.
+        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
+        keys.finish("http").iter().map(ToString::to_string).collect()
+    }
+
+    const NONE: [&str; 0] = [];
+    const ENDPOINT: (&str, &str) = ("endpoint", "http://localhost:8080/in");
+
+    #[test]
+    fn every_key_of_flumes_source_is_known() {
+        for pairs in [
+            &[("port", "0")][..],
+            &[("port", "1"), ("bind", "::1"), ("handler", "org.apache.flume.source.http.JSONHandler")],
+            &[
+                ("port", "1"),
+                ("handler", "org.apache.flume.source.http.BLOBHandler"),
+                ("handler.mandatoryParameters", "origin, kind"),
+            ],
+            &[
+                ("port", "1"),
+                ("handler", "org.apache.flume.sink.solr.morphline.BlobHandler"),
+                ("handler.maxBlobLength", "1000"),
+            ],
+            &[("port", "1"), ("handler", "ndjson")],
+            &[("port", "1"), ("ssl", "false"), ("keystore", "k"), ("keystore-password", "p"), ("keystore-type", "JKS")],
+            &[("port", "1"), ("enableSSL", "false"), ("excludeProtocols", "SSLv3"), ("keystorePassword", "p")],
+            &[
+                ("port", "1"),
+                ("QueuedThreadPool.maxThreads", "20"),
+                ("HttpConfiguration.requestHeaderSize", "20000"),
+                ("ServerConnector.idleTimeout", "5000"),
+            ],
+        ] {
+            assert_eq!(problems(true, pairs), NONE, "{pairs:?}");
+        }
+        for key in
+            ["QueuedThreadPool.minThreads", "HttpConfiguration.sendServerVersion", "ServerConnector.acceptQueueSize"]
+        {
+            let found = problems(true, &[("port", "1"), (key, "1")]);
+            assert!(matches!(&found[..], [only] if only.contains(key) && only.contains("has no effect")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        for (is_source, pairs, expected) in [
+            (true, &[("bind", "localhost")][..], "x.port: is missing"),
+            (
+                true,
+                &[("port", "1"), ("handler", "com.example.Own")],
+                "must be org.apache.flume.source.http.JSONHandler",
+            ),
+            (true, &[("port", "1"), ("handler.mandatoryParameters", "a")], "http has no such key"),
+            (true, &[("port", "1"), ("SslContextFactory.needClientAuth", "true")], "use the keys of ssl"),
+            (true, &[("port", "1"), ("ServerConnector.idleTimeout", "0")], "must be a number from 1"),
+            (false, &[], "x.endpoint: is missing"),
+            (false, &[("endpoint", "localhost")], "it must look like http://host:port/path"),
+            (false, &[ENDPOINT, ("connectTimeout", "0")], "must be a number from 1"),
+            (false, &[ENDPOINT, ("contentTypeHeader", "a\nb")], "the value of content-type is not one"),
+            (false, &[ENDPOINT, ("rollback.4xx", "true")], "such as 5XX"),
+            (false, &[ENDPOINT, ("backoff.600", "true")], "such as 5XX"),
+            (false, &[ENDPOINT, ("backoff.20", "true")], "such as 5XX"),
+            (false, &[ENDPOINT, ("backoff.200", "yes")], "must be true or false"),
+            (false, &[ENDPOINT, ("format", "xml")], "must be body, json or ndjson"),
+        ] {
+            let found = problems(is_source, pairs);
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_flumes_sink_is_known() {
+        let all = [
+            ENDPOINT,
+            ("connectTimeout", "100"),
+            ("requestTimeout", "200"),
+            ("contentTypeHeader", "application/json"),
+            ("acceptHeader", "*/*"),
+            ("defaultBackoff", "false"),
+            ("defaultRollback", "false"),
+            ("backoff.4XX", "false"),
+            ("rollback.503", "true"),
+            ("format", "ndjson"),
+            ("batchSize", "10"),
+        ];
+        assert_eq!(problems(false, &all), NONE);
+        assert_eq!(problems(false, &[ENDPOINT]), NONE);
+        for key in ["defaultIncrementMetrics", "incrementMetrics.4XX"] {
+            let found = problems(false, &[ENDPOINT, (key, "true")]);
+            assert!(matches!(&found[..], [only] if only.contains("has no effect")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_most_specific_key_of_a_status_counts() {
+        let actions = |pairs: &[(&str, &str)]| {
+            let mut keys = Keys::of("x.", pairs.iter().copied());
+            let sink = statuses(&mut keys, sink::Http::new("http://h/"));
+            assert_eq!(keys.finish("http").len(), 0);
+            [200, 302, 404, 450, 503].map(|status| sink.action(status))
+        };
+        assert_eq!(actions(&[]), [Accept, Retry, Retry, Retry, Retry]);
+        // As the guide has it.
+        let guide = [
+            ("defaultBackoff", "true"),
+            ("defaultRollback", "true"),
+            ("backoff.4XX", "false"),
+            ("rollback.4XX", "false"),
+            ("backoff.200", "false"),
+            ("rollback.200", "false"),
+        ];
+        assert_eq!(actions(&guide), [Accept, Retry, Accept, Accept, Retry]);
+        let own = [
+            ("defaultRollback", "false"),
+            ("rollback.4XX", "true"),
+            ("rollback.404", "false"),
+            ("backoff.503", "false"),
+        ];
+        assert_eq!(actions(&own), [Accept, AcceptThenPause, AcceptThenPause, Retry, Accept]);
+        assert_eq!(actions(&[("rollback.2XX", "true")])[0], Retry, "if someone insists");
+    }
+}

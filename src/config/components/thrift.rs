@@ -1,0 +1,161 @@
+//! Flume's `thrift` source and sink.
+
+use std::time::Duration;
+
+use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
+use super::avro::timeout;
+use super::{bind_address, tls};
+use crate::limits::{FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
+use crate::rpc::{RpcClient, ThriftProtocol};
+use crate::sink;
+use crate::source::ThriftRpc;
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["thrift", "org.apache.flume.source.ThriftSource"], source);
+    registry.sink(&["thrift", "org.apache.flume.sink.ThriftSink"], sink);
+}
+
+fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let source =
+        ThriftRpc::bind(bind_address(keys, "bind", None)).protocol(protocol(keys)).idle_timeout(FLUME_CONNECTION_IDLE);
+    keys.ignored(&["threads"], "has no effect: every connection has a thread");
+    no_kerberos(keys, &["agent-principal", "agent-keytab"]);
+    #[cfg(feature = "tls")]
+    let source = match tls::server(keys, site)? {
+        Some(tls) => source.tls(tls),
+        None => source,
+    };
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    Ok(SourceSetup::new(source))
+}
+
+fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
+    let address = bind_address(keys, "hostname", None);
+    let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
+    let client = RpcClient::builder([address])
+        .thrift(protocol(keys))
+        .batch_events(batch.events())
+        .connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT))
+        .request_timeout(timeout(keys, "request-timeout", RPC_REQUEST));
+    keys.ignored(&["maxConnections"], "has no effect: as in Flume, a sink has one connection");
+    no_kerberos(keys, &["client-principal", "client-keytab", "server-principal"]);
+    #[cfg(feature = "tls")]
+    let client = match tls::client(keys, site)? {
+        Some(tls) => client.tls(tls),
+        None => client,
+    };
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    let mut sink = sink::ThriftRpc::with_client(client);
+    // Its name in Flume's guide.
+    keys.alias("connection-reset-interval", "reset-connection-interval");
+    let reset = keys.seconds("reset-connection-interval", 0..=u64::MAX, Duration::ZERO);
+    if !reset.is_zero() {
+        sink = sink.reset_interval(reset);
+    }
+    Ok(SinkSetup::new(sink).batch(batch))
+}
+
+fn protocol(keys: &mut Keys) -> ThriftProtocol {
+    let protocols = [("compact", ThriftProtocol::Compact), ("binary", ThriftProtocol::Binary)];
+    keys.choice("protocol", &protocols, ThriftProtocol::Compact)
+}
+
+fn no_kerberos(keys: &mut Keys, others: &[&str]) {
+    if keys.flag("kerberos", false) {
+        keys.mistake(
+            "kerberos",
+            "Kerberos is not part of this crate; use ssl, with certificates of the clients if need be",
+        );
+    }
+    keys.ignored(others, "has no effect without kerberos");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Options;
+    use super::*;
+
+    fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
+        let options = Options::new().with_environment(|_| None);
+        let site = Site::new(&options, "a1", "x");
+        let mut keys = Keys::of("x.", pairs.iter().copied());
+        // What is refused is among the problems.
+        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
+        keys.finish("thrift").iter().map(ToString::to_string).collect()
+    }
+
+    const SOURCE: [(&str, &str); 2] = [("bind", "127.0.0.1"), ("port", "4141")];
+    const SINK: [(&str, &str); 2] = [("hostname", "collector"), ("port", "4141")];
+
+    #[test]
+    fn every_key_of_flumes_source_and_sink_is_known() {
+        for (is_source, base, more) in [
+            (
+                true,
+                SOURCE,
+                &[
+                    ("protocol", "BINARY"),
+                    ("kerberos", "false"),
+                    ("ssl", "false"),
+                    ("keystore", "ks"),
+                    ("keystore-password", "p"),
+                    ("keystore-type", "jks"),
+                    ("exclude-protocols", "SSLv3"),
+                    ("include-protocols", "TLSv1.3"),
+                    ("exclude-cipher-suites", "A"),
+                    ("include-cipher-suites", "B"),
+                ][..],
+            ),
+            (
+                false,
+                SINK,
+                &[
+                    ("protocol", "compact"),
+                    ("batch-size", "50"),
+                    ("connect-timeout", "1000"),
+                    ("request-timeout", "60000"),
+                    ("reset-connection-interval", "600"),
+                    ("kerberos", "false"),
+                    ("ssl", "false"),
+                    ("truststore", "ts"),
+                    ("truststore-password", "p"),
+                    ("truststore-type", "PKCS12"),
+                ],
+            ),
+        ] {
+            assert_eq!(problems(is_source, &[&base[..], more].concat()), [] as [&str; 0]);
+        }
+        assert_eq!(problems(false, &[&SINK[..], &[("connection-reset-interval", "6")]].concat()), [] as [&str; 0]);
+        for (is_source, base, key) in [
+            (true, SOURCE, "threads"),
+            (true, SOURCE, "agent-principal"),
+            (true, SOURCE, "agent-keytab"),
+            (false, SINK, "maxConnections"),
+            (false, SINK, "client-principal"),
+            (false, SINK, "client-keytab"),
+            (false, SINK, "server-principal"),
+        ] {
+            let found = problems(is_source, &[&base[..], &[(key, "1")]].concat());
+            assert!(matches!(&found[..], [only] if only.contains("has no effect")), "{key}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        for (is_source, base, more, expected) in [
+            (true, &SOURCE[..1], ("x", "y"), "x.port: is missing"),
+            (true, &SOURCE[..], ("protocol", "json"), "must be compact or binary"),
+            (true, &SOURCE[..], ("kerberos", "true"), "Kerberos is not part of this crate; use ssl"),
+            (true, &SOURCE[..], ("compression-type", "deflate"), "thrift has no such key"),
+            (false, &SINK[1..], ("x", "y"), "x.hostname: is missing"),
+            (false, &SINK[..], ("kerberos", "true"), "Kerberos is not part of this crate"),
+            (false, &SINK[..], ("batchSize", "5"), "is it batch-size?"),
+            (false, &SINK[..], ("request-timeout", "10"), "the default counts"),
+        ] {
+            let found = problems(is_source, &[base, &[more]].concat());
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
+        }
+    }
+}

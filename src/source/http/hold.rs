@@ -1,0 +1,29 @@
+//! The bytes that one connection holds.
+
+use parking_lot::Mutex;
+
+use crate::limits::HTTP_CONNECTION_BYTES;
+use crate::source::net::Share;
+
+/// What one connection holds of a request: [`HTTP_CONNECTION_BYTES`] that it has anyway, and a share of what the source
+/// may hold. Nobody waits for more: what finds no room is refused, and the client is told to come again.
+#[derive(Debug)]
+pub(super) struct Hold {
+    share: Mutex<Share>,
+}
+
+impl Hold {
+    pub(super) fn new(share: Share) -> Self {
+        Self { share: Mutex::new(share) }
+    }
+
+    /// Whether so many bytes may be held.
+    pub(super) fn grow_to(&self, bytes: usize) -> bool {
+        self.share.lock().grow_to(bytes.saturating_sub(HTTP_CONNECTION_BYTES), usize::MAX)
+    }
+
+    /// Gives back what a request has needed.
+    pub(super) fn release(&self) {
+        self.share.lock().shrink();
+    }
+}

@@ -1,0 +1,122 @@
+//! The settings that the sources of Flume's RPC share, whatever the encoding.
+
+/// Methods of a source with the fields `settings`, `listener` and `handle`. They are part of each source, so that they
+/// return it and stand in its documentation.
+macro_rules! rpc_settings {
+    () => {
+        /// The address and the counters of the listener, while the source runs elsewhere.
+        #[must_use]
+        pub fn handle(&self) -> $crate::source::net::ListenerHandle {
+            self.handle.clone()
+        }
+
+        /// When clients are answered. Default: [`RpcAck::AfterCommit`](crate::source::RpcAck::AfterCommit).
+        #[must_use]
+        pub fn ack(mut self, ack: $crate::source::RpcAck) -> Self {
+            self.settings.ack = ack;
+            self
+        }
+
+        /// Serves only clients that these rules let in. Default: all.
+        #[must_use]
+        pub fn ip_filter(mut self, filter: $crate::source::net::IpFilter) -> Self {
+            self.listener.filter = Some(filter);
+            self
+        }
+
+        /// Bytes of one request, at most, as received, and of its events in memory. A connection that sends more is closed.
+        /// Default: [`RPC_FRAME_BYTES_MAX`](crate::limits::RPC_FRAME_BYTES_MAX).
+        #[must_use]
+        pub fn frame_bytes_max(mut self, bytes: usize) -> Self {
+            self.settings.frame_bytes_max = bytes;
+            self.listener.reserve_bytes = $crate::source::rpc::Settings::reserve(bytes);
+            self
+        }
+
+        /// Events of one request, at most; more are answered with an error. Default:
+        /// [`TRANSACTION_EVENTS_MAX`](crate::limits::TRANSACTION_EVENTS_MAX).
+        #[must_use]
+        pub fn batch_events_max(mut self, events: usize) -> Self {
+            self.settings.batch_events_max = events;
+            self
+        }
+
+        /// Connections at once, at most; more are closed. Default: [`CONNECTIONS_MAX`](crate::limits::CONNECTIONS_MAX).
+        #[must_use]
+        pub fn connections_max(mut self, connections: usize) -> Self {
+            self.listener.connections_max = connections;
+            self
+        }
+
+        /// Connections from one address at once, at most. Default:
+        /// [`CONNECTIONS_PER_PEER_MAX`](crate::limits::CONNECTIONS_PER_PEER_MAX).
+        #[must_use]
+        pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
+            self.listener.connections_per_peer_max = connections;
+            self
+        }
+
+        /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max` times
+        /// [`RPC_CONNECTION_BYTES`](crate::limits::RPC_CONNECTION_BYTES) and two times `frame_bytes_max`. Default:
+        /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](crate::limits::SOURCE_BYTES_IN_FLIGHT_MAX).
+        #[must_use]
+        pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
+            self.listener.bytes_in_flight_max = bytes;
+            self
+        }
+
+        /// How long a client may be silent between two requests, and before the first. Default:
+        /// [`RPC_IDLE`](crate::limits::RPC_IDLE).
+        #[must_use]
+        pub fn idle_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.idle_timeout = timeout;
+            self
+        }
+
+        /// How long a client may take from the first byte of a request to its last. Time in which the source does not read
+        /// does not count. Default: [`CONNECTION_FRAME`](crate::limits::CONNECTION_FRAME).
+        #[must_use]
+        pub fn frame_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.frame_timeout = timeout;
+            self
+        }
+
+        /// How long a client may leave its answers unread once the network's buffers are full of them. Default:
+        /// [`CONNECTION_ANSWER`](crate::limits::CONNECTION_ANSWER).
+        #[must_use]
+        pub fn answer_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.answer_timeout = timeout;
+            self
+        }
+
+        /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
+        /// space: only what is used becomes memory. Default:
+        /// [`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES), at least
+        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN).
+        #[must_use]
+        pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
+            self.listener.stack_bytes = bytes.max($crate::limits::CONNECTION_STACK_BYTES_MIN);
+            self
+        }
+
+        /// Serves clients that speak TLS, and no others. Default: plain text.
+        #[cfg(feature = "tls")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+        #[must_use]
+        pub fn tls(mut self, tls: $crate::tls::TlsServer) -> Self {
+            self.listener.layers.tls = Some(tls);
+            self
+        }
+
+        /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](crate::limits::TLS_HANDSHAKE).
+        #[cfg(feature = "tls")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+        #[must_use]
+        pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.listener.handshake_timeout = timeout;
+            self
+        }
+    };
+}
+
+pub(crate) use rpc_settings;

@@ -1,0 +1,119 @@
+//! Events over Thrift RPC: Flume's `thrift` source.
+
+mod protocol;
+
+use super::net::{Listener, ListenerHandle, ListenerOptions};
+use super::rpc::{Session, Settings, rpc_settings};
+use super::{Source, SourceContext, SourceError};
+use crate::rpc::ThriftProtocol;
+use protocol::Thrift;
+
+/// Receives events over Thrift RPC: Flume's `thrift` source, for Flume's `thrift` sink and RPC client, and those of this
+/// crate.
+///
+/// A call of `append` or `appendBatch` is one transaction. It is answered with the status `OK` once it is committed to all
+/// required channels, and with `FAILED` if it was not, such as because a channel stayed full for as long as it waits; the
+/// client then has to send it again. What can never be accepted (malformed events, a batch over a limit, another method)
+/// is answered with an application error in words. Clients that send further calls before they have the answer get them
+/// committed together, so that they share the syncs of a durable channel; answers come in the order of the calls.
+///
+/// Messages come in frames, as Thrift's `TFramedTransport` has them.
+///
+/// # Limits
+///
+/// Connections, connections of one address, the bytes of a request, as received and as events in memory, the events of
+/// a batch, the bytes of all requests that are not committed yet, the depth of structures that are passed over, and the
+/// times for a handshake, a request and an answer; see the methods. Requests that find no room are not read until there is
+/// some. Besides these bytes a connection costs its thread, a read buffer of
+/// [`RPC_READ_BYTES`](crate::limits::RPC_READ_BYTES), the kernel's buffers, and up to 64 KiB in each direction for TLS.
+///
+/// # Counters
+///
+/// `event_read_fail`: requests that were malformed, over a limit, or not finished. `channel_write_fail`: requests that
+/// no channel took. `dropped_events`: only under [`RpcAck::OnReceipt`](crate::source::RpcAck::OnReceipt).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use aqueduct::rpc::{RpcClient, ThriftProtocol};
+/// use aqueduct::source::{Source, SourceContext, ThriftRpc};
+/// use aqueduct::{Channel, Event, MemoryChannel, Shutdown, Wait};
+///
+/// let channel = MemoryChannel::new("events");
+/// let mut source = ThriftRpc::bind("127.0.0.1:0");
+/// let listener = source.handle();
+///
+/// // An agent does the next lines.
+/// let shutdown = Shutdown::new();
+/// let context = SourceContext::new("thrift", Arc::new(channel.clone()), shutdown.clone());
+/// source.open(&context)?;
+/// let running = std::thread::spawn(move || source.run(&context));
+///
+/// let address = listener.local_addr().ok_or("not open")?;
+/// let mut client = RpcClient::builder([address.to_string()]).thrift(ThriftProtocol::Compact).build()?;
+/// client.append(&Event::new("hello"))?;
+/// assert_eq!(channel.take(1, Wait::NONE)?[0].body(), "hello");
+///
+/// shutdown.request();
+/// running.join().map_err(|_| "panicked")??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ThriftRpc {
+    address: String,
+    protocol: ThriftProtocol,
+    settings: Settings,
+    listener: ListenerOptions,
+    handle: ListenerHandle,
+    bound: Option<Listener>,
+}
+
+impl ThriftRpc {
+    /// A source that listens on `address`, which is `host:port`. With port 0 the system chooses one, which
+    /// [`handle`](Self::handle) tells. `0.0.0.0` and `[::]` open it to the network.
+    #[must_use]
+    pub fn bind(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            protocol: ThriftProtocol::default(),
+            settings: Settings::new(),
+            listener: Settings::listener(),
+            handle: ListenerHandle::default(),
+            bound: None,
+        }
+    }
+
+    /// The encoding that clients use. Default: [`ThriftProtocol::Compact`].
+    #[must_use]
+    pub fn protocol(mut self, protocol: ThriftProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    rpc_settings!();
+}
+
+impl Source for ThriftRpc {
+    fn open(&mut self, _context: &SourceContext) -> Result<(), SourceError> {
+        // The port must be free before it is bound again.
+        self.bound = None;
+        self.settings.check().map_err(|reason| SourceError::fatal(format!("{}: {reason}", self.address)))?;
+        self.bound = Some(Listener::bind(&self.address, self.listener.clone(), self.handle.clone())?);
+        Ok(())
+    }
+
+    fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        if self.bound.is_none() {
+            self.open(context)?;
+        }
+        let Some(listener) = self.bound.take() else { return Ok(()) };
+        let (settings, protocol) = (&self.settings, self.protocol);
+        listener.run(context, |connection| {
+            Session::new(settings, context, connection, Thrift::new(protocol, settings.frame_bytes_max)).run();
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
