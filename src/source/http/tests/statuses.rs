@@ -110,7 +110,7 @@ fn frames_that_could_hide_a_request_are_refused_or_read_by_the_standard() {
         ("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nx\r\n[]\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n[]\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost : x\r\ncontent-length: 2\r\n\r\n[]", 400),
-        // RFC 9112, section 6.3: the transfer encoding decides, and what follows is a request of its own.
+        // RFC 9112, section 6.1: the transfer encoding decides, and the connection is closed behind the answer.
         (
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
             200,
@@ -123,12 +123,7 @@ fn frames_that_could_hide_a_request_are_refused_or_read_by_the_standard() {
         let mut client = running.connect();
         client.send(request);
         assert_eq!(client.answer().map(|answer| answer.status), Some(status), "{request}");
-        if status == 200 {
-            client.send(post("/", "", "[]"));
-            assert_eq!(client.answer().unwrap().status, 200);
-        } else {
-            assert!(client.is_at_end());
-        }
+        assert!(client.is_at_end());
     }
     running.stop();
 }
