@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
-use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
+use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, SimVfs, Survive};
 use aqueduct::{Channel, Durability, FileChannel, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
@@ -611,74 +611,4 @@ fn directories_whose_marks_were_swapped_are_refused_and_left_alone() {
     let error = two(&disk).open().expect_err("the segments are of the other directory");
     assert!(error.to_string().contains("another data directory"), "{error}");
     assert_eq!(disk.files(), before);
-}
-
-/// The write of the first transactions of a group found no room; those behind them, which did not fit into the same segment,
-/// were accepted. Put again, the first came out last.
-#[test]
-fn puts_behind_one_that_found_no_room_are_refused_with_it() {
-    let disk = SimVfs::new();
-    let store = settings(&disk).put_wait(Wait::NONE).open().expect("a new store");
-    let channel = store.channel("channel").expect("a channel");
-    let put = |number: u8| {
-        let mut put = channel.begin_put();
-        put.push(vec![number; 900]);
-        put.submit().expect("a ticket")
-    };
-    // Three of them fit into the segment.
-    let tickets: Vec<_> = (0..5).map(put).collect();
-    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write));
-    let mut accepted = tickets.into_iter().map(|ticket| ticket.wait().is_ok());
-    assert!(accepted.all(|accepted| !accepted));
-    assert_eq!(channel.stats().depth_events, 0);
-    for number in 0..5 {
-        put(number).wait().expect("there is room again");
-    }
-}
-
-/// Files of freed segments were removed, because they were to be opened by a name that they had just lost.
-#[test]
-fn files_of_freed_segments_are_used_again() {
-    let disk = SimVfs::new();
-    let store = settings(&disk).open().expect("a new store");
-    let channel = store.channel("channel").expect("a channel");
-    let round = || {
-        channel.put(vec![b'x'; 3000]).expect("a put");
-        channel.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
-        store.maintain();
-    };
-    (0..10).for_each(|_| round());
-    let before = disk.op_count();
-    (0..20).for_each(|_| round());
-    let made = disk.ops_since(before).iter().filter(|op| op.kind == OpKind::Create && op.error.is_none()).count();
-    assert_eq!(made, 0, "{:?}", disk.files());
-}
-
-/// A take failed with damage if the file of a segment that it only passed was freed and used again meanwhile.
-#[test]
-fn a_segment_that_is_used_again_while_a_take_passes_it_is_no_damage() {
-    let disk = SimVfs::new();
-    // Larger than what is read ahead.
-    let (event, wide) = (vec![b'x'; 300 << 10], || settings(&disk).segment_bytes(1 << 20).tail_cache_bytes(0));
-    let store = wide().open().expect("a new store");
-    for _ in 0..6 {
-        store.channel("busy").expect("a channel").put(event.clone()).expect("a put");
-    }
-    store.channel("idle").expect("a channel").put("last").expect("a put");
-    drop(store);
-    let store = wide().open().expect("an open");
-    let (busy, idle) = (store.channel("busy").expect("a channel"), store.channel("idle").expect("a channel"));
-    let gate = Gate::new();
-    disk.inject(Inject::pause(&gate).on(OpKind::Read).path("*/0000000001.seg").skip(1));
-    std::thread::scope(|scope| {
-        let passing = scope.spawn(|| idle.take(1, Wait::NONE).map(|take| take.len()));
-        gate.wait_for(1);
-        busy.take(6, Wait::NONE).expect("a take").commit().expect("its commit");
-        for _ in 0..20 {
-            store.maintain();
-            busy.put(event.clone()).expect("a put");
-        }
-        gate.open();
-        assert_eq!(passing.join().expect("no panic").expect("a take"), 1);
-    });
 }

@@ -130,10 +130,6 @@ impl Writer {
                 }
             }
             self.write_chunk(lane, chunk, &mut written, &mut outcomes);
-            if self.spoiled {
-                let full = || StorageError::DiskFull { path: lane.log.dir.path.clone() };
-                no_puts.get_or_insert_with(full);
-            }
         }
         self.finish(lane, level, written, &mut outcomes);
         outcomes

@@ -1,5 +1,6 @@
 //! Which operation fails how: the errors that fit each kind of operation, once or for good.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aqueduct::vfs::sim::{Fault, OpKind, OpRecord, SplitMix};
@@ -157,8 +158,7 @@ pub(crate) fn failures(op: &OpRecord) -> Vec<Failure> {
         OpKind::Read => found.extend([Failure::Short(0), Failure::Short(half.max(1))]),
         OpKind::Write => {
             found.extend([Failure::Short(0), Failure::Short(half.max(1))]);
-            // Of several records in one write all but the last are whole then.
-            let cut = usize::try_from(op.len).unwrap_or(0).saturating_sub(1).max(1);
+            let cut = half.clamp(1, 60);
             found.extend([EIO, ENOSPC, EDQUOT].map(|errno| Failure::Torn(cut, errno)));
         }
         OpKind::SyncData | OpKind::SyncDir => found.push(Failure::Half(1, EIO)),
@@ -186,10 +186,9 @@ pub(crate) fn cases(workload: &'static str, config: &'static str, trace: &[OpRec
     found
 }
 
-/// So many of the cases of each combination of kind of operation, failure and span; more where it matters which operation
-/// of the kind it is.
+/// So many of the cases, spread over each combination of kind of operation, failure and span.
 pub(crate) fn sample(cases: Vec<(OpKind, Case)>, each: usize, random: &mut SplitMix) -> Vec<Case> {
-    let mut groups: Vec<((OpKind, String, Span), Vec<Case>)> = Vec::new();
+    let mut groups: BTreeMap<(String, String, Span), Vec<Case>> = BTreeMap::new();
     for (kind, case) in cases {
         let failure = match case.failure {
             // How many bytes depends on the operation.
@@ -197,20 +196,11 @@ pub(crate) fn sample(cases: Vec<(OpKind, Case)>, each: usize, random: &mut Split
             Failure::Torn(_, errno) => format!("torn:{errno}"),
             failure => failure.to_string(),
         };
-        let key = (kind, failure, case.span);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, group)) => group.push(case),
-            None => groups.push((key, vec![case])),
-        }
+        groups.entry((format!("{kind:?}"), failure, case.span)).or_default().push(case);
     }
     let mut chosen = Vec::new();
-    for ((kind, ..), mut group) in groups {
-        let weight = match kind {
-            OpKind::Write | OpKind::SyncData => 3,
-            OpKind::Read | OpKind::Rename => 2,
-            _ => 1,
-        };
-        for _ in 0..each.saturating_mul(weight).min(group.len()) {
+    for mut group in groups.into_values() {
+        for _ in 0..each.min(group.len()) {
             chosen.push(group.swap_remove(random.index(group.len())));
         }
     }
