@@ -379,6 +379,11 @@ impl Lane {
         };
         let Some((id, size, spare)) = wanted else { return };
         let dir = &self.log.dir;
+        // On a nearly full disk, filling a file and removing it again would take the room from those who need it now.
+        let has_room = dir.vfs.available_bytes(&dir.path).is_ok_and(|available| available > size);
+        if spare.is_none() && !has_room {
+            return;
+        }
         let spare = spare.map_or_else(|| dir.create_spare(&format!("{id:010}.spare"), size), Ok);
         // Where that fails, whoever needs the segment will try again, and report the failure.
         let Ok(spare) = spare else { return };
