@@ -25,9 +25,9 @@ pub mod tail_dir;
 pub mod tcp_lines;
 #[cfg(test)]
 mod testing;
-pub mod udp_lines;
 #[cfg(feature = "rpc")]
 mod thrift_rpc;
+pub mod udp_lines;
 
 use std::error::Error;
 
