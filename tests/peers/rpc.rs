@@ -13,9 +13,14 @@ use aqueduct::rpc::RpcClient;
 use crate::process::{Agent, PATIENCE, Side, flume_client};
 use crate::same::Run;
 
+/// Each line of `options` as a key of the component that `prefix` names.
+fn prefixed(prefix: &str, options: &str) -> String {
+    options.lines().flat_map(|line| [prefix, line.trim(), "\n"]).collect()
+}
+
 /// An agent `in` that receives RPC on `PORT` and writes bodies to `OUT/a`.
 fn collector(kind: &str, options: &str) -> String {
-    let options: String = options.lines().map(|line| format!("in.sources.r.{}\n", line.trim())).collect();
+    let options = prefixed("in.sources.r.", options);
     format!(
         "in.sources = r\nin.channels = c\nin.sinks = k\n\
          in.sources.r.type = {kind}\nin.sources.r.bind = 127.0.0.1\nin.sources.r.port = ${{env:PORT}}\n\
@@ -28,7 +33,7 @@ fn collector(kind: &str, options: &str) -> String {
 
 /// An agent `out` that sends the lines of `IN` to `PORT`.
 fn sender(kind: &str, options: &str) -> String {
-    let options: String = options.lines().map(|line| format!("out.sinks.k.{}\n", line.trim())).collect();
+    let options = prefixed("out.sinks.k.", options);
     format!(
         "out.sources = r\nout.channels = c\nout.sinks = k\n\
          out.sources.r.type = spooldir\nout.sources.r.spoolDir = ${{env:IN}}\nout.sources.r.channels = c\n\
@@ -214,7 +219,7 @@ fn ours_to_flume(kind: &str, options: &str, sink_options: &str) {
     let mut collector = to.listening("in");
     let mut from = Run::with_conf(Side::Ours, root.path(), &sender(kind, &sink_options.replace("TRUST", &trust)));
     from.port = to.port;
-    let lines: String = (0..5000).map(|n| format!("event 0 {n}\n")).collect();
+    let lines = (0..5000).map(|n| format!("event 0 {n}\n")).collect::<Vec<_>>().concat();
     from.drop_file("lines", lines.as_bytes());
     let sending = from.start("out");
     to.await_lines(&mut collector, 5000);
@@ -292,7 +297,7 @@ fn three_hops_lose_nothing_of_a_million_events() {
         "in.sinks.k.type = file_roll",
         &format!("in.sinks.k.type = avro\nin.sinks.k.hostname = 127.0.0.1\nin.sinks.k.port = {}\nin.sinks.k.batch-size = 1000", last.port),
     );
-    let hop: String = hop.lines().filter(|line| !line.contains(".sink.")).map(|line| format!("{line}\n")).collect();
+    let hop: String = hop.lines().filter(|line| !line.contains(".sink.")).flat_map(|line| [line, "\n"]).collect();
     let middle = Run::with_conf(Side::Flume, &dirs[1], &hop);
     let second = middle.listening("in");
     let from = sender("avro", "").replace(

@@ -80,7 +80,7 @@ impl Run {
     pub(crate) fn lines_now(&self) -> usize {
         self.files()
             .iter()
-            .map(|path| fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count()))
+            .map(|path| fs::read(path).map_or(0, |bytes| memchr::memchr_iter(b'\n', &bytes).count()))
             .sum()
     }
 
@@ -145,7 +145,7 @@ pub(crate) fn same(case: &str, drive: impl Fn(&Run), normal: Normal) {
     assert!(!flume.is_empty(), "Flume wrote nothing: the case shows nothing");
     assert_eq!(ours.keys().collect::<Vec<_>>(), flume.keys().collect::<Vec<_>>(), "{case}: directories with output");
     for (dir, flume) in &flume {
-        let ours = &ours[dir];
+        let ours = ours.get(dir).expect("the same directories");
         let differ = flume.lines().zip(ours.lines()).position(|(flume, ours)| flume != ours);
         let at = differ.unwrap_or_else(|| flume.lines().count().min(ours.lines().count()));
         assert!(
@@ -166,6 +166,7 @@ pub(crate) fn exact(_: &Run, text: String) -> String {
 }
 
 /// For the serializer `header_and_text`: headers by name, since Flume's order is that of a hash map.
+#[allow(clippy::needless_pass_by_value)] // a `Normal`
 pub(crate) fn sorted_headers(_: &Run, text: String) -> String {
     let line = |line: &str| match line.strip_prefix('{').and_then(|rest| rest.split_once("} ")) {
         Some((headers, body)) => {
@@ -179,6 +180,7 @@ pub(crate) fn sorted_headers(_: &Run, text: String) -> String {
 }
 
 /// The same, with the directories of the run, times in milliseconds and ports replaced.
+#[allow(clippy::needless_pass_by_value)] // a `Normal`
 pub(crate) fn sorted_and_anonymous(run: &Run, text: String) -> String {
     let text = text.replace(run.dir.to_str().expect("a path in UTF-8"), "DIR");
     let text = text.replace(&run.port.to_string(), "PORT").replace(&run.port2.to_string(), "PORT2");

@@ -7,6 +7,7 @@ use super::{Run, any_order, exact, same, sorted_and_anonymous, sorted_headers};
 use crate::process::{Side, post, send_lines, send_tcp, send_udp};
 
 /// Flume repeats lines over a restart: of each, the first counts. Ours has to do without.
+#[allow(clippy::needless_pass_by_value)] // a `Normal`
 fn without_repetition(run: &Run, text: String) -> String {
     let mut seen = BTreeSet::new();
     let kept = text.lines().filter(|line| seen.insert(*line)).collect::<Vec<_>>().join("\n");
