@@ -24,7 +24,11 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `rpc` | no | Flume's Avro RPC: `source::AvroRpc`, `sink::AvroRpc`, and the client `rpc::RpcClient` |
+//! | `full` | no | everything below but `testing` |
+//! | `avro` | no | Avro container files: the serializer `avro_event` of file sinks |
+//! | `http` | no | the HTTP source and the HTTP sink; brings `json` |
+//! | `json` | no | JSON: events as lines of JSON, the JSON handler of the HTTP source |
+//! | `rpc` | no | Flume's Avro and Thrift RPC: sources, sinks, and the client `rpc::RpcClient` |
 //! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP |
 //! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite `testing::conformance` for channels |
 //!
