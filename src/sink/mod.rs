@@ -26,7 +26,7 @@ use std::error::Error;
 pub use batch::SinkBatch;
 pub use context::SinkContext;
 pub(crate) use counters::{SinkCounters, count};
-pub use file_roll::{FileRoll, FileRollError, Fsync};
+pub use file_roll::{FileNaming, FileRoll, FileRollError, Fsync};
 pub use func::{FromFn, from_fn};
 pub use group::SinkGroup;
 #[cfg(feature = "http")]

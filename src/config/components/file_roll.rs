@@ -2,7 +2,7 @@
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site};
 use crate::limits::FILE_ROLL_INTERVAL;
-use crate::sink::FileRoll;
+use crate::sink::{FileNaming, FileRoll};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.sink(&["file_roll", "org.apache.flume.sink.RollingFileSink"], make);
@@ -12,7 +12,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let sink = FileRoll::new(keys.required_path("sink.directory"))
         .roll_interval(keys.seconds("sink.rollInterval", 0..=u64::MAX, FILE_ROLL_INTERVAL))
         .empty_files(true);
-    path_manager(keys);
+    let sink = sink.naming(path_manager(keys));
     let sink =
         sink.prefix(keys.text("sink.pathManager.prefix", "")).extension(keys.text("sink.pathManager.extension", ""));
     let batch = keys.batch_size("sink.batchSize", 100);
@@ -20,14 +20,17 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     Ok(SinkSetup::new(sink).batch(batch))
 }
 
-fn path_manager(keys: &mut Keys) {
-    match keys.text("sink.pathManager", "DEFAULT").to_ascii_uppercase().as_str() {
-        "DEFAULT" => {}
-        name if name == DEFAULT_CLASS.to_ascii_uppercase() => {}
-        "ROLLTIME" => keys.mistake("sink.pathManager", ROLL_TIME),
-        _ => keys.mistake("sink.pathManager", "must be DEFAULT"),
+fn path_manager(keys: &mut Keys) -> FileNaming {
+    let name = keys.text("sink.pathManager", "DEFAULT");
+    let is = |known: [&str; 2]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
+    if is(ROLL_TIME) {
+        return FileNaming::Date;
     }
+    if !is(DEFAULT) {
+        keys.mistake("sink.pathManager", "must be DEFAULT or ROLLTIME");
+    }
+    FileNaming::Start
 }
 
-const ROLL_TIME: &str = "names with the date are not made; those of DEFAULT begin with the milliseconds since 1970";
-const DEFAULT_CLASS: &str = "org.apache.flume.formatter.output.DefaultPathManager$Builder";
+const DEFAULT: [&str; 2] = ["DEFAULT", "org.apache.flume.formatter.output.DefaultPathManager$Builder"];
+const ROLL_TIME: [&str; 2] = ["ROLLTIME", "org.apache.flume.formatter.output.RollTimePathManager$Builder"];

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::names::Names;
-use super::position::Place;
+use super::names::{FileNaming, Names};
+use super::position::{Place, Position};
 use super::{FileRollError, Fsync};
 use crate::sink::SinkError;
 use crate::vfs::{FileKind, OpenMode, Vfs, VfsFile};
@@ -71,7 +71,8 @@ impl Directory {
         };
         loop {
             let in_progress = self.names.in_progress(place);
-            let is_free = !self.exists(&self.names.finished(place))? && (self.claimed || !self.exists(&in_progress)?);
+            let is_free =
+                !self.exists(&self.names.of_series(place))? && (self.claimed || !self.exists(&in_progress)?);
             let name = if self.claimed { in_progress } else { self.names.unclaimed(&in_progress) };
             let path = self.path.join(&name);
             if is_free {
@@ -91,22 +92,15 @@ impl Directory {
     }
 
     /// Removes the files in progress that follow `last`, the file of the newest committed take: whatever is in them is
-    /// in no committed take. `highest` is the newest file that this process is known to have created.
-    pub(super) fn remove_strays(&self, last: Place, highest: Option<Place>) -> Result<(), FileRollError> {
-        let known = highest.filter(|place| place.series == last.series).map_or(0, |place| place.number);
-        let mut place = last.next();
-        loop {
-            let name = self.names.in_progress(place);
-            let stray = self.exists(&name)?;
-            if stray {
+    /// in no committed take.
+    pub(super) fn remove_strays(&self, last: Place) -> Result<(), FileRollError> {
+        for name in self.list()? {
+            if self.names.number_in_progress(&name, last.series).is_some_and(|number| number > last.number) {
                 let path = self.path.join(name);
                 self.vfs.remove_file(&path).map_err(|error| FileRollError::io("remove", &path, error))?;
             }
-            if !stray && place.number >= known && !self.exists(&self.names.finished(place))? {
-                return Ok(());
-            }
-            place = place.next();
         }
+        Ok(())
     }
 
     /// Removes the files of this sink that no committed take has named; not that of `kept`, the newest committed take.
@@ -137,11 +131,11 @@ impl Directory {
     }
 
     /// Gives a file its final name, or, if someone has put a file there, the next free one. Returns its place.
-    pub(super) fn rename(&self, from: &Path, name: &str, place: Place) -> Result<Place, SinkError> {
-        let (mut to, mut reached) = (name.to_owned(), place);
+    pub(super) fn rename(&self, from: &Path, at: &Position) -> Result<Place, SinkError> {
+        let (mut to, mut taken) = (at.name.clone(), 0);
         while self.exists(&to)? {
-            reached = reached.next();
-            to = self.names.finished(reached);
+            taken += 1;
+            to = self.names.finished(at.place, at.begun, taken);
         }
         self.vfs
             .rename(from, &self.path.join(to))
@@ -149,7 +143,10 @@ impl Directory {
         if self.fsync != Fsync::Never {
             self.sync()?;
         }
-        Ok(reached)
+        Ok(match self.names.naming {
+            FileNaming::Start => at.place.after(taken),
+            FileNaming::Date => at.place,
+        })
     }
 
     /// Makes the entries durable.
@@ -197,7 +194,12 @@ pub(super) struct Created {
 
 impl Place {
     fn next(self) -> Self {
-        Self { number: self.number.saturating_add(1), ..self }
+        self.after(1)
+    }
+
+    /// So many files later.
+    pub(super) fn after(self, files: u64) -> Self {
+        Self { number: self.number.saturating_add(files), ..self }
     }
 }
 

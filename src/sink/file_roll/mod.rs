@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use directory::{Created, Directory};
 pub use error::FileRollError;
+pub use names::FileNaming;
 use names::Names;
 use output::Output;
 use position::{Place, Position};
@@ -44,8 +45,8 @@ use crate::vfs::{OpenMode, OsVfs, Vfs};
 /// # Files
 ///
 /// A finished file is called `<prefix><start>-<number>[.<extension>]`, as in Flume: `start` is the time, in milliseconds
-/// since 1970, at which the sink wrote to this directory for the first time, and `number` counts its files from 1. Until it
-/// is finished, `.tmp` is appended to the name: a reader that leaves such files alone sees only whole files that do not
+/// since 1970, at which the sink wrote to this directory for the first time, and `number` counts its files from 1; [`FileNaming`] has another choice. Until it
+/// is finished, a file has its start and number for a name, with `.tmp` appended: a reader that leaves such files alone sees only whole files that do not
 /// change any more, and may move or delete them. The very first file of a sink is hidden, besides, until its first take is
 /// committed: `.<16 hexadecimal digits>-` stands before its name, a hash of the names of agent and sink and of the prefix,
 /// by which the sink knows the file as its own although no position names it. No existing file is ever overwritten. The directory is created if it is
@@ -98,7 +99,7 @@ pub struct FileRoll {
     current: Option<Output>,
     // The newest file of this sink, finished or not.
     last: Option<Place>,
-    // The newest file that this instance has created; with the committed position it tells what is in no committed take.
+    // The newest file that this instance has created: its series goes on if nothing is committed yet.
     created: Option<Place>,
     // The file that was reported to be too short.
     short: Option<PathBuf>,
@@ -137,6 +138,7 @@ impl FileRoll {
                 vfs: Arc::new(OsVfs::new()),
                 path: directory.into(),
                 names: Names {
+                    naming: FileNaming::Start,
                     prefix: String::new(),
                     extension: String::new(),
                     suffix: ".tmp".to_owned(),
@@ -194,6 +196,13 @@ impl FileRoll {
     #[must_use]
     pub fn extension(mut self, extension: impl Into<String>) -> Self {
         self.directory.names.extension = extension.into();
+        self
+    }
+
+    /// What finished files are called; by their start and number by default.
+    #[must_use]
+    pub fn naming(mut self, naming: FileNaming) -> Self {
+        self.directory.names.naming = naming;
         self
     }
 
@@ -258,7 +267,7 @@ impl FileRoll {
         self.directory.claimed = committed.is_some();
         self.directory.remove_unclaimed(committed.as_ref().map(|position| position.in_progress.as_str()))?;
         if let Some(position) = committed {
-            self.directory.remove_strays(position.place, self.created)?;
+            self.directory.remove_strays(position.place)?;
             self.resume(position)?;
         }
         self.begin_if_empty_files_are_wanted()
@@ -363,7 +372,8 @@ impl FileRoll {
         if self.directory.fsync != Fsync::Never {
             self.directory.sync()?;
         }
-        let (name, in_progress) = (self.directory.names.finished(place), self.directory.names.in_progress(place));
+        let names = &self.directory.names;
+        let (name, in_progress) = (names.finished(place, begun, 0), names.in_progress(place));
         let at = Position { place, len: 0, events: 0, begun, complete: false, name, in_progress };
         let mut output = Output { file, path, at, due: self.due(Duration::ZERO), dirty: true };
         self.serializer.begin(&mut self.buffer).map_err(SinkError::Retry)?;
@@ -411,7 +421,7 @@ impl FileRoll {
         let Some(mut output) = self.current.take() else { return Ok(()) };
         // ORDER: the content is durable before the name says that it is whole.
         output.sync(self.directory.fsync)?;
-        self.last = Some(self.directory.rename(&output.path, &output.at.name, output.at.place)?);
+        self.last = Some(self.directory.rename(&output.path, &output.at)?);
         Ok(())
     }
 

@@ -1,12 +1,30 @@
-//! Names of files: `<prefix><series>-<number>[.<extension>]`, as Flume's path manager `DEFAULT` makes them.
+//! Names of files: `<prefix><series>-<number>[.<extension>]`, as Flume's path manager `DEFAULT` makes them, or
+//! `<prefix><date>[-<number>][.<extension>]`, as `ROLLTIME` does.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::FileRollError;
 use super::position::Place;
 use crate::limits::FILE_NAME_BYTES_MAX;
 
+/// What finished files of a [`FileRoll`](super::FileRoll) are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileNaming {
+    /// `<prefix><start>-<number>[.<extension>]`: Flume's path manager `DEFAULT`.
+    #[default]
+    Start,
+    /// `<prefix><year>-<month>-<day>[-<number>][.<extension>]`: Flume's path manager `ROLLTIME`. The day is that on which
+    /// the file was begun, in the system's time zone; the number counts from 1 at the second file that is finished under
+    /// that day. Flume begins again with the first name, and empties that file, whenever it is started.
+    Date,
+}
+
 /// What is the same in all names.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
+    pub(super) naming: FileNaming,
     pub(super) prefix: String,
     pub(super) extension: String,
     pub(super) suffix: String,
@@ -15,19 +33,37 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The name of a finished file.
-    pub(super) fn finished(&self, place: Place) -> String {
-        let Place { series, number } = place;
-        if self.extension.is_empty() {
-            format!("{}{series}-{number}", self.prefix)
-        } else {
-            format!("{}{series}-{number}.{}", self.prefix, self.extension)
+    /// The name of a finished file that was begun at this time, in milliseconds since 1970, when `taken` names before it
+    /// are not free.
+    pub(super) fn finished(&self, place: Place, begun: u64, taken: u64) -> String {
+        match self.naming {
+            FileNaming::Start => self.of_series(place.after(taken)),
+            FileNaming::Date if taken == 0 => self.whole(&date(begun)),
+            FileNaming::Date => self.whole(&format!("{}-{taken}", date(begun))),
         }
     }
 
     /// The name of the file while it is written.
     pub(super) fn in_progress(&self, place: Place) -> String {
-        self.finished(place) + &self.suffix
+        self.of_series(place) + &self.suffix
+    }
+
+    /// The number of a file in progress of this series, if this is the name of one.
+    pub(super) fn number_in_progress(&self, name: &str, series: u64) -> Option<u64> {
+        let rest =
+            name.strip_prefix(self.prefix.as_str())?.strip_prefix(series.to_string().as_str())?.strip_prefix('-')?;
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number = rest.get(..digits)?.parse().ok()?;
+        (self.in_progress(Place { series, number }) == name).then_some(number)
+    }
+
+    pub(super) fn of_series(&self, place: Place) -> String {
+        self.whole(&format!("{}-{}", place.series, place.number))
+    }
+
+    fn whole(&self, stem: &str) -> String {
+        let dot = if self.extension.is_empty() { "" } else { "." };
+        format!("{}{stem}{dot}{}", self.prefix, self.extension)
     }
 
     /// Remembers whose files these are. The name of a sink can be longer than that of a file, and contain what a file name
@@ -83,6 +119,12 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// The day in the system's time zone.
+fn date(millis: u64) -> String {
+    let time = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    TimeZone::system().to_datetime(time.unwrap_or(Timestamp::MAX)).date().to_string()
 }
 
 // In hexadecimal; a dot stands before them, and a hyphen behind.

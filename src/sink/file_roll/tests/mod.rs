@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // what is in the directory is looked at, and changed, past the sink
 
 mod crashes;
+mod naming;
 
 use std::collections::BTreeMap;
 use std::fs;
