@@ -26,6 +26,7 @@
 //! |---|---|---|
 //! | `full` | no | everything below but `testing` |
 //! | `avro` | no | Avro container files: the serializer `avro_event` of file sinks |
+//! | `dns` | no | names of clients in headers of the syslog sources |
 //! | `http` | no | the HTTP source and the HTTP sink; brings `json` |
 //! | `json` | no | JSON: events as lines of JSON, the JSON handler of the HTTP source |
 //! | `rpc` | no | Flume's Avro and Thrift RPC: sources, sinks, and the client `rpc::RpcClient` |

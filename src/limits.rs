@@ -130,6 +130,10 @@ pub const SYSLOG_EVENT_BYTES_FLUME: usize = 2500;
 /// Default time after which a silent syslog connection is closed. Longer than [`CONNECTION_IDLE`], because syslog has no
 /// answers: what a sender writes to a connection that was closed meanwhile is lost.
 pub const SYSLOG_IDLE: Duration = Duration::from_secs(3600);
+/// Names of clients that a source remembers, at most.
+pub const HOST_NAMES_MAX: usize = 4096;
+/// How long a source believes that a client has the name that was looked up for it.
+pub const HOST_NAME_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 /// Addresses that one source listens at, at most.
 pub const LISTEN_ADDRESSES_MAX: usize = 1024;
 /// Bytes of one datagram, at most: what UDP allows.

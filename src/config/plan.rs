@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::channels::Channels;
+use super::groups::PlannedGroup;
 use super::problem::{ConfigError, Problem, Severity};
 use super::setup::{ChannelSetup, SelectorSetup, SinkSetup, SourceSetup};
 use super::site::ChannelSite;
@@ -13,6 +15,7 @@ use crate::channel::Channel;
 use crate::event::Event;
 use crate::interceptor::Interceptor;
 use crate::selector::{Route, Selector, SelectorError};
+use crate::sink::group::{GroupPolicy, PolicyError};
 
 /// An agent that was read and found to be right, before anything of it is opened.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct Plan {
     pub(super) channels: Vec<PlannedChannel>,
     pub(super) sources: Vec<PlannedSource>,
     pub(super) sinks: Vec<PlannedSink>,
+    pub(super) groups: Vec<PlannedGroup>,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -122,7 +126,11 @@ impl Plan {
             builder = source.add_to(builder);
         }
         for sink in self.sinks {
-            builder = sink.add_to(builder);
+            let in_group = self.groups.iter().any(|group| group.sinks.contains(&sink.name));
+            builder = sink.add_to(builder, in_group);
+        }
+        for PlannedGroup { name, sinks, policy } in self.groups {
+            builder = builder.sink_group(name, Boxed(policy)).of(sinks);
         }
         builder.build().map_err(|errors| {
             let problem = |mistake: &Mistake| Problem::new(Severity::Fatal, &self.name, mistake.to_string());
@@ -135,7 +143,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let (sources, channels) = (count(self.sources.len(), "source"), count(self.channels.len(), "channel"));
-        write!(f, "agent {}: {sources}, {channels}, {}", self.name, count(self.sinks.len(), "sink"))
+        write!(f, "agent {}: {sources}, {channels}, {}", self.name, count(self.sinks.len(), "sink"))?;
+        if self.groups.is_empty() { Ok(()) } else { write!(f, ", {}", count(self.groups.len(), "sink group")) }
     }
 }
 
@@ -159,9 +168,13 @@ impl PlannedSource {
 }
 
 impl PlannedSink {
-    fn add_to(self, builder: AgentBuilder) -> AgentBuilder {
+    fn add_to(self, builder: AgentBuilder, in_group: bool) -> AgentBuilder {
         let SinkSetup { sink, batch, retry, on_permanent } = self.setup;
         let sink = builder.sink(self.name, sink).batch(batch.events());
+        if in_group {
+            // Pauses, and what cannot be delivered, are the group's.
+            return sink.from(self.channel);
+        }
         sink.backoff(retry).on_permanent(on_permanent).from(self.channel)
     }
 }
@@ -185,6 +198,24 @@ impl Selector for Boxed<dyn Selector> {
 
     fn bind(&mut self, channels: &[String]) -> Result<(), SelectorError> {
         self.0.bind(channels)
+    }
+}
+
+impl GroupPolicy for Boxed<dyn GroupPolicy> {
+    fn order(&mut self, now: Duration) -> Vec<usize> {
+        self.0.order(now)
+    }
+
+    fn failed(&mut self, place: usize, now: Duration) {
+        self.0.failed(place, now);
+    }
+
+    fn delivered(&mut self, place: usize, now: Duration) {
+        self.0.delivered(place, now);
+    }
+
+    fn bind(&mut self, members: &[String]) -> Result<(), PolicyError> {
+        self.0.bind(members)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::Properties;
 use super::filters;
+use super::groups::{Members, PlannedGroup};
 use super::keys::{BatchSize, Entry, Keys, shown};
 use super::lookup::Resolver;
 use super::options::Options;
@@ -25,16 +26,18 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     let mut sections = Sections::sort(agent, entries, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
-    let known = reader.known_channels(&sections);
+    let known = reader.known(&sections, Kind::Channel);
+    let known_sinks = reader.known(&sections, Kind::Sink);
     let channels: Vec<PlannedChannel> =
         sections.take(Kind::Channel).into_iter().filter_map(|section| reader.channel(section)).collect();
     let sites: Vec<ChannelSite> = channels.iter().map(|channel| channel.site.clone()).collect();
     let sources: Vec<PlannedSource> =
         sections.take(Kind::Source).into_iter().filter_map(|section| reader.source(section, &sites, &known)).collect();
-    let sinks: Vec<PlannedSink> =
+    let mut sinks: Vec<PlannedSink> =
         sections.take(Kind::Sink).into_iter().filter_map(|section| reader.sink(section, &sites, &known)).collect();
-    sections.take(Kind::SinkGroup).into_iter().for_each(|section| reader.sink_group(&section));
-    let plan = Plan { name: agent.to_owned(), channels, sources, sinks, warnings: Vec::new() };
+    let (groups, lost) = reader.sink_groups(sections.take(Kind::SinkGroup), &sinks, &known_sinks);
+    sinks.retain(|sink| !lost.contains(&sink.name));
+    let plan = Plan { name: agent.to_owned(), channels, sources, sinks, groups, warnings: Vec::new() };
     reader.finish(plan)
 }
 
@@ -102,12 +105,12 @@ impl Reader<'_> {
         }
     }
 
-    /// The channels that references may name: a mistake in one of them is not one in those who name it.
-    fn known_channels(&self, sections: &Sections) -> Vec<String> {
+    /// The components that others may name: a mistake in one of them is not one in those who name it.
+    fn known(&self, sections: &Sections, kind: Kind) -> Vec<String> {
         if self.options.is_lenient() {
             Vec::new()
         } else {
-            sections.of(Kind::Channel).iter().map(|c| c.name.clone()).collect()
+            sections.of(kind).iter().map(|section| section.name.clone()).collect()
         }
     }
 
@@ -119,23 +122,42 @@ impl Reader<'_> {
         let table = &self.options.registry().channels;
         keys.ignored(&["config"], OLD_CONFIG);
         let made = table.make(&mut keys, &site, "type", None, None);
-        let is_good = self.finish_keys(keys, table);
+        let is_good = self.finish_component(keys, table);
         let setup = made.ok().filter(|_| is_good)?;
         let transaction_events_max = setup.transaction_events_max;
         Some(PlannedChannel { site: ChannelSite { name, transaction_events_max }, setup, values })
     }
 
-    /// Sinks of a group whose processor is `default` run as they would without it. Other groups are not read yet: their sinks
-    /// would run side by side, which is not what was asked for.
-    fn sink_group(&mut self, section: &Section) {
-        let processor = section.entries.get("processor.type").map_or("default", |entry| entry.value.as_str());
-        if !processor.eq_ignore_ascii_case("default") {
-            let message = format!(
-                "processor {processor}: sink groups are not read from properties files yet; build the agent in a program, \
-                 with Agent::builder, or remove the group: its sinks then share the channel"
-            );
-            self.fail(Severity::Ignored, Kind::SinkGroup, &section.name, message, section.origin.clone());
+    /// The groups, and the names of the sinks that do not run because of a mistake in their group.
+    fn sink_groups(
+        &mut self,
+        sections: Vec<Section>,
+        sinks: &[PlannedSink],
+        known: &[String],
+    ) -> (Vec<PlannedGroup>, Vec<String>) {
+        let mut all = Members::new(sinks, known);
+        let (mut groups, mut lost) = (Vec::new(), Vec::new());
+        for section in sections {
+            let name = section.name.clone();
+            let mut keys = self.keys(Kind::SinkGroup, section);
+            let members = all.of_group(&mut keys, &name);
+            let site = Site::new(self.options, self.agent, &name).with_sinks(&members);
+            let table = &self.options.registry().processors;
+            keys.ignored(&["config"], OLD_CONFIG);
+            let made = keys.within("processor.", |part| table.make(part, &site, "type", None, None));
+            let made = made.map(|setup| (setup.left_out.clone(), all.divide(&mut keys, &name, members.clone(), setup)));
+            let kind = keys.value(PROCESSOR_TYPE).unwrap_or_default().to_owned();
+            let kind = table.name_of(&kind).filter(|_| table.has(&kind));
+            let is_good = self.finish_keys(keys, kind.map(|kind| format!("a sink group with {kind}")));
+            match made {
+                Ok((left_out, planned)) if is_good => {
+                    groups.extend(planned);
+                    lost.extend(left_out);
+                }
+                _ => lost.extend(members),
+            }
         }
+        (groups, lost)
     }
 
     fn source(&mut self, section: Section, sites: &[ChannelSite], known: &[String]) -> Option<PlannedSource> {
@@ -154,7 +176,7 @@ impl Reader<'_> {
             fit(&mut keys, &mut setup.batch, &sites, Kind::Source);
             setup
         });
-        let is_good = self.finish_keys(keys, &registry.sources);
+        let is_good = self.finish_component(keys, &registry.sources);
         let (Ok(setup), Ok(selector), Some(interceptors), true) = (made, selector, interceptors, is_good) else {
             return None;
         };
@@ -178,7 +200,7 @@ impl Reader<'_> {
             fit(&mut keys, &mut setup.batch, &sites, Kind::Sink);
             setup
         });
-        let is_good = self.finish_keys(keys, table);
+        let is_good = self.finish_component(keys, table);
         let setup = made.ok().filter(|_| is_good)?;
         let channel = sites.into_iter().next()?.name;
         Some(PlannedSink { name, setup, channel })
@@ -214,13 +236,19 @@ impl Reader<'_> {
 
     fn keys(&self, kind: Kind, section: Section) -> Keys {
         let prefix = format!("{}.{}.{}.", self.agent, kind.word(), section.name);
-        let origin = section.entries.get("type").and_then(|entry| entry.origin.clone()).or(section.origin);
+        let kind_key = if kind == Kind::SinkGroup { PROCESSOR_TYPE } else { "type" };
+        let origin = section.entries.get(kind_key).and_then(|entry| entry.origin.clone()).or(section.origin);
         Keys::new(prefix, origin, section.entries)
     }
 
-    /// Takes over the problems of a component. The answer is whether it can be used.
-    fn finish_keys<T>(&mut self, keys: Keys, table: &Table<T>) -> bool {
-        let problems = match keys.value("type").filter(|name| table.has(name)).and_then(|name| table.name_of(name)) {
+    fn finish_component<T>(&mut self, keys: Keys, table: &Table<T>) -> bool {
+        let kind = keys.value("type").filter(|name| table.has(name)).and_then(|name| table.name_of(name));
+        self.finish_keys(keys, kind.map(|kind| kind.to_string()))
+    }
+
+    /// Takes over the problems of a component of a kind, if that is known. The answer is whether it can be used.
+    fn finish_keys(&mut self, keys: Keys, kind: Option<String>) -> bool {
+        let problems = match kind {
             Some(name) => keys.finish(&name),
             // Nobody knows which keys it has.
             None => keys.into_problems(),
@@ -322,4 +350,5 @@ fn fit(keys: &mut Keys, batch: &mut BatchSize, channels: &[ChannelSite], kind: K
     }
 }
 
+const PROCESSOR_TYPE: &str = "processor.type";
 const OLD_CONFIG: &str = "names a class that checks the keys in Flume; they are checked anyway";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::components;
 use super::keys::Keys;
 use super::problem::{Refused, Severity};
-use super::setup::{ChannelSetup, SelectorSetup, SinkSetup, SourceSetup};
+use super::setup::{ChannelSetup, ProcessorSetup, SelectorSetup, SinkSetup, SourceSetup};
 use super::site::Site;
 use crate::agent::nearest;
 use crate::interceptor::Interceptor;
@@ -36,6 +36,7 @@ pub struct Registry {
     pub(super) channels: Table<ChannelSetup>,
     pub(super) interceptors: Table<Box<dyn Interceptor>>,
     pub(super) selectors: Table<SelectorSetup>,
+    pub(super) processors: Table<ProcessorSetup>,
     pub(super) serializers: Table<Box<dyn Serializer>>,
 }
 
@@ -55,6 +56,7 @@ impl Registry {
             channels: Table::new("channel", Severity::Fatal),
             interceptors: Table::new("interceptor", Severity::Dropped),
             selectors: Table::new("selector", Severity::Dropped),
+            processors: Table::new("sink processor", Severity::Dropped),
             serializers: Table::new("serializer", Severity::Dropped),
         }
     }
@@ -110,6 +112,27 @@ impl Registry {
         make: impl Fn(&mut Keys, &Site<'_>) -> Made<SelectorSetup> + Send + Sync + 'static,
     ) {
         self.selectors.insert(names, make);
+    }
+
+    /// Registers a sink processor under its type names.
+    ///
+    /// ```
+    /// use aqueduct::config::{ProcessorSetup, Registry};
+    /// use aqueduct::sink::group::Failover;
+    ///
+    /// let mut registry = Registry::standard();
+    /// // a1.sinkgroups.g.processor.type = in_order
+    /// registry.processor(&["in_order", "com.example.InOrder"], |_, site| {
+    ///     let order = site.sinks().iter().rev().zip(1..);
+    ///     Ok(ProcessorSetup::new(order.fold(Failover::new(), |policy, (sink, priority)| policy.priority(sink, priority))))
+    /// });
+    /// ```
+    pub fn processor(
+        &mut self,
+        names: &[&str],
+        make: impl Fn(&mut Keys, &Site<'_>) -> Made<ProcessorSetup> + Send + Sync + 'static,
+    ) {
+        self.processors.insert(names, make);
     }
 
     /// Registers a serializer under its type names.

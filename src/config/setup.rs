@@ -10,6 +10,7 @@ use crate::channel::Channel;
 use crate::limits::{SINK_BATCH_EVENTS, SOURCE_BATCH_EVENTS, TRANSACTION_EVENTS_MAX};
 use crate::selector::Selector;
 use crate::sink::Sink;
+use crate::sink::group::GroupPolicy;
 
 /// A source as it was configured.
 pub struct SourceSetup {
@@ -152,6 +153,52 @@ impl SelectorSetup {
     pub fn optional(mut self, channels: Vec<String>) -> Self {
         self.optional = channels;
         self
+    }
+}
+
+/// What a group of sinks does, as it was configured: Flume's sink processor.
+pub struct ProcessorSetup {
+    pub(super) policies: Policies,
+    pub(super) left_out: Vec<String>,
+}
+
+pub(super) enum Policies {
+    /// The sink runs as it would without the group.
+    None,
+    One(Box<dyn GroupPolicy>),
+    EachChannel(Box<MakePolicy>),
+}
+
+type MakePolicy = dyn Fn() -> Box<dyn GroupPolicy> + Send;
+
+impl ProcessorSetup {
+    /// A policy for sinks that take from one channel; groups of others are refused.
+    pub fn new(policy: impl GroupPolicy + 'static) -> Self {
+        Self { policies: Policies::One(Box::new(policy)), left_out: Vec::new() }
+    }
+
+    /// A policy that means the same for the sinks of each channel: one is made for those of every channel that the sinks
+    /// of the group take from. A sink that is the only one of its channel runs by itself.
+    pub fn for_each_channel<P: GroupPolicy + 'static>(make: impl Fn() -> P + Send + 'static) -> Self {
+        let make = move || Box::new(make()) as Box<dyn GroupPolicy>;
+        Self { policies: Policies::EachChannel(Box::new(make)), left_out: Vec::new() }
+    }
+
+    pub(super) fn none() -> Self {
+        Self { policies: Policies::None, left_out: Vec::new() }
+    }
+
+    /// Sinks of the group that do not run.
+    #[must_use]
+    pub(super) fn without(mut self, sinks: Vec<String>) -> Self {
+        self.left_out = sinks;
+        self
+    }
+}
+
+impl fmt::Debug for ProcessorSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessorSetup").field("left_out", &self.left_out).finish_non_exhaustive()
     }
 }
 

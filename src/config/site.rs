@@ -16,6 +16,7 @@ pub struct Site<'a> {
     agent: &'a str,
     name: &'a str,
     channels: &'a [ChannelSite],
+    sinks: &'a [String],
 }
 
 /// A channel, as its sources and sinks see it.
@@ -29,11 +30,16 @@ impl<'a> Site<'a> {
     /// The site of a component in an agent, without channels.
     #[must_use]
     pub fn new(options: &'a Options, agent: &'a str, name: &'a str) -> Self {
-        Self { options, agent, name, channels: &[] }
+        Self { options, agent, name, channels: &[], sinks: &[] }
     }
 
     pub(super) fn with_channels(mut self, channels: &'a [ChannelSite]) -> Self {
         self.channels = channels;
+        self
+    }
+
+    pub(super) fn with_sinks(mut self, sinks: &'a [String]) -> Self {
+        self.sinks = sinks;
         self
     }
 
@@ -52,6 +58,12 @@ impl<'a> Site<'a> {
     /// The names of a source's channels in their order, or of the channel that a sink takes from.
     pub fn channels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.channels.iter().map(|channel| channel.name.as_str())
+    }
+
+    /// The names of the sinks of a group, in the order in which they are in it.
+    #[must_use]
+    pub fn sinks(&self) -> &'a [String] {
+        self.sinks
     }
 
     /// Events of one transaction that all these channels take. A listener that makes batches by itself keeps them to it.

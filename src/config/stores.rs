@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::channel::spillable::SpillableError;
 use crate::channel::{Channel, FileChannel, PutTransaction, TakeTransaction};
 use crate::durability::Durability;
 use crate::error::{StorageError, TakeError};
@@ -56,6 +57,8 @@ pub(crate) enum StoreOpenError {
     Open { dir: PathBuf, source: OpenError },
     #[error("the file channel in {}: {source}", dir.display())]
     Channel { dir: PathBuf, source: StorageError },
+    #[error(transparent)]
+    Spillable(#[from] SpillableError),
     #[error(
         "the file channel in {} shares its checkpointDir with another; all keys but capacity must be the same in both", dir.display()
     )]
@@ -64,7 +67,25 @@ pub(crate) enum StoreOpenError {
 
 impl Stores {
     /// Opens the channel `name` in the store of these settings, which may be open already.
-    pub(crate) fn open(&self, name: &str, settings: &StoreSettings) -> Result<StoreChannel, StoreOpenError> {
+    pub(crate) fn open(
+        &self,
+        name: &str,
+        settings: &StoreSettings,
+    ) -> Result<StoreChannel<FileChannel>, StoreOpenError> {
+        let channel = self.open_with(settings, |store| {
+            let channel = store.channel(name);
+            channel.map_err(|source| StoreOpenError::Channel { dir: settings.checkpoint.clone(), source })
+        })?;
+        channel.channel.set_capacity(settings.capacity, u64::MAX);
+        Ok(channel)
+    }
+
+    /// Opens a channel that `open` makes of the store of these settings, which may be open already.
+    pub(crate) fn open_with<C>(
+        &self,
+        settings: &StoreSettings,
+        open_channel: impl FnOnce(&FileStore) -> Result<C, StoreOpenError>,
+    ) -> Result<StoreChannel<C>, StoreOpenError> {
         let dir = settings.checkpoint.clone();
         let mut open = self.open.lock();
         let shared = match open.get(&dir).and_then(Weak::upgrade).filter(|shared| !shared.is_closed()) {
@@ -75,9 +96,7 @@ impl Stores {
                 Arc::new(Shared { store, settings: settings.clone(), users: AtomicUsize::new(0) })
             }
         };
-        let channel = shared.store.channel(name);
-        let channel = channel.map_err(|source| StoreOpenError::Channel { dir: dir.clone(), source })?;
-        channel.set_capacity(settings.capacity, u64::MAX);
+        let channel = open_channel(&shared.store)?;
         shared.users.fetch_add(1, Ordering::AcqRel);
         open.insert(dir, Arc::downgrade(&shared));
         Ok(StoreChannel { channel, shared, is_closed: AtomicBool::new(false) })
@@ -126,15 +145,15 @@ impl Shared {
     }
 }
 
-/// A file channel that closes its store behind the last channel of it.
+/// A channel of a store that closes the store behind the last channel of it.
 #[derive(Debug)]
-pub(crate) struct StoreChannel {
-    channel: FileChannel,
+pub(crate) struct StoreChannel<C> {
+    channel: C,
     shared: Arc<Shared>,
     is_closed: AtomicBool,
 }
 
-impl Channel for StoreChannel {
+impl<C: Channel> Channel for StoreChannel<C> {
     fn name(&self) -> &str {
         self.channel.name()
     }

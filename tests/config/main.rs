@@ -5,8 +5,10 @@
 
 mod end_to_end;
 mod file_channels;
+mod groups;
 mod lenient;
 mod mistakes;
+mod network;
 mod reload;
 mod samples;
 

@@ -125,10 +125,10 @@ fn java(main: &[&str]) -> Command {
     command
 }
 
-/// An example, which stands beside the tests.
+/// An example, as it is used: the release build, in the same directory of builds as the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the path of this program");
-    let path = own.ancestors().nth(2).expect("the directory of the build").join("examples").join(name);
+    let path = own.ancestors().nth(3).expect("the directory of all builds").join("release/examples").join(name);
     assert!(path.exists(), "{} is not there; tests/peers/run builds it", path.display());
     path
 }

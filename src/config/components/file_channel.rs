@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::stores::{StoreSettings, flume_files};
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
 use super::memory::transaction_capacity;
+use super::number_without_effect;
 use crate::Durability;
 use crate::limits::PUT_WAIT;
 use crate::wait::Wait;
@@ -15,21 +16,17 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let settings = settings(keys, site);
-    // Opens nothing: events that are in there must not be passed over, and a check must find it, too.
-    for (key, dir) in settings.dirs() {
-        if let Some(file) = flume_files(dir) {
-            keys.mistake(key, moved(dir, &file));
-        }
-    }
+    let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
+    let put_wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
+    let settings = settings(keys, site, capacity, put_wait);
     let stores = site.stores();
     let name = site.name().to_owned();
     let events = settings.transaction_events;
     Ok(ChannelSetup::new(move || stores.open(&name, &settings)).transaction_events_max(events))
 }
 
-/// The settings of the store.
-pub(super) fn settings(keys: &mut Keys, site: &Site<'_>) -> StoreSettings {
+/// The settings of the store, by the keys that are Flume's for every channel with files. Opens nothing.
+pub(super) fn settings(keys: &mut Keys, site: &Site<'_>, capacity: u64, put_wait: Wait) -> StoreSettings {
     let home = site.home().join(".flume").join("file-channel");
     let checkpoint = keys.optional("checkpointDir").map_or_else(|| home.join("checkpoint"), PathBuf::from);
     let data = keys.optional("dataDirs");
@@ -37,12 +34,17 @@ pub(super) fn settings(keys: &mut Keys, site: &Site<'_>) -> StoreSettings {
     if data.is_empty() {
         keys.mistake("dataDirs", "names no directory");
     }
-    let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
     let transaction_events = transaction_capacity(keys, capacity, 10_000);
-    let put_wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
     let durability = durability(keys);
     without_effect(keys);
-    StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability }
+    let settings = StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability };
+    // Events that are in there must not be passed over, and a check must find it, too.
+    for (key, dir) in settings.dirs() {
+        if let Some(file) = flume_files(dir) {
+            keys.mistake(key, moved(dir, &file));
+        }
+    }
+    settings
 }
 
 fn durability(keys: &mut Keys) -> Durability {
@@ -52,13 +54,12 @@ fn durability(keys: &mut Keys) -> Durability {
 
 fn without_effect(keys: &mut Keys) {
     let checkpoints = "the store takes checkpoints by itself, without stopping anyone";
-    keys.ignored(
-        &["checkpointInterval", "checkpointOnClose", "useDualCheckpoints", "backupCheckpointDir"],
-        checkpoints,
-    );
+    number_without_effect(keys, "checkpointInterval", checkpoints);
+    keys.ignored(&["checkpointOnClose", "useDualCheckpoints", "backupCheckpointDir"], checkpoints);
     keys.ignored(&["compressBackupCheckpoint", "use-log-replay-v1", "use-fast-replay"], checkpoints);
-    keys.ignored(&["maxFileSize"], "the store has segments of 64 MiB, and uses them again");
-    keys.ignored(&["minimumRequiredSpace"], "the store keeps room for itself, so that a full disk can be drained");
+    number_without_effect(keys, "maxFileSize", "the store has segments of 64 MiB, and uses them again");
+    let room = "the store keeps room for itself, so that a full disk can be drained";
+    number_without_effect(keys, "minimumRequiredSpace", room);
     keys.unsupported(&["encryption."], "there is no encryption; put the directories on an encrypted file system");
 }
 

@@ -1,10 +1,12 @@
 //! Flume's `http` source and sink.
 
+use std::time::Duration;
+
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{MILLIS_MAX, bind_address, tls};
 use crate::limits::{
-    CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT, HTTP_CONNECTION_BYTES,
-    HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS, HTTP_WORKERS_CEILING, SINK_BATCH_EVENTS,
+    CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT,
+    HTTP_CONNECTION_BYTES, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS, HTTP_WORKERS_CEILING, SINK_BATCH_EVENTS,
 };
 use crate::sink::{self, HttpFormat, StatusAction};
 use crate::source::Http;
@@ -27,6 +29,10 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     {
         keys.alias(old, present);
     }
+    if keys.value("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("true")) {
+        keys.unsupported(&["SslContextFactory."], "is a setting of Flume's web server; use the keys of ssl");
+    }
+    keys.ignored(&["SslContextFactory."], "has no effect without ssl");
     #[cfg(feature = "tls")]
     let source = match tls::server(keys, site)? {
         Some(tls) => source.tls(tls),
@@ -77,7 +83,13 @@ fn handler(keys: &mut Keys, source: Http) -> Http {
 
 /// The settings that Flume hands on to its web server, as far as they mean something here.
 fn jetty(keys: &mut Keys, source: Http) -> Http {
-    let idle = keys.millis("ServerConnector.idleTimeout", 1..=MILLIS_MAX, FLUME_HTTP_IDLE);
+    // Not above zero stands for no limit.
+    let idle = match keys.optional_number("ServerConnector.idleTimeout", i64::MIN..=i64::MAX) {
+        None => FLUME_HTTP_IDLE,
+        Some(millis) => {
+            u64::try_from(millis).ok().filter(|millis| *millis > 0).map_or(FLUME_CONNECTION_IDLE, Duration::from_millis)
+        }
+    };
     let head = keys.number("HttpConfiguration.requestHeaderSize", 1..=HEADER_CEILING, HTTP_HEADER_BYTES_MIN);
     let workers = keys.number("QueuedThreadPool.maxThreads", 1..=HTTP_WORKERS_CEILING, HTTP_WORKERS);
     for (prefix, known) in [
@@ -91,7 +103,6 @@ fn jetty(keys: &mut Keys, source: Http) -> Http {
             }
         }
     }
-    keys.unsupported(&["SslContextFactory."], "is a setting of Flume's web server; use the keys of ssl");
     source
         .idle_timeout(idle)
         .first_byte_timeout(idle)
@@ -239,6 +250,7 @@ mod tests {
                 ("HttpConfiguration.requestHeaderSize", "20000"),
                 ("ServerConnector.idleTimeout", "5000"),
             ],
+            &[("port", "1"), ("ServerConnector.idleTimeout", "0")],
         ] {
             assert_eq!(problems(true, pairs), NONE, "{pairs:?}");
         }
@@ -260,8 +272,13 @@ mod tests {
                 "must be org.apache.flume.source.http.JSONHandler",
             ),
             (true, &[("port", "1"), ("handler.mandatoryParameters", "a")], "http has no such key"),
-            (true, &[("port", "1"), ("SslContextFactory.needClientAuth", "true")], "use the keys of ssl"),
-            (true, &[("port", "1"), ("ServerConnector.idleTimeout", "0")], "must be a number from 1"),
+            (
+                true,
+                &[("port", "1"), ("ssl", "true"), ("SslContextFactory.needClientAuth", "true")],
+                "use the keys of ssl",
+            ),
+            (true, &[("port", "1"), ("SslContextFactory.needClientAuth", "true")], "has no effect without ssl"),
+            (true, &[("port", "1"), ("ServerConnector.idleTimeout", "soon")], "must be a number"),
             (false, &[], "x.endpoint: is missing"),
             (false, &[("endpoint", "localhost")], "it must look like http://host:port/path"),
             (false, &[ENDPOINT, ("connectTimeout", "0")], "must be a number from 1"),

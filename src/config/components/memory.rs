@@ -16,7 +16,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let capacity = keys.number("capacity", 1..=EVENTS_MAX, 100);
     let transaction = transaction_capacity(keys, capacity, 100);
     let wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
-    let bytes = byte_capacity(keys);
+    let bytes = byte_capacity(keys, 100);
     let channel = MemoryChannel::builder(site.name())
         .capacity_events(capacity)
         .capacity_bytes(bytes)
@@ -42,12 +42,12 @@ pub(super) fn transaction_capacity(keys: &mut Keys, capacity: u64, default: usiz
 }
 
 /// Bytes that the channel may hold. Flume counts bodies and leaves a part of the bytes to the headers, which are counted
-/// here.
-pub(super) fn byte_capacity(keys: &mut Keys) -> u64 {
+/// here. Flume counts in slots of `slot` bytes.
+pub(super) fn byte_capacity(keys: &mut Keys, slot: u64) -> u64 {
     keys.number("byteCapacityBufferPercentage", 0..=100_u8, 20);
     match keys.optional_number("byteCapacity", 0..=u64::MAX) {
-        // Less than a slot of Flume's stands for no limit.
-        Some(bytes) if bytes < 125 => u64::MAX,
+        // Less than a slot stands for no limit.
+        Some(bytes) if bytes < slot + slot / 4 => u64::MAX,
         Some(bytes) => bytes,
         None => memory_bytes(),
     }

@@ -15,11 +15,15 @@ mod logger;
 mod memory;
 mod missing;
 mod netcat;
+mod netcat_udp;
 mod null;
+mod processors;
 mod selectors;
 mod seq;
 mod serializers;
+mod spillable;
 mod spool_dir;
+mod syslog;
 mod tail_dir;
 #[cfg(test)]
 mod testing;
@@ -53,11 +57,15 @@ pub(super) fn register(registry: &mut Registry) {
     logger::register(registry);
     memory::register(registry);
     netcat::register(registry);
+    netcat_udp::register(registry);
     null::register(registry);
+    processors::register(registry);
     selectors::register(registry);
     seq::register(registry);
     serializers::register(registry);
+    spillable::register(registry);
     spool_dir::register(registry);
+    syslog::register(registry);
     tail_dir::register(registry);
     text_interceptors::register(registry);
     #[cfg(feature = "rpc")]
@@ -79,6 +87,19 @@ fn bind_address(keys: &mut Keys, host_key: &str, default: Option<&str>) -> Strin
     };
     let port: u16 = keys.required_number("port", 0..=u16::MAX);
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The host that stands for all interfaces: as in Java, those of IPv6, too, if the system has it.
+fn all_interfaces() -> &'static str {
+    use rustix::net::{AddressFamily, SocketType, socket};
+    if socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok() { "::" } else { "0.0.0.0" }
+}
+
+/// A number that Flume wants and that changes nothing here, for which `why` says the reason.
+fn number_without_effect(keys: &mut Keys, key: &str, why: &str) {
+    if keys.optional_number(key, 0..=i64::MAX).is_some() {
+        keys.warn(key, why);
+    }
 }
 
 /// No pause is longer than a day.

@@ -58,3 +58,11 @@ pub(super) fn selector(kind: &str, pairs: &[(&str, &str)]) -> SelectorSetup {
 pub(super) fn mistakes_of_selector(kind: &str, pairs: &[(&str, &str)]) -> Vec<String> {
     make_selector(kind, pairs).1
 }
+
+/// What is wrong with the keys of a source.
+pub(super) fn problems_of_source(kind: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+    let made = make("a1.sources.r1.", kind, pairs, |options, keys, site| {
+        options.registry().sources.make(keys, site, "type", None, None)
+    });
+    made.1
+}

@@ -9,6 +9,8 @@ pub(crate) mod client;
 mod connection;
 mod datagram;
 mod handle;
+#[cfg(feature = "dns")]
+mod host_names;
 mod ip_filter;
 mod layers;
 mod listener;
@@ -25,6 +27,8 @@ pub(crate) use connection::Connection;
 pub(crate) use datagram::{Datagram, DatagramOptions, Datagrams};
 pub use datagram::{DatagramHandle, DatagramStats};
 pub use handle::{ListenerHandle, ListenerStats};
+#[cfg(feature = "dns")]
+pub(crate) use host_names::HostNames;
 pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};
 #[cfg(feature = "http")]

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use crate::codec::charset::Charset;
 use crate::codec::syslog::{Dialect, KeepFields, SyslogParser};
 use crate::event::{Headers, HeadersError};
+#[cfg(feature = "dns")]
+use crate::source::net::HostNames;
 use crate::source::net::client;
 
 /// How messages are read, and what is added to them.
@@ -14,11 +16,20 @@ pub(super) struct Reading {
     pub(super) keep: KeepFields,
     pub(super) zone: Option<String>,
     pub(super) client_ip_header: Option<String>,
+    #[cfg(feature = "dns")]
+    pub(super) client_hostname_header: Option<(String, HostNames)>,
 }
 
 impl Reading {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, keep: KeepFields::None, zone: None, client_ip_header: None }
+        Self {
+            dialect,
+            keep: KeepFields::None,
+            zone: None,
+            client_ip_header: None,
+            #[cfg(feature = "dns")]
+            client_hostname_header: None,
+        }
     }
 
     /// The parser for messages in `charset`.
@@ -37,12 +48,28 @@ impl Reading {
         if let Some(name) = &self.client_ip_header {
             headers.insert(name, &client::host_address(client))?;
         }
+        #[cfg(feature = "dns")]
+        if let Some((name, names)) = &self.client_hostname_header {
+            headers.insert(name, &names.of(client))?;
+        }
         Ok(headers)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let longest = IpAddr::from([0xffff_u16; 8]);
-        self.client_headers(longest).map_err(|error| format!("client_ip_header: {error}"))?;
+        let mut headers = Headers::new();
+        if let Some(name) = &self.client_ip_header {
+            let longest = client::host_address(IpAddr::from([0xffff_u16; 8]));
+            headers.insert(name, &longest).map_err(|error| format!("client_ip_header: {error}"))?;
+        }
+        #[cfg(feature = "dns")]
+        if let Some((name, _)) = &self.client_hostname_header {
+            let longest = "x".repeat(HOST_NAME_BYTES_MAX);
+            headers.insert(name, &longest).map_err(|error| format!("client_hostname_header: {error}"))?;
+        }
         self.parser(Charset::UTF_8).map(|_| ())
     }
 }
+
+/// What the system's resolver may say.
+#[cfg(feature = "dns")]
+const HOST_NAME_BYTES_MAX: usize = 1025;

@@ -192,6 +192,17 @@ impl SyslogTcp {
         self
     }
 
+    /// Gives each event the header `name` with the name of the client: what the system's resolver says, if that name has the
+    /// client's address again; otherwise the address. The resolver is asked once for each client and
+    /// [ten minutes](crate::limits::HOST_NAME_AGE_MAX); the connection waits for it. Default: none.
+    #[cfg(feature = "dns")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dns")))]
+    #[must_use]
+    pub fn client_hostname_header(mut self, name: impl Into<String>) -> Self {
+        self.settings.reading.client_hostname_header = Some((name.into(), crate::source::net::HostNames::new()));
+        self
+    }
+
     /// The longest message in bytes, without its newline or count. Default:
     /// [`LINE_BYTES_MAX`](limits::LINE_BYTES_MAX); in Flume [`SYSLOG_EVENT_BYTES_FLUME`](limits::SYSLOG_EVENT_BYTES_FLUME).
     #[must_use]
@@ -295,7 +306,21 @@ impl SyslogTcp {
         self
     }
 
-    fn check(&self) -> Result<Parsers, String> {
+    /// Checks the settings without listening.
+    ///
+    /// # Errors
+    /// If a setting cannot be used.
+    pub fn check(self) -> Result<Self, SourceError> {
+        self.parsers()?;
+        Ok(self)
+    }
+
+    fn parsers(&self) -> Result<Parsers, SourceError> {
+        let address = self.addresses.first().map_or("", String::as_str);
+        self.checked().map_err(|reason| SourceError::fatal(format!("{address}: {reason}")))
+    }
+
+    fn checked(&self) -> Result<Parsers, String> {
         if self.addresses.is_empty() {
             return Err("no port is given; give at least one".to_owned());
         }
@@ -318,9 +343,7 @@ impl Source for SyslogTcp {
     fn open(&mut self, _context: &SourceContext) -> Result<(), SourceError> {
         // The ports must be free before they are bound again.
         self.bound = None;
-        let parsers = self.check().map_err(|reason| {
-            SourceError::fatal(format!("{}: {reason}", self.addresses.first().map_or("", String::as_str)))
-        })?;
+        let parsers = self.parsers()?;
         let listener = Listener::bind_all(&self.addresses, self.listener.clone(), self.handle.clone())?;
         self.bound = Some((listener, parsers));
         Ok(())

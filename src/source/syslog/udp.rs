@@ -102,6 +102,17 @@ impl SyslogUdp {
         self
     }
 
+    /// Gives each event the header `name` with the name of the client: what the system's resolver says, if that name has the
+    /// client's address again; otherwise the address. The resolver is asked once for each client and
+    /// [ten minutes](crate::limits::HOST_NAME_AGE_MAX); all that is received meanwhile waits for it. Default: none.
+    #[cfg(feature = "dns")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dns")))]
+    #[must_use]
+    pub fn client_hostname_header(mut self, name: impl Into<String>) -> Self {
+        self.reading.client_hostname_header = Some((name.into(), crate::source::net::HostNames::new()));
+        self
+    }
+
     /// What happens when the channel is full. Default: [`OnFull::Wait`]: the source keeps what is within its limit, and
     /// beyond that the kernel drops.
     #[must_use]
@@ -132,15 +143,27 @@ impl SyslogUdp {
         self.options.receive_buffer_bytes = bytes;
         self
     }
+
+    /// Checks the settings without listening.
+    ///
+    /// # Errors
+    /// If a setting cannot be used.
+    pub fn check(self) -> Result<Self, SourceError> {
+        self.parser()?;
+        Ok(self)
+    }
+
+    fn parser(&self) -> Result<SyslogParser, SourceError> {
+        let checked = self.reading.check().and_then(|()| self.reading.parser(Charset::UTF_8));
+        checked.map_err(|reason| SourceError::fatal(format!("{}: {reason}", self.address)))
+    }
 }
 
 impl Source for SyslogUdp {
     fn open(&mut self, _context: &SourceContext) -> Result<(), SourceError> {
         // The port must be free before it is bound again.
         self.bound = None;
-        let refused = |reason| SourceError::fatal(format!("{}: {reason}", self.address));
-        self.reading.check().map_err(refused)?;
-        let parser = self.reading.parser(Charset::UTF_8).map_err(refused)?;
+        let parser = self.parser()?;
         let datagrams = Datagrams::bind(&self.address, self.options.clone(), self.handle.clone())?;
         self.bound = Some((datagrams, parser));
         Ok(())

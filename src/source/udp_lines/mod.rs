@@ -115,6 +115,21 @@ impl UdpLines {
         self
     }
 
+    /// Checks the settings without listening.
+    ///
+    /// # Errors
+    /// If a setting cannot be used.
+    pub fn check(self) -> Result<Self, SourceError> {
+        self.check_header()?;
+        Ok(self)
+    }
+
+    fn check_header(&self) -> Result<(), SourceError> {
+        let headers = self.headers("/[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
+        let refused = |error| SourceError::fatal(format!("{}: remote_address_header: {error}", self.address));
+        headers.map(|_| ()).map_err(refused)
+    }
+
     fn headers(&self, remote: &str) -> Result<Headers, HeadersError> {
         let mut headers = Headers::new();
         if let Some(name) = &self.remote_address_header {
@@ -128,8 +143,7 @@ impl Source for UdpLines {
     fn open(&mut self, _context: &SourceContext) -> Result<(), SourceError> {
         // The port must be free before it is bound again.
         self.bound = None;
-        self.headers("/[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
-            .map_err(|error| SourceError::fatal(format!("{}: remote_address_header: {error}", self.address)))?;
+        self.check_header()?;
         self.bound = Some(Datagrams::bind(&self.address, self.options.clone(), self.handle.clone())?);
         Ok(())
     }

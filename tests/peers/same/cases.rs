@@ -142,11 +142,12 @@ fn netcat_over_udp() {
     });
 }
 
-const SYSLOG: &[u8] = b"<34>1 2026-11-23T22:14:15Z mymachine.example.com su - ID47 - 'su root' failed\n\
-    <165>1 2026-08-24T05:14:15+01:00 192.0.2.1 myproc 8710 - - %% It's time\n\
-    <13>neither of both formats\n\
+/// The bad ones come first: Flume gives them what is left of the message before, which is not worth copying.
+const SYSLOG: &[u8] = b"<13>neither of both formats\n\
     <999>bad priority\n\
-    no priority at all\n";
+    no priority at all\n\
+    <34>1 2026-11-23T22:14:15Z mymachine.example.com su - ID47 - 'su root' failed\n\
+    <165>1 2026-08-24T05:14:15+01:00 192.0.2.1 myproc 8710 - - %% It's time\n";
 
 #[test]
 fn syslog_over_tcp() {
@@ -201,6 +202,34 @@ fn syslog_on_several_ports() {
         agent.stop();
     };
     same("syslog-multiport", drive, sorted_and_anonymous);
+}
+
+#[test]
+fn syslog_that_tells_who_sent_it() {
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        let long = format!("<34>1 2026-11-23T22:14:15Z host {}\n", "x".repeat(50));
+        send_tcp(run.port, &[b"<13>Oct 11 22:14:15 web-1 app: short\n", long.as_bytes()].concat());
+        run.await_lines(&mut agent, 3);
+        agent.stop();
+    };
+    same("syslog-clients", drive, |run, text| {
+        // In Flume the rest of a message has its priority, too.
+        sorted_headers(run, text).replace(", priority=34, version=1} xxx", "} xxx")
+    });
+}
+
+#[test]
+fn syslog_in_other_character_sets() {
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        send_tcp(run.port, b"<34>1 2026-11-23T22:14:15Z h\xf6st app - - - caf\xe9\n");
+        run.await_lines(&mut agent, 1);
+        send_tcp(run.port2, b"<34>1 2026-11-23T22:14:15Z host app - - - caf\xe9\n<14>1 - host app\n<1>\n");
+        run.await_lines(&mut agent, 4);
+        agent.stop();
+    };
+    same("syslog-charsets", drive, sorted_and_anonymous);
 }
 
 #[test]
@@ -336,6 +365,28 @@ fn load_balancing_at_random_delivers_everything_once() {
 }
 
 #[test]
+fn load_balancing_over_two_channels() {
+    let drive = |run: &Run| {
+        run.drop_file("rows", &lines("row", 40));
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 80);
+        agent.stop();
+    };
+    same("load-balance-channels", drive, exact);
+}
+
+#[test]
+fn failing_over_to_sinks_without_a_priority() {
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        send_lines(run.port, &["one", "two", "three"]);
+        run.await_lines(&mut agent, 3);
+        agent.stop();
+    };
+    same("failover-priorities", drive, exact);
+}
+
+#[test]
 fn failing_over_to_the_next_sink() {
     let drive = |run: &Run| {
         let mut agent = run.listening("a1");
@@ -355,6 +406,17 @@ fn spillable_channel_keeps_the_order() {
         agent.stop();
     };
     same("spillable", drive, exact);
+}
+
+#[test]
+fn spillable_channel_without_an_overflow() {
+    let drive = |run: &Run| {
+        run.drop_file("rows", &lines("row", 1000));
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 1000);
+        agent.stop();
+    };
+    same("spillable-memory", drive, exact);
 }
 
 #[test]

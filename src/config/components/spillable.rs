@@ -1,0 +1,176 @@
+//! Flume's `SPILLABLEMEMORY` channel: memory first, then a store.
+
+use std::time::Duration;
+
+use super::super::{ChannelSetup, Keys, Made, Registry, Site};
+use super::{file_channel, memory, number_without_effect};
+use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX, SPILLABLE_MEMORY_EVENTS};
+use crate::wait::Wait;
+use crate::{MemoryChannel, Spillable};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.channel(&["SPILLABLEMEMORY", "org.apache.flume.channel.SpillableMemoryChannel"], make);
+}
+
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
+    let memory = keys.number("memoryCapacity", 0..=EVENTS_MAX, SPILLABLE_MEMORY_EVENTS);
+    let overflow = keys.number("overflowCapacity", 0..=EVENTS_MAX, OVERFLOW_EVENTS);
+    let timeout = keys.seconds("overflowTimeout", 0..=EVENTS_MAX, Duration::from_secs(3));
+    let bytes = memory::byte_capacity(keys, 500);
+    without_effect(keys);
+    if memory == 0 && overflow == 0 {
+        let why = "is 0, and so is memoryCapacity, so that no event has a place; Flume takes the default of 100000000";
+        keys.mistake("overflowCapacity", why);
+    }
+    // In Flume a put waits so long for memory, and as long again for the overflow.
+    let put_wait = Wait::up_to(timeout.saturating_mul(2));
+    let capacity = if overflow == 0 { memory } else { overflow };
+    let settings = file_channel::settings(keys, site, capacity.max(1), put_wait);
+    let events = settings.transaction_events;
+    if overflow == 0 {
+        return memory_only(keys, site, (memory.max(1), bytes, events), Wait::up_to(timeout));
+    }
+    let (stores, name) = (site.stores(), site.name().to_owned());
+    let open = move || {
+        stores.open_with(&settings, |store| {
+            let channel = Spillable::builder(name)
+                .memory_events(memory)
+                .memory_bytes(bytes)
+                .overflow_events(overflow)
+                .overflow_bytes(u64::MAX)
+                .spill_after(timeout)
+                .put_wait(put_wait);
+            Ok(channel.open(store)?)
+        })
+    };
+    Ok(ChannelSetup::new(open).transaction_events_max(events))
+}
+
+/// Without an overflow.
+fn memory_only(
+    keys: &mut Keys,
+    site: &Site<'_>,
+    (capacity, bytes, transaction): (u64, u64, usize),
+    wait: Wait,
+) -> Made<ChannelSetup> {
+    let channel = MemoryChannel::builder(site.name())
+        .capacity_events(capacity)
+        .capacity_bytes(bytes)
+        .transaction_events_max(transaction)
+        .transaction_bytes_max(bytes.min(FLUME_TRANSACTION_BYTES_MAX))
+        .body_bytes_max(usize::try_from(bytes).unwrap_or(usize::MAX).min(FLUME_BODY_BYTES_MAX))
+        .put_wait(wait);
+    match channel.build() {
+        Ok(channel) => Ok(ChannelSetup::ready(channel).transaction_events_max(transaction)),
+        Err(error) => Err(keys.refuse(error)),
+    }
+}
+
+fn without_effect(keys: &mut Keys) {
+    number_without_effect(keys, "avgEventSize", "has no effect: bytes are counted, not estimated");
+    let why = "has no effect: memory is used again when the overflow is empty";
+    number_without_effect(keys, "overflowDeactivationThreshold", why);
+    number_without_effect(keys, "capacity", "has no effect, as in Flume; use memoryCapacity and overflowCapacity");
+    number_without_effect(keys, "keep-alive", "has no effect, as in Flume; use overflowTimeout");
+}
+
+const OVERFLOW_EVENTS: u64 = 100_000_000;
+/// Java's largest `int`.
+const EVENTS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Options;
+    use super::*;
+    use crate::channel::Channel;
+
+    fn problems(dir: &std::path::Path, pairs: &[(&str, &str)]) -> (Made<ChannelSetup>, Vec<String>) {
+        let options = Options::new().with_home(dir);
+        let site = Site::new(&options, "a1", "c1");
+        let mut keys = Keys::of("a1.channels.c1.", pairs.iter().copied());
+        let made = make(&mut keys, &site);
+        (made, keys.finish("SPILLABLEMEMORY").iter().map(ToString::to_string).collect())
+    }
+
+    fn open(dir: &std::path::Path, pairs: &[(&str, &str)]) -> std::sync::Arc<dyn Channel> {
+        let (made, problems) = problems(dir, pairs);
+        assert_eq!(problems, [] as [&str; 0], "{pairs:?}");
+        (made.unwrap().open)().unwrap()
+    }
+
+    #[test]
+    fn the_capacity_is_that_of_memory_and_overflow() {
+        let dir = tempfile::tempdir().unwrap();
+        for (pairs, capacity) in [
+            (&[][..], 10_000 + 100_000_000),
+            (&[("memoryCapacity", "20"), ("overflowCapacity", "7")], 27),
+            (&[("memoryCapacity", "0"), ("overflowCapacity", "7")], 7),
+            (&[("memoryCapacity", "20"), ("overflowCapacity", "0")], 20),
+        ] {
+            let channel = open(dir.path(), pairs);
+            assert_eq!(channel.stats().capacity_events, capacity, "{pairs:?}");
+            channel.close().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_memory_goes_into_the_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let (checkpoint, data) = (dir.path().join("c"), dir.path().join("d"));
+        let pairs = [
+            ("memoryCapacity", "2"),
+            ("overflowCapacity", "3"),
+            ("overflowTimeout", "0"),
+            ("checkpointDir", checkpoint.to_str().unwrap()),
+            ("dataDirs", data.to_str().unwrap()),
+        ];
+        let channel = open(dir.path(), &pairs);
+        for event in 0..5 {
+            channel.put(format!("{event}")).unwrap();
+        }
+        assert!(channel.put("too much").is_err());
+        channel.close().unwrap();
+        drop(channel);
+        let channel = open(dir.path(), &pairs);
+        let mut bodies = Vec::new();
+        while bodies.len() < 5 {
+            let take = channel.take(5, Wait::NONE).unwrap();
+            assert!(!take.is_empty(), "{bodies:?}");
+            bodies.extend(take.iter().map(|event| String::from_utf8_lossy(event.body()).into_owned()));
+            take.commit().unwrap();
+        }
+        assert_eq!(bodies, ["0", "1", "2", "3", "4"]);
+        channel.close().unwrap();
+        assert!(data.is_dir() && !dir.path().join(".flume").exists());
+    }
+
+    #[test]
+    fn every_key_of_flumes_is_known_and_mistakes_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = [
+            ("transactionCapacity", "10"),
+            ("byteCapacity", "1000000"),
+            ("byteCapacityBufferPercentage", "10"),
+            ("fsyncPerTransaction", "false"),
+            ("fsyncInterval", "1"),
+        ];
+        open(dir.path(), &known).close().unwrap();
+        for (key, value, expected) in [
+            ("capacity", "5", "has no effect, as in Flume; use memoryCapacity and overflowCapacity"),
+            ("keep-alive", "5", "use overflowTimeout"),
+            ("avgEventSize", "200", "bytes are counted"),
+            ("avgEventSize", "large", "must be a number"),
+            ("overflowDeactivationThreshold", "10", "when the overflow is empty"),
+            ("checkpointInterval", "1000", "takes checkpoints by itself"),
+            ("encryption.activeKey", "k", "there is no encryption"),
+            ("memoryCapacity", "-1", "must be a number from 0"),
+            ("overflowTimeot", "1", "is it overflowTimeout?"),
+            ("transactionCapacity", "100000001", "is over the capacity of 100000000"),
+        ] {
+            let (_, found) = problems(dir.path(), &[(key, value)]);
+            assert!(matches!(&found[..], [only] if only.contains(expected)), "{key}: {found:?}");
+        }
+        let (_, found) = problems(dir.path(), &[("memoryCapacity", "0"), ("overflowCapacity", "0")]);
+        assert!(matches!(&found[..], [only] if only.contains("no event has a place")), "{found:?}");
+    }
+}

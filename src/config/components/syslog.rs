@@ -1,0 +1,221 @@
+//! Flume's `syslogtcp`, `multiport_syslogtcp` and `syslogudp` sources.
+
+use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::{all_interfaces, bind_address, number_without_effect, tls};
+use crate::codec::charset::Charset;
+use crate::codec::syslog::KeepFields;
+use crate::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, SOURCE_BATCH_EVENTS,
+    SOURCE_BYTES_IN_FLIGHT_MAX, SYSLOG_EVENT_BYTES_FLUME,
+};
+use crate::source::syslog::{SyslogTcp, SyslogUdp};
+
+pub(super) fn register(registry: &mut Registry) {
+    registry.source(&["syslogtcp", "org.apache.flume.source.SyslogTcpSource"], tcp);
+    registry.source(&["multiport_syslogtcp", "org.apache.flume.source.MultiportSyslogTCPSource"], multiport);
+    registry.source(&["syslogudp", "org.apache.flume.source.SyslogUDPSource"], udp);
+}
+
+fn tcp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let source = SyslogTcp::bind(bind_address(keys, "host", None));
+    own_formats(keys);
+    let batch = SOURCE_BATCH_EVENTS.min(site.transaction_events_max());
+    Ok(SourceSetup::new(common(keys, site, source)?.batch_max(batch)))
+}
+
+fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let host = keys.text("host", all_interfaces());
+    let ports = ports(keys);
+    let mut source = SyslogTcp::multiport(&host, ports.iter().copied());
+    if let Some(name) = keys.optional("portHeader") {
+        source = source.port_header(name);
+    }
+    if let Some(charset) = keys.parsed("charset.default", charset) {
+        source = source.charset(charset);
+    }
+    for (port, _) in keys.sub("charset.port.") {
+        let key = format!("charset.port.{port}");
+        let charset = keys.parsed(&key, charset);
+        match port.parse() {
+            Ok(port) if ports.contains(&port) => {
+                source = charset.into_iter().fold(source, |source, charset| source.port_charset(port, charset));
+            }
+            Ok(_) => keys.warn(&key, format!("has no effect: {port} is not among the ports")),
+            Err(_) => keys.mistake(&key, "must end in the number of a port"),
+        }
+    }
+    let batch = keys.batch_size("batchSize", 100);
+    number_without_effect(keys, "numProcessors", "has no effect: every connection has a thread");
+    // The second is its name in Flume's guide.
+    for key in ["readBufferBytes", "readBufferSize"] {
+        number_without_effect(keys, key, "has no effect: buffers have the size of what is there to read");
+    }
+    let source = common(keys, site, source)?.batch_max(batch.events().min(site.transaction_events_max()));
+    Ok(SourceSetup::new(source).batch(batch))
+}
+
+fn udp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    let mut source = SyslogUdp::bind(bind_address(keys, "host", Some(all_interfaces())))
+        .keep_fields(keep_fields(keys))
+        .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()));
+    own_formats(keys);
+    if let Some(name) = keys.optional("clientIPHeader") {
+        source = source.client_ip_header(name);
+    }
+    let host_name = host_name_header(keys);
+    #[cfg(feature = "dns")]
+    if let Some(name) = host_name {
+        source = source.client_hostname_header(name);
+    }
+    #[cfg(not(feature = "dns"))]
+    let _ = host_name;
+    match source.check() {
+        Ok(source) => Ok(SourceSetup::new(source)),
+        Err(reason) => Err(keys.refuse(reason)),
+    }
+}
+
+/// What both sources over TCP have, checked.
+fn common(keys: &mut Keys, site: &Site<'_>, source: SyslogTcp) -> Made<SyslogTcp> {
+    // Flume takes ten for anything less.
+    let longest = keys.number("eventSize", 0..=LINE_BYTES_CEILING, SYSLOG_EVENT_BYTES_FLUME).max(EVENT_BYTES_MIN);
+    let mut source = source
+        .keep_fields(keep_fields(keys))
+        .event_bytes_max(longest)
+        .connections_per_peer_max(CONNECTIONS_MAX)
+        .connection_bytes_in_flight_max(CONNECTION_BYTES_IN_FLIGHT_MAX.max(longest))
+        .bytes_in_flight_max(SOURCE_BYTES_IN_FLIGHT_MAX.max(longest * CONNECTIONS_MAX))
+        .idle_timeout(FLUME_CONNECTION_IDLE)
+        .message_timeout(FLUME_CONNECTION_IDLE);
+    if let Some(name) = keys.optional("clientIPHeader") {
+        source = source.client_ip_header(name);
+    }
+    let host_name = host_name_header(keys);
+    #[cfg(feature = "dns")]
+    if let Some(name) = host_name {
+        source = source.client_hostname_header(name);
+    }
+    #[cfg(not(feature = "dns"))]
+    let _ = host_name;
+    #[cfg(feature = "tls")]
+    if let Some(tls) = tls::server(keys, site)? {
+        source = source.tls(tls);
+    }
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    source.check().map_err(|reason| keys.refuse(reason))
+}
+
+fn ports(keys: &mut Keys) -> Vec<u16> {
+    let mut ports = Vec::new();
+    for text in keys.required_list("ports") {
+        match text.parse::<u16>() {
+            Ok(port) if port > 0 && ports.contains(&port) => keys.warn("ports", format!("has {port} more than once")),
+            Ok(port) => ports.push(port),
+            Err(_) => {
+                keys.mistake("ports", format!("{text} is no port; give numbers from 0 to 65535 with blanks between"));
+            }
+        }
+    }
+    ports
+}
+
+fn keep_fields(keys: &mut Keys) -> KeepFields {
+    keys.parsed("keepFields", str::parse).unwrap_or_default()
+}
+
+fn charset(label: &str) -> Result<Charset, String> {
+    match Charset::for_label(label) {
+        Some(charset) if charset.contains_ascii() => Ok(charset),
+        Some(_) => Err("does not contain ASCII, so that messages in it cannot be told apart".to_owned()),
+        None => Err("is no character set; give a name such as UTF-8 or ISO-8859-1".to_owned()),
+    }
+}
+
+fn host_name_header(keys: &mut Keys) -> Option<String> {
+    let name = keys.optional("clientHostnameHeader");
+    if cfg!(not(feature = "dns")) && name.is_some() {
+        let why = "names of clients are not part of this build; enable the feature dns of the crate aqueduct";
+        keys.mistake("clientHostnameHeader", why);
+    }
+    name
+}
+
+/// Keys that Flume's guide does not have.
+fn own_formats(keys: &mut Keys) {
+    let why = "formats of your own are not read; the source knows RFC 3164 and RFC 5424, for others register a source";
+    keys.unsupported(&["format."], why);
+}
+
+/// Room for a priority and a little text.
+const EVENT_BYTES_MIN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::problems_of_source;
+
+    const NONE: [&str; 0] = [];
+    const TCP: [(&str, &str); 2] = [("host", "127.0.0.1"), ("port", "5140")];
+    const PORTS: [(&str, &str); 1] = [("ports", "5140 5141")];
+
+    #[test]
+    fn every_key_of_flumes_is_known() {
+        let tls = [
+            ("ssl", "false"),
+            ("keystore", "k"),
+            ("keystore-password", "p"),
+            ("keystore-type", "JKS"),
+            ("exclude-protocols", "SSLv3"),
+            ("include-protocols", "TLSv1.2"),
+            ("exclude-cipher-suites", "A"),
+            ("include-cipher-suites", "B"),
+        ];
+        let client = [("clientIPHeader", "ip"), ("clientHostnameHeader", "name")];
+        for keep in ["none", "all", "TRUE", "false", "priority,version timestamp  hostname"] {
+            let more = [&client[..], &[("eventSize", "5"), ("keepFields", keep)]].concat();
+            assert_eq!(problems_of_source("syslogtcp", &[&TCP[..], &more, &tls].concat()), NONE, "{keep}");
+            assert_eq!(problems_of_source("Multiport_SyslogTcp", &[&PORTS[..], &more, &tls].concat()), NONE, "{keep}");
+            let udp = [&[("port", "5140"), ("keepFields", keep)], &client[..]].concat();
+            assert_eq!(problems_of_source("syslogudp", &udp), NONE, "{keep}");
+        }
+        let multiport = [
+            ("host", "::1"),
+            ("portHeader", "port"),
+            ("batchSize", "500"),
+            ("charset.default", "ISO-8859-1"),
+            ("charset.port.5141", "utf-8"),
+        ];
+        assert_eq!(problems_of_source("multiport_syslogtcp", &[&PORTS[..], &multiport].concat()), NONE);
+        for key in ["numProcessors", "readBufferSize", "readBufferBytes", "charset.port.9"] {
+            let value = if key.starts_with("charset") { "UTF-8" } else { "4" };
+            let found = problems_of_source("multiport_syslogtcp", &[&PORTS[..], &[(key, value)]].concat());
+            assert!(matches!(&found[..], [only] if only.contains("has no effect")), "{key}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        for (kind, base, more, expected) in [
+            ("syslogtcp", &TCP[1..], ("keepFields", "all"), "host: is missing"),
+            ("syslogtcp", &TCP[..1], ("keepFields", "all"), "port: is missing"),
+            ("syslogtcp", &TCP, ("keepFields", "priority host"), "\"host\" is no field of a syslog message"),
+            ("syslogtcp", &TCP, ("eventSize", "x"), "must be a number from 0 to 16777216"),
+            ("syslogtcp", &TCP, ("format.regex", "x"), "formats of your own are not read"),
+            ("syslogtcp", &TCP, ("ports", "1 2"), "syslogtcp has no such key"),
+            ("syslogtcp", &TCP, ("clientIpHeader", "ip"), "is it clientIPHeader?"),
+            ("syslogudp", &TCP, ("eventSize", "100"), "syslogudp has no such key"),
+            ("syslogudp", &TCP, ("ssl", "true"), "syslogudp has no such key"),
+            ("multiport_syslogtcp", &[], ("host", "h"), "ports: is missing"),
+            ("multiport_syslogtcp", &[], ("ports", "514 x"), "x is no port"),
+            ("multiport_syslogtcp", &[], ("ports", "514 514"), "has 514 more than once"),
+            ("multiport_syslogtcp", &PORTS, ("port", "1"), "multiport_syslogtcp has no such key"),
+            ("multiport_syslogtcp", &PORTS, ("charset.default", "utf-16"), "does not contain ASCII"),
+            ("multiport_syslogtcp", &PORTS, ("charset.port.5140", "klingon"), "is no character set"),
+            ("multiport_syslogtcp", &PORTS, ("charset.port.x", "utf-8"), "must end in the number of a port"),
+            ("multiport_syslogtcp", &PORTS, ("numProcessors", "many"), "must be a number"),
+        ] {
+            let found = problems_of_source(kind, &[base, &[more]].concat());
+            assert!(matches!(&found[..], [only] if only.contains(expected)), "{kind} {expected}: {found:?}");
+        }
+    }
+}
