@@ -111,7 +111,45 @@ pub const TAIL_BUFFERED_BYTES_MAX: usize = 64 << 20;
 pub const TAIL_POSITION_FILE_BYTES_MAX: usize = 16 << 20;
 /// Default of the interval at which a position file is written, as in Flume.
 pub const TAIL_POSITION_FILE_INTERVAL: Duration = Duration::from_secs(3);
-/// A source that waits for a file system's notes looks this often whether it should stop.
+/// Default of the bytes of one event that joins lines: 1 MiB.
+pub const MULTI_LINE_BYTES_MAX: usize = 1 << 20;
+/// Default of the lines of one event that joins lines.
+pub const MULTI_LINE_LINES_MAX: usize = 1000;
+/// Default of the bytes of one event that is a whole file, as in Flume.
+pub const BLOB_BYTES_MAX: usize = 100_000_000;
+/// Bytes of the header of an Avro container file that is read, at most: 1 MiB.
+pub const AVRO_HEADER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one block of an Avro container file that is read, as they stand there: 64 MiB. Unpacked they are 512 MiB at most.
+pub const AVRO_BLOCK_BYTES_MAX: usize = 64 << 20;
+/// Parts of a datum within each other that are read, at most.
+pub const AVRO_DEPTH_MAX: usize = 256;
+/// Data of a block, and items of a datum, that take no bytes, at most.
+pub const AVRO_EMPTY_ITEMS_MAX: usize = 1 << 20;
+/// Default of the bytes of a body of the stress source, as in Flume.
+pub const STRESS_BODY_BYTES: usize = 500;
+/// How long the stress source waits at once for its next event to be due.
+pub const STRESS_SLICE: Duration = Duration::from_millis(100);
+/// Default of the lines that the exec source hands over in one transaction, as in Flume.
+pub const EXEC_BATCH_EVENTS: usize = 20;
+/// Default of the time after a commit at which the exec source commits whatever it has, as in Flume.
+pub const EXEC_BATCH_WAIT: Duration = Duration::from_secs(3);
+/// Bytes of lines that the exec source hands over in one transaction, at most, and one line more: 8 MiB.
+pub const EXEC_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Default of the pause before the exec source of a Flume configuration runs its command again, as in Flume.
+pub const EXEC_RESTART_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes that the exec source reads from its command at once: 64 KiB, as much as a pipe holds.
+pub const EXEC_READ_BYTES: usize = 64 << 10;
+/// The longest line of a command's standard error that is told as one: 8 KiB.
+pub const EXEC_ERROR_LINE_BYTES_MAX: usize = 8 << 10;
+/// How long a command that has closed its output may take to end by itself.
+pub const EXEC_EXIT: Duration = Duration::from_secs(1);
+/// How long a command may go on that was asked to end, before it is killed.
+pub const EXEC_STOP: Duration = Duration::from_secs(2);
+/// How long a command that was killed is waited for.
+pub const EXEC_KILL: Duration = Duration::from_secs(1);
+/// Pause between two looks at a command that is about to end.
+pub const EXEC_END_SLICE: Duration = Duration::from_millis(10);
+/// A source that waits for a file system's notes, or for a command, looks this often whether it should stop.
 pub const WATCH_SLICE: Duration = Duration::from_millis(100);
 /// Bytes of a file system's notes that are read at once: 16 KiB.
 pub const WATCH_BYTES: usize = 16 << 10;

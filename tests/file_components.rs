@@ -192,3 +192,110 @@ fn avro_bodies(content: &[u8]) -> Result<String, Box<dyn Error>> {
     }
     Ok(bodies.join(","))
 }
+
+/// Goal: every key of `exec` and of the stress source does what it says. Method: runs with all of them.
+#[test]
+fn exec_and_stress_take_all_keys_of_flume() -> Result<(), Box<dyn Error>> {
+    let (options, shown) = options(Path::new("/nowhere"));
+    let log = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let logged = log.clone();
+    let options = options.with_log(move |line| logged.lock().expect("no panic").push(line.to_owned()));
+    let keys = "type = exec
+        shell = /bin/sh -c
+        command = printf 'caf\\\\351\\\\rtwo\\\\n'; echo 'an\\u001b error' >&2; sleep 0.01
+        charset = ISO-8859-1
+        restart = true
+        restartThrottle = 1
+        logStdErr = true
+        batchSize = 2
+        batchTimeout = 10
+        maxLineLength = 4";
+    let running = start(keys, &options)?;
+    let lines = next(&shown, 6);
+    assert_eq!(lines, ["caf\u{fffd}", "two", "caf\u{fffd}", "two", "caf\u{fffd}", "two"]);
+    running.shutdown(Drain::up_to(PATIENCE))?;
+    let log = log.lock().expect("no panic");
+    assert_eq!(log[..2], ["StderrLogger[1] = 'an? error'", "StderrLogger[2] = 'an? error'"]);
+
+    let keys = "type = org.apache.flume.source.StressSource
+        size = 3
+        maxTotalEvents = 5
+        maxSuccessfulEvents = 100
+        maxEventsPerSecond = 1000
+        batchSize = 2";
+    let (options, shown) = self::options(Path::new("/nowhere"));
+    let running = start(keys, &options)?;
+    assert_eq!(next(&shown, 5), ["\u{7f}\u{7f}\u{7f}"; 5]);
+    assert_ne!(running.wait_done(Wait::up_to(PATIENCE)), Outcome::Stopped);
+    running.shutdown(Drain::up_to(PATIENCE))?;
+    assert!(shown.try_recv().is_err());
+    Ok(())
+}
+
+/// Goal: every deserializer has Flume's names and keys. Method: the same file, read by each.
+#[test]
+fn spool_dirs_take_all_deserializers() -> Result<(), Box<dyn Error>> {
+    let avro = "org.apache.flume.serialization.AvroEventDeserializer$Builder";
+    let blob = "org.apache.flume.sink.solr.morphline.BlobDeserializer$Builder";
+    let multi = "deserializer.pattern = ^\\\\s\ndeserializer.match = ";
+    let schema = r#"{"type":"string"}"#;
+    let mut container = b"Obj\x01\x02\x16avro.schema\x22".to_vec();
+    container.extend(schema.as_bytes());
+    container.extend(b"\x000123456789abcdef\x04\x08\x02a\x02b0123456789abcdef");
+    let text: &[u8] = b"one\n at x\ntwo";
+    let cases: [(&str, String, &[u8], &[&str]); 11] = [
+        ("line", "deserializer.maxLineLength = 4".to_owned(), text, &["one", " at ", "x", "two"]),
+        (blob, "deserializer.maxBlobLength = 8".to_owned(), text, &["one\n at ", "x\ntwo"]),
+        (blob, String::new(), text, &["one\n at x\ntwo"]),
+        ("MultiLine", format!("{multi} continues"), text, &["one\n at x", "two"]),
+        ("multiline", format!("{multi} begins"), text, &["one", " at x\ntwo"]),
+        ("multiline", format!("{multi} continued"), text, &["one", " at x\ntwo"]),
+        ("multiline", format!("{multi} begins\ndeserializer.negate = true"), text, &["one\n at x", "two"]),
+        ("multiline", format!("{multi} continues\ndeserializer.maxLines = 1"), text, &["one", " at x", "two"]),
+        ("multiline", format!("{multi} continues\ndeserializer.maxBytes = 8"), text, &["one", " at x", "two"]),
+        ("avro", String::new(), &container, &["flume.avro.schema.hash=c70345637248018f \u{2}a"]),
+        (
+            avro,
+            "deserializer.schemaType = literal".to_owned(),
+            &container,
+            &["flume.avro.schema.literal={\"type\":\"string\"} \u{2}a"],
+        ),
+    ];
+    for (deserializer, keys, file, expected) in cases {
+        let dir = tempfile::tempdir()?;
+        fs::write(dir.path().join("file"), file)?;
+        let (options, shown) = options(dir.path());
+        let dir = dir.path().display();
+        let keys = format!("type = spooldir\nspoolDir = {dir}\ndeserializer = {deserializer}\n{keys}");
+        let running = start(&keys, &options)?;
+        assert_eq!(next(&shown, expected.len()), expected, "{keys}");
+        running.shutdown(Drain::up_to(PATIENCE))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn mistakes_in_exec_stress_and_deserializers_are_named() {
+    let (options, _shown) = options(Path::new("/nowhere"));
+    let multi = "type = spooldir\nspoolDir = /in\ndeserializer = multiline\n";
+    for (keys, part) in [
+        ("type = exec", "command"),
+        ("type = exec\ncommand = x\ncharset = none", "no known encoding"),
+        ("type = exec\ncommand = x\nbatchTimeout = 0", "batchTimeout = 0"),
+        ("type = exec\ncommand = x\nrestartThrotle = 1", "is it restartThrottle?"),
+        ("type = stress\nsize = -1", "size = -1"),
+        ("type = stress\nmaxTotalEvent = 1", "is it maxTotalEvents?"),
+        ("type = spooldir\nspoolDir = /in\ndeserializer = avrp", "is it AVRO?"),
+        ("type = spooldir\nspoolDir = /in\ndeserializer = avro\ndeserializer.schemaType = text", "HASH or LITERAL"),
+        ("type = spooldir\nspoolDir = /in\ndeserializer = avro\ndeserializer.maxLineLength = 5", "has no such key"),
+        (multi, "deserializer.pattern: is missing"),
+        (format!("{multi}deserializer.pattern = (").as_str(), "a group is not closed"),
+        (
+            format!("{multi}deserializer.pattern = x\ndeserializer.match = starts").as_str(),
+            "deserializer.match = starts",
+        ),
+    ] {
+        let told = mistakes(keys, &options);
+        assert!(told.contains(part), "{keys}: {told}");
+    }
+}

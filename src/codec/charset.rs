@@ -144,6 +144,24 @@ impl Charset {
         })
     }
 
+    /// Where the first line feed or carriage return begins, and whether it is a carriage return; `text` begins at a code unit.
+    pub(crate) fn find_line_end(self, text: &[u8]) -> Option<(usize, bool)> {
+        let big_endian = match self.0 {
+            Kind::Utf16 { big_endian } => big_endian,
+            Kind::Utf16Marked => true,
+            _ => {
+                let at = memchr::memchr2(b'\n', b'\r', text)?;
+                return Some((at, text.get(at) == Some(&b'\r')));
+            }
+        };
+        memchr::memchr2_iter(b'\n', b'\r', text).find_map(|at| {
+            let unit_at = at & !1;
+            let byte = *text.get(at)?;
+            let unit = text.get(unit_at..unit_at + 2)?;
+            (unit == if big_endian { [0, byte] } else { [byte, 0] }).then_some((unit_at, byte == b'\r'))
+        })
+    }
+
     /// The largest number of bytes, at most `max`, that can be cut off `text` without cutting a character in two; `max`
     /// itself if the text is malformed there. `text` is longer than `max`, and `max` at least [`CHAR_BYTES_MAX`].
     pub(crate) fn cut(self, text: &[u8], max: usize) -> usize {

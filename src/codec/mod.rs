@@ -6,6 +6,8 @@ pub mod charset;
 #[cfg(feature = "json")]
 pub(crate) mod json_events;
 pub mod line;
+pub(crate) mod multi_line;
 pub mod pattern;
 pub mod syslog;
+pub(crate) mod text_line;
 pub(crate) mod time_pattern;

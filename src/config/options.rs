@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,6 +113,13 @@ impl Options {
 
     pub(super) fn stores(&self) -> Stores {
         self.stores.clone()
+    }
+
+    pub(super) fn log(&self) -> Arc<Log> {
+        self.log.clone().unwrap_or_else(|| {
+            // As the logger does without it; nobody could be told if that fails.
+            Arc::new(|line| drop(writeln!(io::stdout(), "{line}")))
+        })
     }
 
     pub(super) fn logger(&self) -> Logger {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::keys::Keys;
 use super::options::Options;
@@ -99,6 +100,11 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn logger(&self) -> Logger {
         self.options.logger()
+    }
+
+    /// Where the agent's log goes, line by line.
+    pub(super) fn log(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+        self.options.log()
     }
 
     /// The serializer that `key` names, or `default`, with the keys below `<key>.`.

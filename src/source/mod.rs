@@ -9,6 +9,7 @@
 mod avro_rpc;
 mod context;
 mod delivery;
+pub mod exec;
 mod files;
 mod func;
 #[cfg(feature = "http")]
@@ -20,6 +21,7 @@ mod pull;
 mod rpc;
 mod sequence;
 pub mod spool_dir;
+mod stress;
 pub mod syslog;
 pub mod tail_dir;
 pub mod tcp_lines;
@@ -45,6 +47,7 @@ pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use rpc::RpcAck;
 pub use sequence::Sequence;
+pub use stress::Stress;
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use thrift_rpc::ThriftRpc;

@@ -1,6 +1,10 @@
 //! Avro: binary data, and container files.
 
 #[cfg(feature = "avro")]
+pub(crate) mod blocks;
+#[cfg(feature = "avro")]
 pub(crate) mod container;
 #[allow(dead_code)] // each of the features `avro` and `rpc` needs only a part of it
 pub(crate) mod data;
+#[cfg(feature = "avro")]
+pub(crate) mod schema;

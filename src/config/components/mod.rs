@@ -6,6 +6,7 @@
 
 #[cfg(feature = "rpc")]
 mod avro;
+mod exec;
 mod file_channel;
 mod file_roll;
 #[cfg(feature = "http")]
@@ -23,6 +24,7 @@ mod seq;
 mod serializers;
 mod spillable;
 mod spool_dir;
+mod stress;
 mod syslog;
 mod tail_dir;
 #[cfg(test)]
@@ -49,6 +51,7 @@ pub(super) fn register(registry: &mut Registry) {
     missing::register(registry);
     #[cfg(feature = "rpc")]
     avro::register(registry);
+    exec::register(registry);
     file_channel::register(registry);
     file_roll::register(registry);
     #[cfg(feature = "http")]
@@ -65,6 +68,7 @@ pub(super) fn register(registry: &mut Registry) {
     serializers::register(registry);
     spillable::register(registry);
     spool_dir::register(registry);
+    stress::register(registry);
     syslog::register(registry);
     tail_dir::register(registry);
     text_interceptors::register(registry);

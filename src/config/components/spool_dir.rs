@@ -6,8 +6,11 @@ use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use super::MILLIS_MAX;
 use crate::SpoolDir;
 use crate::agent::Backoff;
-use crate::limits::SPOOL_LINE_BYTES_CEILING;
-use crate::source::spool_dir::{Completed, ConsumeOrder, DecodeError};
+use crate::codec::pattern::PatternError;
+use crate::limits::{
+    BLOB_BYTES_MAX, FLUME_BODY_BYTES_MAX, MULTI_LINE_BYTES_MAX, MULTI_LINE_LINES_MAX, SPOOL_LINE_BYTES_CEILING,
+};
+use crate::source::spool_dir::{Completed, ConsumeOrder, DecodeError, Deserializer, MultiLine};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.source(&["spooldir", "org.apache.flume.source.SpoolDirectorySource"], make);
@@ -30,7 +33,7 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
     if basename.0 {
         source = source.basename_header(basename.1);
     }
-    source = lines(keys, source);
+    source = deserializer(keys, source);
     let batch = keys.batch_size("batchSize", 100);
     let idle = keys.millis("pollDelay", 1..=MILLIS_MAX, Duration::from_millis(500));
     let retry_max = keys.millis("maxBackoff", 1..=MILLIS_MAX, Duration::from_secs(4));
@@ -53,9 +56,55 @@ fn completed(keys: &mut Keys) -> Completed {
     }
 }
 
-/// The deserializer.
+/// The deserializer and its keys.
+fn deserializer(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
+    let kind = keys.choice("deserializer", &DESERIALIZERS, Kind::Line);
+    if !matches!(kind, Kind::Line) {
+        keys.ignored(&["bufferMaxLines", "bufferMaxLineLength"], "belongs to the deserializer LINE");
+    }
+    match kind {
+        Kind::Line => lines(keys, source),
+        Kind::Avro => avro(keys, source),
+        Kind::Blob => {
+            let bytes_max = keys.number("deserializer.maxBlobLength", 1..=FLUME_BODY_BYTES_MAX, BLOB_BYTES_MAX);
+            source.deserializer(Deserializer::Blob { bytes_max })
+        }
+        Kind::MultiLine => multi_line(keys, source),
+    }
+}
+
+#[cfg(feature = "avro")]
+fn avro(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
+    use crate::source::spool_dir::AvroSchema;
+
+    let schemas = [("HASH", AvroSchema::Hash), ("LITERAL", AvroSchema::Literal)];
+    source.deserializer(Deserializer::Avro(keys.choice("deserializer.schemaType", &schemas, AvroSchema::Hash)))
+}
+
+#[cfg(not(feature = "avro"))]
+fn avro(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
+    keys.unsupported(&["deserializer"], "build aqueduct with its feature avro");
+    source
+}
+
+/// One of our own.
+fn multi_line(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
+    type Make = fn(&str) -> Result<MultiLine, PatternError>;
+    let joins: [(&str, Make); 3] =
+        [("begins", MultiLine::begins), ("continues", MultiLine::continues), ("continued", MultiLine::continued)];
+    let join = keys.choice("deserializer.match", &joins, MultiLine::begins);
+    if !keys.is_set("deserializer.pattern") {
+        keys.mistake("deserializer.pattern", "is missing");
+    }
+    let lines = keys.parsed("deserializer.pattern", join);
+    let negated = keys.flag("deserializer.negate", false);
+    let lines_max = keys.number("deserializer.maxLines", 1..=usize::MAX, MULTI_LINE_LINES_MAX);
+    let bytes_max = keys.number("deserializer.maxBytes", 4..=FLUME_BODY_BYTES_MAX, MULTI_LINE_BYTES_MAX);
+    let Some(lines) = lines else { return source };
+    source.deserializer(Deserializer::MultiLine(lines.negated(negated).lines_max(lines_max).bytes_max(bytes_max)))
+}
+
 fn lines(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
-    keys.choice("deserializer", &[("LINE", ()), (LINE_CLASS, ())], ());
     // Its name before there were deserializers, which still wins.
     let old = keys.optional_number("bufferMaxLineLength", 4..=SPOOL_LINE_BYTES_CEILING);
     let line = keys.number("deserializer.maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, 2048);
@@ -64,10 +113,25 @@ fn lines(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
     source.line_max_chars(old.unwrap_or(line))
 }
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Line,
+    Avro,
+    Blob,
+    MultiLine,
+}
+
 const ORDERS: [(&str, ConsumeOrder); 3] =
     [("oldest", ConsumeOrder::Oldest), ("youngest", ConsumeOrder::Youngest), ("random", ConsumeOrder::Random)];
 const POLICIES: [(&str, DecodeError); 3] =
     [("FAIL", DecodeError::Fail), ("REPLACE", DecodeError::Replace), ("IGNORE", DecodeError::Ignore)];
-const LINE_CLASS: &str = "org.apache.flume.serialization.LineDeserializer$Builder";
+const DESERIALIZERS: [(&str, Kind); 6] = [
+    ("LINE", Kind::Line),
+    ("org.apache.flume.serialization.LineDeserializer$Builder", Kind::Line),
+    ("AVRO", Kind::Avro),
+    ("org.apache.flume.serialization.AvroEventDeserializer$Builder", Kind::Avro),
+    ("org.apache.flume.sink.solr.morphline.BlobDeserializer$Builder", Kind::Blob),
+    ("MULTILINE", Kind::MultiLine),
+];
 /// Where Flume begins; it doubles from there.
 const RETRY_MIN: Duration = Duration::from_millis(250);

@@ -6,29 +6,31 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::content::{Content, Unit, Unusable};
+#[cfg(feature = "avro")]
+use super::deserializer::Deserializer;
 use super::position::{Kept, Place};
 use super::report::SpoolProblem;
-use super::settings::{Checked, LineUnit, Settings};
+use super::settings::Checked;
 use crate::codec::charset::{Charset, DecodeError};
-use crate::codec::line::{Line, LineEnd, LineFramer};
 use crate::event::{Event, Headers};
 use crate::source::PullBatch;
 use crate::source::files::{Budget, HEAD_BYTES_MAX, Mark, Pieces, escaped, is_gone, read_up_to};
-use crate::vfs::{Metadata, OpenMode, Vfs};
+use crate::vfs::{Metadata, OpenMode, Vfs, VfsFile};
 
 /// Where reading stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The batch or the budget is full; there may be more.
     Full,
-    /// All that the file had when it was last looked at is read, but the last line may be without line feed.
+    /// All that the file had when it was last looked at is read, but the last event may be without an end.
     End,
 }
 
-/// Why reading cannot go on; lines before it are in the batch.
+/// Why reading cannot go on; events before it are in the batch.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// From this offset on the file cannot be decoded.
+    /// From this offset on the file is not what it should be.
     Undecodable { resume: u64, problem: SpoolProblem },
     /// The file cannot be read.
     Unreadable(io::Error),
@@ -47,7 +49,7 @@ pub(super) struct SpoolFile {
     pieces: Pieces,
     // The first bytes, up to what belongs to the identity.
     head: Bytes,
-    framer: LineFramer,
+    content: Content,
     charset: Charset,
     decode_error: DecodeError,
     headers: Headers,
@@ -86,6 +88,9 @@ impl SpoolFile {
         });
         let (charset, text_start) = settings.charset.of_text(&first);
         let start = resume.map_or(0, |kept| kept.place.offset).max(text_start as u64);
+        let within = resume.map_or(0, |kept| kept.place.within);
+        let mut headers = headers(settings, rel)?;
+        let (content, start) = content(&*file, &first, charset, start, within, settings, &mut headers)?;
         let mut opened = Self {
             rel: rel.to_path_buf(),
             mark: Mark::new(&metadata, &first),
@@ -93,12 +98,12 @@ impl SpoolFile {
             has_changed: false,
             pieces: Pieces::new(file, given.read_bytes, start),
             head: first.slice(..first.len().min(HEAD_BYTES_MAX)),
-            framer: framer(charset, given).starting_at(start),
+            is_blank: content.has_empty_events() && start == text_start as u64,
+            content,
             charset,
             decode_error: given.decode_error,
-            headers: headers(settings, rel)?,
+            headers,
             truncated_header: given.truncated_header.clone(),
-            is_blank: start == text_start as u64,
             skips_empty: given.skip_empty_files,
         };
         if let Ok(start) = usize::try_from(start)
@@ -112,36 +117,34 @@ impl SpoolFile {
         Ok(Some(opened))
     }
 
-    /// Where the first line that was not handed over begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.framer.offset()
-    }
-
+    /// Where the first event that was not handed over is.
     pub(super) fn place(&self) -> Place {
-        Place { mark: self.mark, rel: self.rel.clone(), offset: self.offset() }
+        let (offset, within) = (self.content.offset(), self.content.within());
+        Place { mark: self.mark, rel: self.rel.clone(), offset, within }
     }
 
-    /// The place of a line that cannot be decoded. Only what comes before it identifies the file: the line itself is to be
+    /// The place of something that cannot be decoded. Only what comes before it identifies the file: what is there is to be
     /// mended.
     pub(super) fn place_before(&self, offset: u64) -> Place {
         let before = usize::try_from(offset).ok().and_then(|offset| self.head.get(..offset));
-        Place { mark: self.mark.with_head(before.unwrap_or(&self.head)), rel: self.rel.clone(), offset }
+        let mark = self.mark.with_head(before.unwrap_or(&self.head));
+        Place { mark, rel: self.rel.clone(), offset, within: self.content.within() }
     }
 
-    /// Lines dropped for their length.
-    pub(super) fn dropped_lines(&self) -> u64 {
-        self.framer.dropped_lines()
+    /// Events dropped for their length.
+    pub(super) fn dropped_events(&self) -> u64 {
+        self.content.dropped()
     }
 
-    /// Moves lines into the batch.
+    /// Moves events into the batch.
     pub(super) fn read(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<Stop, Trouble> {
         loop {
             while out.room() > 0 && budget.body_bytes > 0 {
-                let Some(line) = self.framer.next_line() else { break };
-                self.hand_over(line, out, budget)?;
+                let Some(unit) = self.content.next()? else { break };
+                self.hand_over(unit, out, budget)?;
             }
             let is_full = out.room() == 0 || budget.body_bytes == 0;
-            if is_full && (self.framer.buffered_bytes() > 0 || self.pieces.at() < self.mark.len) {
+            if is_full && (self.content.buffered_bytes() > 0 || self.pieces.at() < self.mark.len) {
                 return Ok(Stop::Full);
             }
             if self.pieces.at() >= self.mark.len {
@@ -163,15 +166,15 @@ impl SpoolFile {
         Ok((self.pieces.metadata()?, self.pieces.at()))
     }
 
-    /// Hands over the last line, which has no line feed; an empty file is one empty event, unless those are skipped. Returns whether all is done;
+    /// Hands over the last event, which has no end of its own; an empty file is one empty event, unless those are skipped. Returns whether all is done;
     /// if not, the batch is full.
     pub(super) fn finish(&mut self, out: &mut PullBatch, budget: &mut Budget) -> Result<bool, Trouble> {
-        while self.framer.buffered_bytes() > 0 || self.framer.offset() < self.pieces.at() {
+        while !self.content.is_finished(self.pieces.at()) {
             if out.room() == 0 {
                 return Ok(false);
             }
-            let Some(line) = self.framer.finish() else { break };
-            self.hand_over(line, out, budget)?;
+            let Some(unit) = self.content.finish()? else { break };
+            self.hand_over(unit, out, budget)?;
         }
         if self.is_blank && !self.skips_empty {
             if out.room() == 0 {
@@ -185,21 +188,21 @@ impl SpoolFile {
 
     fn take(&mut self, piece: Bytes) {
         self.is_blank = false;
-        self.framer.push(piece);
+        self.content.push(piece);
     }
 
-    fn hand_over(&mut self, line: Line, out: &mut PullBatch, budget: &mut Budget) -> Result<(), Trouble> {
-        let raw = line.body.clone();
-        let body = self.charset.decode(line.body, self.decode_error).map_err(|malformed| {
+    fn hand_over(&mut self, unit: Unit, out: &mut PullBatch, budget: &mut Budget) -> Result<(), Trouble> {
+        let raw = unit.body.clone();
+        let body = self.charset.decode(unit.body, self.decode_error).map_err(|malformed| {
             let shown = malformed.len.min(SHOWN_BYTES_MAX);
             let bytes = raw.get(malformed.at..malformed.at + shown).unwrap_or_default().to_vec();
-            let offset = line.start + malformed.at as u64;
+            let offset = unit.start + malformed.at as u64;
             let problem = SpoolProblem::Undecodable { offset, bytes, charset: malformed.charset };
-            Trouble::Undecodable { resume: line.start, problem }
+            Trouble::Undecodable { resume: unit.start, problem }
         })?;
         budget.body_bytes = budget.body_bytes.saturating_sub(body.len());
         let mut event = Event::from_parts(self.headers.clone(), body);
-        if let (LineEnd::Truncated { lost }, Some(key)) = (line.end, &self.truncated_header) {
+        if let (Some(lost), Some(key)) = (unit.lost, &self.truncated_header) {
             let inserted = event.headers_mut().insert(key, &lost.to_string());
             inserted.map_err(|error| Trouble::Unreadable(io::Error::other(error)))?;
         }
@@ -224,9 +227,33 @@ fn headers(settings: &Checked, rel: &Path) -> io::Result<Headers> {
 
 const SHOWN_BYTES_MAX: usize = 16;
 
-fn framer(charset: Charset, given: &Settings) -> LineFramer {
-    match given.line_unit {
-        LineUnit::Bytes => LineFramer::new(charset, given.line_max, given.overlong),
-        LineUnit::Chars => LineFramer::with_chars_max(charset, given.line_max, given.overlong),
+/// The content of a file that is read from `start` on, and where reading begins; headers that tell of it are added.
+fn content(
+    file: &dyn VfsFile,
+    first: &Bytes,
+    charset: Charset,
+    start: u64,
+    within: u64,
+    settings: &Checked,
+    headers: &mut Headers,
+) -> io::Result<(Content, u64)> {
+    #[cfg(feature = "avro")]
+    if let Deserializer::Avro(schema) = &settings.given.deserializer {
+        let (container, start) = super::avro::Container::open(file, first, start, within)?;
+        container.tell_schema(*schema, headers)?;
+        return Ok((Content::Avro(Box::new(container)), start));
+    }
+    #[cfg(not(feature = "avro"))]
+    let _ = (file, first, within, headers);
+    Ok((Content::new(charset, start, settings), start))
+}
+
+impl From<Unusable> for Trouble {
+    fn from(Unusable(problem): Unusable) -> Self {
+        let resume = match &problem {
+            SpoolProblem::Malformed { offset, .. } => *offset,
+            _ => 0,
+        };
+        Self::Undecodable { resume, problem }
     }
 }

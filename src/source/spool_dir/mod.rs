@@ -1,7 +1,11 @@
-//! The spool directory source: reads files that are put into a directory, line by line.
+//! The spool directory source: reads files that are put into a directory, line by line or otherwise.
 #![allow(clippy::unnecessary_debug_formatting)] // names of files come from outside: they are quoted and escaped
 
+#[cfg(feature = "avro")]
+mod avro;
 mod complete;
+mod content;
+mod deserializer;
 mod file;
 mod kept;
 mod position;
@@ -23,11 +27,15 @@ use settings::{LineUnit, Settings};
 
 pub use crate::codec::charset::DecodeError;
 pub use crate::codec::line::Overlong;
+#[cfg(feature = "avro")]
+#[cfg_attr(docsrs, doc(cfg(feature = "avro")))]
+pub use deserializer::AvroSchema;
+pub use deserializer::{Deserializer, MultiLine};
 pub use report::{SpoolProblem, SpoolReport};
 pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 
-/// Reads complete files that are put into a directory: every line becomes an event, and a file that is read to its end is
-/// renamed, removed or tracked.
+/// Reads complete files that are put into a directory: every line becomes an event, or what a [`Deserializer`] makes one, and
+/// a file that is read to its end is renamed, removed or tracked.
 ///
 /// Files must be complete when they appear: write them elsewhere on the same file system, and rename them into the
 /// directory. The source copes with those that are not (see [`SpoolProblem`]), reports each problem once and goes on with
@@ -62,7 +70,7 @@ pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 ///
 /// # Durability
 ///
-/// How far the files are read is committed in the same transaction as the events. With a durable channel, no line is lost
+/// How far the files are read is committed in the same transaction as the events. With a durable channel, no event is lost
 /// and none is repeated, through a kill and through a power cut. A file is completed after its last line is committed, and
 /// the completion is made durable before the source forgets the file; a completion that was interrupted is finished when
 /// the source is opened again. A file is recognised by inode, path, length and the checksum of its first 4 KiB.
@@ -155,6 +163,12 @@ impl SpoolDir {
     /// bytes that are not valid. Lines still end with the byte of a line feed.
     pub fn bytes(mut self) -> Self {
         self.settings.encoding = None;
+        self
+    }
+
+    /// What of a file becomes one event; each line by default.
+    pub fn deserializer(mut self, deserializer: Deserializer) -> Self {
+        self.settings.deserializer = deserializer;
         self
     }
 

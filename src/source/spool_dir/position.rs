@@ -1,4 +1,5 @@
-//! What the source commits with its events: how far it has read. Little-endian, version 1.
+//! What the source commits with its events: how far it has read. Little-endian, version 2; version 1
+//! has no `within`.
 //!
 //! `at` holds the files that were read to their end in the last batches and still have to be completed, and the file being
 //! read. `kept/...` holds one file each that was left before its end, or could not be completed.
@@ -18,6 +19,8 @@ pub(super) struct Place {
     pub(super) mark: Mark,
     pub(super) rel: PathBuf,
     pub(super) offset: u64,
+    /// Events behind the offset that were handed over already: those of a block of a container file.
+    pub(super) within: u64,
 }
 
 /// The position `at`.
@@ -66,18 +69,20 @@ impl Place {
         let path = self.rel.as_os_str().as_bytes();
         self.mark.put(out);
         out.put_u64_le(self.offset);
+        out.put_u64_le(self.within);
         // A path that can be opened is shorter than 4096 bytes.
         out.put_u16_le(u16::try_from(path.len()).unwrap_or(u16::MAX));
         out.put_slice(path.get(..usize::from(u16::MAX)).unwrap_or(path));
     }
 
-    fn read(from: &mut &[u8]) -> Option<Self> {
+    fn read(from: &mut &[u8], version: u8) -> Option<Self> {
         let mark = Mark::read(from)?;
         let offset = from.try_get_u64_le().ok()?;
+        let within = if version == VERSION { from.try_get_u64_le().ok()? } else { 0 };
         let len = usize::from(from.try_get_u16_le().ok()?);
         let (path, rest) = from.split_at_checked(len)?;
         *from = rest;
-        Some(Self { mark, rel: PathBuf::from(OsStr::from_bytes(path)), offset })
+        Some(Self { mark, rel: PathBuf::from(OsStr::from_bytes(path)), offset, within })
     }
 }
 
@@ -100,13 +105,11 @@ impl At {
 
     pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
         let from = &mut from;
-        if from.try_get_u8().ok()? != VERSION {
-            return None;
-        }
+        let version = from.try_get_u8().ok().filter(|version| (1..=VERSION).contains(version))?;
         let count = from.try_get_u16_le().ok()?;
         let has_current = from.try_get_u8().ok()?;
-        let done = (0..count).map(|_| Place::read(from)).collect::<Option<_>>()?;
-        let current = if has_current == 1 { Some(Place::read(from)?) } else { None };
+        let done = (0..count).map(|_| Place::read(from, version)).collect::<Option<_>>()?;
+        let current = if has_current == 1 { Some(Place::read(from, version)?) } else { None };
         (from.is_empty() && has_current <= 1).then_some(Self { done, current })
     }
 }
@@ -128,9 +131,7 @@ impl Kept {
 
     pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
         let from = &mut from;
-        if from.try_get_u8().ok()? != VERSION {
-            return None;
-        }
+        let version = from.try_get_u8().ok().filter(|version| (1..=VERSION).contains(version))?;
         let why = match from.try_get_u8().ok()? {
             0 => Why::Changing,
             1 => Why::Unreadable,
@@ -139,7 +140,7 @@ impl Kept {
             4 => Why::Uncompleted,
             _ => return None,
         };
-        let place = Place::read(from)?;
+        let place = Place::read(from, version)?;
         from.is_empty().then_some(Self { why, place })
     }
 }
@@ -172,8 +173,8 @@ pub(super) fn is_inside(rel: &Path) -> bool {
 pub(super) const AT_KEY: &str = "at";
 /// What the keys of kept places begin with.
 pub(super) const KEPT_PREFIX: &str = "kept/";
-const VERSION: u8 = 1;
-const PLACE_FIXED_BYTES: usize = 48;
+const VERSION: u8 = 2;
+const PLACE_FIXED_BYTES: usize = 56;
 
 #[cfg(test)]
 mod tests {
@@ -181,7 +182,7 @@ mod tests {
 
     fn place(name: &str) -> Place {
         let mark = Mark { id: FileId { device: 1, inode: 2 }, len: 3, modified: -4, head_len: 5, head_crc: 6 };
-        Place { mark, rel: name.into(), offset: 7 }
+        Place { mark, rel: name.into(), offset: 7, within: 8 }
     }
 
     #[test]

@@ -83,6 +83,15 @@ pub enum SpoolProblem {
         /// Name of the encoding.
         charset: &'static str,
     },
+    /// The file is not what the deserializer reads, from some place on. The events before it are delivered; the file is left
+    /// alone until it changes.
+    #[error("is no valid Avro container file at offset {offset}: {reason}; it is left alone until it changes")]
+    Malformed {
+        /// Where the part begins that is not valid.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of this name was completed before, and its mark of completion is still there. The file is left alone.
     #[error("a file of this name was completed before as {completed:?}; remove that, or rename this file")]
     NameReused {

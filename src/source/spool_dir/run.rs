@@ -199,7 +199,7 @@ impl Run {
             }
             self.count_dropped(&file);
             let mark = file.mark.updated(&metadata);
-            let place = Place { mark, rel: std::mem::take(&mut file.rel), offset: read_at };
+            let place = Place { mark, rel: std::mem::take(&mut file.rel), offset: read_at, within: 0 };
             self.done_bytes += place.encoded_len();
             self.done.push(place);
             return Ok(true);
@@ -247,7 +247,7 @@ impl Run {
             }
             Err(error) => {
                 self.report(rel, metadata, SpoolProblem::Unreadable(error), reporter);
-                let fresh = || Place { mark: Mark::new(metadata, &[]), rel: rel.clone(), offset: 0 };
+                let fresh = || Place { mark: Mark::new(metadata, &[]), rel: rel.clone(), offset: 0, within: 0 };
                 let place = kept.map_or_else(fresh, |kept| kept.place);
                 self.keep(Why::Unreadable, place)?;
             }
@@ -387,7 +387,7 @@ impl Run {
     }
 
     fn count_dropped(&self, file: &SpoolFile) {
-        self.counters.dropped_events.fetch_add(file.dropped_lines(), Ordering::Relaxed);
+        self.counters.dropped_events.fetch_add(file.dropped_events(), Ordering::Relaxed);
     }
 }
 

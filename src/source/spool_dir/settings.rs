@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
+use super::deserializer::Deserializer;
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::line::Overlong;
 use crate::codec::pattern::Pattern;
@@ -77,7 +78,7 @@ pub struct SpoolSettingError {
 }
 
 impl SpoolSettingError {
-    fn new(setting: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(super) fn new(setting: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { setting, value: value.into(), reason: reason.into() }
     }
 }
@@ -103,6 +104,7 @@ pub(super) struct Settings {
     pub(super) truncated_header: Option<String>,
     /// `None`: bodies are the bytes of the file.
     pub(super) encoding: Option<String>,
+    pub(super) deserializer: Deserializer,
     pub(super) skip_empty_files: bool,
     pub(super) decode_error: DecodeError,
     pub(super) line_max: usize,
@@ -140,6 +142,7 @@ impl Settings {
             basename_header: None,
             truncated_header: None,
             encoding: Some("UTF-8".to_owned()),
+            deserializer: Deserializer::Lines,
             skip_empty_files: false,
             decode_error: DecodeError::default(),
             line_max: LINE_BYTES_MAX,
@@ -162,6 +165,7 @@ impl Settings {
             let reason = "is no known encoding; give a label such as UTF-8, UTF-16LE, ISO-8859-1 or Shift_JIS";
             SpoolSettingError::new("encoding", label.unwrap_or_default(), reason)
         })?;
+        self.deserializer.check()?;
         if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_max) {
             let reason = format!(
                 "must be from 4 to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
@@ -180,7 +184,7 @@ impl Settings {
             absolute_dir,
             include: whole_name("include", self.include.as_deref())?,
             ignore: whole_name("ignore", self.ignore.as_deref())?,
-            charset,
+            charset: if self.deserializer.is_text() { charset } else { Charset::BYTES },
             completed: self.completed.clone(),
             tracker_dir: self.check_completed()?,
             given: self.clone(),

@@ -2,6 +2,7 @@
 
 mod changes;
 mod completion;
+mod deserializers;
 mod files;
 mod power;
 mod text;

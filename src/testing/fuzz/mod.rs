@@ -8,6 +8,7 @@
 //! A new decoder needs two lines here: its module and its place in [`TARGETS`]. `docs/testing.md` says how they are run.
 
 mod codec;
+mod deserializers;
 mod headers;
 mod input;
 mod recovery;
@@ -37,6 +38,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lines", run: codec::lines, seeds: codec::line_seeds },
     Target { name: "charset", run: codec::charset, seeds: codec::charset_seeds },
     Target { name: "syslog", run: codec::syslog, seeds: codec::syslog_seeds },
+    Target { name: "text_lines", run: deserializers::text_lines, seeds: deserializers::line_seeds },
+    Target { name: "multi_lines", run: deserializers::multi_lines, seeds: deserializers::line_seeds },
+    #[cfg(feature = "avro")]
+    Target { name: "avro", run: deserializers::avro, seeds: deserializers::avro_seeds },
 ];
 
 /// The target of this name.

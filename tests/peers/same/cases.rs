@@ -489,6 +489,93 @@ fn a_killed_agent_loses_nothing_it_acknowledged() {
     same("file-channel-kill", drive, without_repetition);
 }
 
+/// Data of a container file with a schema that has every kind of type, as they stand in it; no byte of them is a line end.
+fn avro_data(count: i64) -> Vec<Vec<u8>> {
+    let datum = |number: i64| {
+        let mut out = Vec::new();
+        avro_long(&mut out, 1_000_000 + number);
+        avro_bytes(&mut out, format!("text of the datum number {number}").as_bytes());
+        out.push(if number % 2 == 0 { 0 } else { 2 });
+        avro_long(&mut out, 2);
+        avro_bytes(&mut out, b"one tag");
+        avro_bytes(&mut out, b"another tag");
+        out.push(0);
+        // Nothing, or the enumeration again.
+        out.extend(if number % 3 == 0 { &b"\x00"[..] } else { b"\x02\x02" });
+        out.extend(b"HASH");
+        out.push(1);
+        out
+    };
+    (0..count).map(datum).collect()
+}
+
+/// As Java prints a schema.
+const AVRO_SCHEMA: &str = concat!(
+    r#"{"type":"record","name":"Rec","namespace":"org.example","doc":"said of it","fields":["#,
+    r#"{"name":"id","type":"long","doc":"a number"},{"name":"text","type":"string"},"#,
+    r#"{"name":"kind","type":{"type":"enum","name":"Kind","symbols":["A","B"]}},"#,
+    r#"{"name":"tags","type":{"type":"array","items":"string"}},{"name":"maybe","type":["null","Kind"]},"#,
+    r#"{"name":"hash","type":{"type":"fixed","name":"H","size":4}},{"name":"flag","type":"boolean"}]}"#
+);
+
+fn avro_long(out: &mut Vec<u8>, number: i64) {
+    let mut rest = (number << 1 ^ number >> 63).cast_unsigned();
+    while rest > 0x7f {
+        out.push(0x80 | u8::try_from(rest & 0x7f).expect("seven bits"));
+        rest >>= 7;
+    }
+    out.push(u8::try_from(rest).expect("seven bits"));
+}
+
+fn avro_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    avro_long(out, i64::try_from(bytes.len()).expect("a length"));
+    out.extend(bytes);
+}
+
+/// A container file with blocks of seven data.
+fn avro_container(data: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = b"Obj\x01".to_vec();
+    avro_long(&mut out, 1);
+    avro_bytes(&mut out, b"avro.schema");
+    avro_bytes(&mut out, AVRO_SCHEMA.as_bytes());
+    out.push(0);
+    out.extend(b"0123456789abcdef");
+    for block in data.chunks(7) {
+        avro_long(&mut out, i64::try_from(block.len()).expect("a length"));
+        avro_bytes(&mut out, &block.concat());
+        out.extend(b"0123456789abcdef");
+    }
+    out
+}
+
+#[test]
+fn avro_containers_from_a_spool_directory() {
+    use aqueduct::Event;
+    use aqueduct::sink::{AvroCompression, AvroEvent, Serializer as _};
+
+    let mut own = Vec::new();
+    let mut serializer = AvroEvent::new().compression(AvroCompression::Deflate);
+    serializer.begin(&mut own).expect("a header");
+    for number in 0..200 {
+        let event = Event::new(format!("the body of event number {number}")).with_header("key", "four");
+        serializer.event(&event.expect("a header"), &mut own).expect("an event");
+        if number % 9 == 0 {
+            serializer.flush_block(&mut own).expect("a block");
+        }
+    }
+    serializer.flush_block(&mut own).expect("a block");
+    let drive = |run: &Run| {
+        run.drop_file("hash/every.avro", &avro_container(&avro_data(100)));
+        run.drop_file("hash/events.avro", &own);
+        run.drop_file("literal/every.avro", &avro_container(&avro_data(20)));
+        run.drop_file("literal/events.avro", &own);
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 520);
+        agent.stop();
+    };
+    same("spool-avro", drive, any_order);
+}
+
 #[test]
 fn blobs_from_a_spool_directory() {
     let drive = |run: &Run| {

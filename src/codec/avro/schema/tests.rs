@@ -1,0 +1,85 @@
+use super::*;
+use crate::codec::avro::data::{put_bytes, put_long};
+
+fn skip(schema: &str, bytes: &[u8]) -> Result<usize, Malformed> {
+    let mut reader = Reader::new(bytes);
+    Shape::of(schema).unwrap().skip(&mut reader)?;
+    Ok(bytes.len() - reader.rest().len())
+}
+
+const EVERYTHING: &str = r#"{"type":"record","name":"a.R","fields":[
+    {"name":"n","type":"null"},{"name":"b","type":"boolean"},{"name":"i","type":"int"},{"name":"l","type":"long"},
+    {"name":"f","type":"float"},{"name":"d","type":"double"},{"name":"y","type":"bytes"},{"name":"s","type":"string"},
+    {"name":"x","type":{"type":"fixed","name":"X","size":3}},{"name":"x2","type":"X"},
+    {"name":"e","type":{"type":"enum","name":"E","symbols":["P","Q"]}},
+    {"name":"u","type":["null","string","R"]},
+    {"name":"a","type":{"type":"array","items":"long"}},{"name":"m","type":{"type":"map","values":"E"}},
+    {"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}},
+    {"name":"g","type":{"type":"string","logicalType":"uuid"}},
+    {"name":"c","type":{"type":"bytes","logicalType":"decimal","precision":4}}]}"#;
+
+/// One of `EVERYTHING`, with another one in it so many times.
+fn everything(depth: usize) -> Vec<u8> {
+    let mut out = vec![1];
+    put_long(&mut out, -1);
+    put_long(&mut out, i64::MAX);
+    out.extend([0; 12]);
+    put_bytes(&mut out, b"bytes");
+    put_bytes(&mut out, b"text");
+    out.extend(*b"xxxyyy\x02");
+    match depth {
+        0 => out.push(0),
+        _ => {
+            put_long(&mut out, 2);
+            out.extend(everything(depth - 1));
+        }
+    }
+    // Two blocks, one of them with its length.
+    put_long(&mut out, 2);
+    out.extend(*b"\x02\x04");
+    put_long(&mut out, -1);
+    put_long(&mut out, 1);
+    out.extend(*b"\x06\x00");
+    put_long(&mut out, 1);
+    put_bytes(&mut out, b"key");
+    out.extend(*b"\x02\x00");
+    put_long(&mut out, 5);
+    put_bytes(&mut out, b"uuid");
+    put_bytes(&mut out, b"12");
+    out
+}
+
+#[test]
+fn a_datum_ends_where_its_schema_says() {
+    for depth in [0, 1, 5] {
+        let datum = everything(depth);
+        assert_eq!(skip(EVERYTHING, &[&datum[..], b"rest"].concat()), Ok(datum.len()), "depth {depth}");
+        for cut in 0..datum.len() {
+            assert!(skip(EVERYTHING, &datum[..cut]).is_err(), "{cut} of {} bytes", datum.len());
+        }
+    }
+    assert_eq!(skip("\"null\"", b"x"), Ok(0));
+}
+
+#[test]
+fn no_datum_is_deeper_or_longer_than_it_may_be() {
+    let list = r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#;
+    assert_eq!(skip(list, b"\x02\x02\x00"), Ok(3));
+    assert_eq!(skip(list, &[2; 100_000]), Err(Malformed::Range("the depth of a datum")));
+    let mut nulls = Vec::new();
+    put_long(&mut nulls, i64::MAX);
+    let many = Malformed::Range("the number of empty items of a datum");
+    assert_eq!(skip(r#"{"type":"array","items":"null"}"#, &nulls), Err(many));
+    let symbols = r#"{"type":"enum","name":"E","symbols":["P"]}"#;
+    assert_eq!(skip(symbols, b"\x02"), Err(Malformed::Range("a symbol of a datum")));
+    assert_eq!(skip(r#"["null","long"]"#, b"\x04"), Err(Malformed::Range("a branch of a datum")));
+    assert_eq!(skip(r#"["null","long"]"#, b"\x01"), Err(Malformed::Range("a branch of a datum")));
+    assert!(matches!(Shape::of("{"), Err(ShapeError::Invalid(_))));
+}
+
+#[test]
+fn the_fingerprint_is_javas() {
+    // From the table of the specification, in the order of the bytes.
+    assert_eq!(Shape::of("\"null\"").unwrap().fingerprint(), "8a8f25cce724dd63");
+    assert_eq!(Shape::of(r#"{"type":"null"}"#).unwrap().fingerprint(), "8a8f25cce724dd63");
+}
