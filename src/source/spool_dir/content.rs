@@ -30,6 +30,7 @@ pub(super) struct Unit {
 
 /// What follows cannot be read, whatever comes.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "avro"), allow(dead_code))] // a text can always be read
 pub(super) struct Unusable(pub(super) SpoolProblem);
 
 impl Content {
