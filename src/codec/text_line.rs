@@ -71,11 +71,6 @@ impl TextLines {
         (left > 0).then(|| self.copied(left))
     }
 
-    /// Whether there is a line whose end is still to come.
-    pub(crate) fn has_begun(&self) -> bool {
-        !self.buffered.is_empty()
-    }
-
     /// A copy, so that a line does not hold the memory of its neighbours.
     fn copied(&mut self, bytes: usize) -> Bytes {
         let line = Bytes::copy_from_slice(self.buffered.get(..bytes).unwrap_or(&self.buffered));

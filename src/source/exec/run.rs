@@ -72,11 +72,9 @@ impl<'a> Run<'a> {
     /// Reads until the command has ended, or until the source is asked to stop; then nothing of it is left.
     pub(super) fn finish(mut self, tell: &mut dyn FnMut(ExecReport)) -> Result<(), SourceError> {
         let outcome = self.read_all(tell).and_then(|()| self.flush());
-        if let Some(output) = &self.output
-            && output.lines.has_begun()
-        {
-            self.context.counters().dropped_events.fetch_add(1, Ordering::Relaxed);
-        }
+        // What was read and is not to be put any more, or has no end.
+        let left = self.output.as_mut().map_or(0, |output| std::iter::from_fn(|| output.lines.finish()).count());
+        self.context.counters().dropped_events.fetch_add(left as u64, Ordering::Relaxed);
         let status = self.group.kill();
         tell(ExecReport::Ended(status));
         // What does not fit any more while the source stops is counted as dropped, and nobody can help it.

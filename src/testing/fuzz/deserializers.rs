@@ -32,7 +32,7 @@ fn split(mut lines: TextLines, text: &[u8], piece: usize) -> Vec<Bytes> {
         found.extend(std::iter::from_fn(|| lines.next_line()));
     }
     found.extend(std::iter::from_fn(|| lines.finish()));
-    assert!(!lines.has_begun(), "all of it was read");
+    assert_eq!(lines.finish(), None, "all of it was read");
     found
 }
 
