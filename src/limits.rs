@@ -51,8 +51,8 @@ pub const SEGMENT_BYTES_FIRST: u64 = 1 << 20;
 pub const SEGMENT_BYTES_RESERVE: u64 = 256 << 10;
 /// Default of the bytes that recovery replays at most after the newest checkpoint: 16 MiB.
 pub const REPLAY_BYTES_MAX: u64 = 16 << 20;
-/// Default of the bytes of recent events that a store keeps in memory: 32 MiB.
-pub const TAIL_CACHE_BYTES: u64 = 32 << 20;
+/// Default of the bytes of recent events that a store keeps in memory: 8 MiB.
+pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 /// Bytes that one group commit writes at most before it syncs, unless a single transaction is larger: 8 MiB.
 pub const GROUP_BYTES_MAX: u64 = 8 << 20;
 /// Transactions in one group commit, at most.
@@ -217,6 +217,10 @@ pub const RPC_FRAME_BYTES_MAX: usize = 16 << 20;
 pub const RPC_CONNECTION_BYTES: usize = 32 << 10;
 /// Bytes that a connection of Avro or Thrift RPC reads at once: 32 KiB.
 pub const RPC_READ_BYTES: usize = 32 << 10;
+/// Bytes that a connection of Avro or Thrift RPC keeps allocated for its next request, besides: 64 KiB.
+pub const RPC_KEPT_BYTES: usize = 64 << 10;
+/// Bytes of short bodies of one request that share an allocation, and so what one of them keeps in memory, at most: 64 KiB.
+pub const RPC_BLOCK_BYTES: usize = 64 << 10;
 /// Buffers of one frame of Avro RPC, at most. Java cuts messages into buffers of 8 KiB.
 pub const AVRO_FRAME_BUFFERS_MAX: u32 = 4096;
 /// Bytes of the text of a protocol that an Avro client shows, at most: 64 KiB.

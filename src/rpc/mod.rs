@@ -5,6 +5,7 @@
 
 pub(crate) mod avro;
 mod client;
+pub(crate) mod packer;
 pub(crate) mod thrift;
 
 pub use client::{BatchError, HostOrder, RpcClient, RpcClientBuilder, RpcError};

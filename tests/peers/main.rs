@@ -8,3 +8,4 @@ mod import;
 mod process;
 mod rpc;
 mod same;
+mod to_flume;

@@ -19,7 +19,7 @@ fn prefixed(prefix: &str, options: &str) -> String {
 }
 
 /// An agent `in` that receives RPC on `PORT` and writes bodies to `OUT/a`.
-fn collector(kind: &str, options: &str) -> String {
+pub(crate) fn collector(kind: &str, options: &str) -> String {
     let options = prefixed("in.sources.r.", options);
     format!(
         "in.sources = r\nin.channels = c\nin.sinks = k\n\
@@ -32,7 +32,7 @@ fn collector(kind: &str, options: &str) -> String {
 }
 
 /// An agent `out` that sends the lines of `IN` to `PORT`.
-fn sender(kind: &str, options: &str) -> String {
+pub(crate) fn sender(kind: &str, options: &str) -> String {
     let options = prefixed("out.sinks.k.", options);
     format!(
         "out.sources = r\nout.channels = c\nout.sinks = k\n\
@@ -65,12 +65,12 @@ fn client(port: u16, options: &str) -> String {
     format!("client.type = default\nhosts = h\nhosts.h = localhost:{port}\nrequest-timeout = 60000\n{options}\n")
 }
 
-fn delivered(run: &Run) -> Vec<String> {
+pub(crate) fn delivered(run: &Run) -> Vec<String> {
     let output = run.output().remove("a").unwrap_or_default();
     String::from_utf8(output).expect("text").lines().map(str::to_owned).collect()
 }
 
-fn expected(threads: usize, events: usize) -> BTreeSet<String> {
+pub(crate) fn expected(threads: usize, events: usize) -> BTreeSet<String> {
     (0..threads).flat_map(|thread| (0..events).map(move |n| format!("event {thread} {n}"))).collect()
 }
 
@@ -139,11 +139,12 @@ fn flumes_thrift_client_in_both_protocols() {
         let mut agent = run.listening("in");
         let properties = client(run.port, &format!("batch-size = 100\nprotocol = {protocol}"));
         let properties = properties.replace("client.type = default", "client.type = thrift");
-        let text = flume_client(root.path(), &properties, 4, 500, 100);
-        assert_eq!(text.trim(), "sent 2000");
-        run.await_lines(&mut agent, 2000);
+        let text = flume_client(root.path(), &properties, 16, 500, 100);
+        assert_eq!(text.trim(), "sent 8000");
+        run.await_lines(&mut agent, 8000);
         agent.stop();
-        assert_eq!(delivered(&run).into_iter().collect::<BTreeSet<_>>(), expected(4, 500));
+        assert_eq!(delivered(&run).len(), 8000, "none twice");
+        assert_eq!(delivered(&run).into_iter().collect::<BTreeSet<_>>(), expected(16, 500));
     }
 }
 

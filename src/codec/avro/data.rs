@@ -34,6 +34,7 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed::Rest(self.0.len())) }
     }
 
+    #[inline]
     pub(crate) fn long(&mut self, what: &'static str) -> Result<i64, Malformed> {
         // Most numbers are short.
         if let [byte @ 0..=0x7f, rest @ ..] = self.0 {
@@ -56,12 +57,14 @@ impl<'a> Reader<'a> {
         Err(Malformed::Short(what))
     }
 
+    #[inline]
     pub(crate) fn fixed(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short(what))?;
         self.0 = rest;
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.long(what)?).map_err(|_| Malformed::Range(what))?;
         self.fixed(length, what)
@@ -72,6 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of items in the next block, 0 at the end. Each item has at least `item_bytes_min` bytes.
+    #[inline]
     pub(crate) fn block(&mut self, item_bytes_min: usize, what: &'static str) -> Result<usize, Malformed> {
         let count = self.long(what)?;
         if count < 0 {
@@ -112,6 +116,7 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
+#[inline]
 pub(crate) fn put_long(out: &mut Vec<u8>, number: i64) {
     let mut rest = (number << 1 ^ number >> 63).cast_unsigned();
     while rest > 0x7f {
@@ -121,6 +126,7 @@ pub(crate) fn put_long(out: &mut Vec<u8>, number: i64) {
     out.push(u8::try_from(rest).unwrap_or(0));
 }
 
+#[inline]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     // What is in memory is not longer than an i64 can say.
     put_long(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::data::{Malformed, Reader, put_bytes, put_long};
 use crate::event::{Event, Headers, HeadersError};
 use crate::limits::HEADERS_COUNT_MAX;
+use crate::rpc::packer::Packer;
 
 /// What events come to in memory, known before anything is allocated for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,21 +55,22 @@ pub(crate) fn size_of_many(bytes: &[u8]) -> Result<Size, Malformed> {
 
 /// The event whose size [`size_of_one`] has told.
 pub(crate) fn read_one(bytes: &[u8]) -> Result<Event, EventError> {
-    let mut scratch = Vec::new();
-    read_event(&mut Reader::new(bytes), &mut scratch)
+    let (headers, body) = read_event(&mut Reader::new(bytes), &mut Vec::new())?;
+    Ok(Event::from_parts(headers, Bytes::copy_from_slice(body)))
 }
 
 /// The events whose number [`size_of_many`] has told.
 pub(crate) fn read_many(bytes: &[u8], number: usize) -> Result<Vec<Event>, EventError> {
     let mut reader = Reader::new(bytes);
-    let mut events = Vec::with_capacity(number);
+    let mut packer = Packer::new(number);
     let mut scratch = Vec::new();
     loop {
         match reader.block(EVENT_BYTES_MIN, "an array of events")? {
-            0 => return Ok(events),
+            0 => return Ok(packer.finish()),
             count => {
                 for _ in 0..count {
-                    events.push(read_event(&mut reader, &mut scratch)?);
+                    let (headers, body) = read_event(&mut reader, &mut scratch)?;
+                    packer.push(headers, body);
                 }
             }
         }
@@ -92,6 +94,9 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) {
 /// Appends an array of events.
 pub(crate) fn put_events(out: &mut Vec<u8>, events: &[Event]) {
     if !events.is_empty() {
+        let bytes: usize =
+            events.iter().map(|event| EVENT_OVERHEAD + event.headers().as_encoded().len() + event.body().len()).sum();
+        out.reserve(bytes);
         put_long(out, i64::try_from(events.len()).unwrap_or(i64::MAX));
         for event in events {
             put_event(out, event);
@@ -121,11 +126,9 @@ impl Size {
 }
 
 /// `scratch` is memory for the headers, to be used again for the next event.
-fn read_event(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Event, EventError> {
+fn read_event<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> Result<(Headers, &'a [u8]), EventError> {
     let headers = read_headers(reader, scratch)?;
-    // A copy of its own, so that an event that waits in a channel does not keep the whole request in memory.
-    let body = Bytes::copy_from_slice(reader.bytes(BODY)?);
-    Ok(Event::from_parts(headers, body))
+    Ok((headers, reader.bytes(BODY)?))
 }
 
 /// Headers in the encoding in which they are kept, as long as they are few and no name comes twice.
@@ -204,6 +207,8 @@ fn finish_headers(encoded: &[u8]) -> Result<Headers, EventError> {
 
 /// More headers than this are looked up by hash.
 const FEW: usize = 8;
+/// More than an event takes besides its headers, as they are kept, and its body: counts and the body's length.
+const EVENT_OVERHEAD: usize = 16;
 /// Bytes of an event, at least: the ends of its headers and of its body's length.
 const EVENT_BYTES_MIN: usize = 2;
 const ENTRY_BYTES_MIN: usize = 2;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::data::{Malformed, Type, Writer};
 use super::reader::Reader;
-use crate::event::{Event, HeadersBuilder, HeadersError};
+use crate::event::{Event, Headers, HeadersBuilder, HeadersError};
+use crate::rpc::packer::Packer;
 
 /// What events come to in memory, known before anything is allocated for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub(crate) fn size_of_many(arguments: Reader<'_>) -> Result<Size, Malformed> {
 /// The event whose size [`size_of_one`] has told.
 pub(crate) fn read_one(arguments: Reader<'_>) -> Result<Event, EventError> {
     let mut argument = find_argument(arguments, Type::Struct)?;
-    Parts::read(&mut argument)?.event(&mut HeadersBuilder::default())
+    let parts = Parts::read(&mut argument)?;
+    Ok(Event::from_parts(parts.kept_headers(&mut HeadersBuilder::default())?, Bytes::copy_from_slice(parts.body)))
 }
 
 /// The events whose number [`size_of_many`] has told.
@@ -59,11 +61,12 @@ pub(crate) fn read_many(arguments: Reader<'_>) -> Result<Vec<Event>, EventError>
     let mut argument = find_argument(arguments, Type::List)?;
     let count = list_of_events(&mut argument)?;
     let mut builder = HeadersBuilder::default();
-    let mut events = Vec::with_capacity(count);
+    let mut packer = Packer::new(count);
     for _ in 0..count {
-        events.push(Parts::read(&mut argument)?.event(&mut builder)?);
+        let parts = Parts::read(&mut argument)?;
+        packer.push(parts.kept_headers(&mut builder)?, parts.body);
     }
-    Ok(events)
+    Ok(packer.finish())
 }
 
 /// Appends the arguments of a call with one event.
@@ -145,7 +148,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn event(&self, builder: &mut HeadersBuilder) -> Result<Event, EventError> {
+    fn kept_headers(&self, builder: &mut HeadersBuilder) -> Result<Headers, EventError> {
         builder.clear();
         self.headers(|name, value| {
             let name = str::from_utf8(name).map_err(|_| Malformed::Text(NAME))?;
@@ -153,8 +156,7 @@ impl<'a> Parts<'a> {
             // Of a name that comes several times the last value counts, as in Java's maps.
             builder.insert(name, value).map(drop).map_err(EventError::from)
         })?;
-        // A copy of its own, so that an event that waits in a channel does not keep the whole request in memory.
-        Ok(Event::from_parts(builder.finish(), Bytes::copy_from_slice(self.body)))
+        Ok(builder.finish())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Avro, as sources of RPC see it.
 
 use crate::event::Event;
-use crate::limits::RPC_CONNECTION_BYTES;
+use crate::limits::RPC_KEPT_BYTES;
 use crate::rpc::avro::frame::{FrameReader, write_frame};
 use crate::rpc::avro::server::{self, Handshake, Match};
 use crate::rpc::avro::{Status, events};
@@ -109,7 +109,7 @@ impl Protocol for Avro {
     }
 
     fn forget(&mut self) {
-        self.frames.forget(RPC_CONNECTION_BYTES);
+        self.frames.forget(RPC_KEPT_BYTES);
     }
 
     fn put_answer(&self, request: &Request, answer: &Answer, out: &mut Vec<u8>) {

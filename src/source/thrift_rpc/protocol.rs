@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::event::Event;
-use crate::limits::RPC_CONNECTION_BYTES;
+use crate::limits::RPC_KEPT_BYTES;
 use crate::rpc::ThriftProtocol;
 use crate::rpc::thrift::frame::{FrameReader, write_frame};
 use crate::rpc::thrift::message::{self, ErrorKind, Head, Kind};
@@ -109,7 +109,7 @@ impl Protocol for Thrift {
     }
 
     fn forget(&mut self) {
-        self.frames.forget(RPC_CONNECTION_BYTES);
+        self.frames.forget(RPC_KEPT_BYTES);
     }
 
     fn put_answer(&self, request: &Request, answer: &Answer, out: &mut Vec<u8>) {

@@ -1,0 +1,107 @@
+//! Events of one request, in few allocations.
+
+use bytes::Bytes;
+
+use crate::event::{Event, Headers};
+use crate::limits::RPC_BLOCK_BYTES;
+
+/// Collects the events of one request. Short bodies are copied into blocks that they share: one allocation for many
+/// events, and never the whole request for one that waits in a channel.
+#[derive(Debug)]
+pub(crate) struct Packer {
+    events: Vec<Event>,
+    number: usize,
+    block: Vec<u8>,
+    // The places of the events whose bodies are in the block, and where these end.
+    places: Vec<(usize, usize)>,
+}
+
+impl Packer {
+    /// For so many events.
+    pub(crate) fn new(number: usize) -> Self {
+        Self { events: Vec::with_capacity(number), number, block: Vec::new(), places: Vec::new() }
+    }
+
+    /// Adds an event.
+    pub(crate) fn push(&mut self, headers: Headers, body: &[u8]) {
+        if body.is_empty() || body.len() > ALONE_BYTES {
+            return self.events.push(Event::from_parts(headers, Bytes::copy_from_slice(body)));
+        }
+        if self.block.len() + body.len() > RPC_BLOCK_BYTES {
+            self.close();
+        }
+        if self.block.is_empty() {
+            // Most often the bodies of a request are about as long as each other.
+            let left = self.number.saturating_sub(self.events.len());
+            self.block.reserve_exact(body.len().saturating_mul(left).clamp(body.len(), RPC_BLOCK_BYTES));
+        }
+        self.block.extend_from_slice(body);
+        self.places.push((self.events.len(), self.block.len()));
+        self.events.push(Event::from_parts(headers, Bytes::new()));
+    }
+
+    /// All of them.
+    pub(crate) fn finish(mut self) -> Vec<Event> {
+        self.close();
+        self.events
+    }
+
+    fn close(&mut self) {
+        let block = Bytes::from(std::mem::take(&mut self.block).into_boxed_slice());
+        let mut start = 0;
+        for (place, end) in self.places.drain(..) {
+            if let Some(event) = self.events.get_mut(place) {
+                event.set_body(block.slice(start..end));
+            }
+            start = end;
+        }
+    }
+}
+
+/// A body that is longer has an allocation of its own.
+const ALONE_BYTES: usize = RPC_BLOCK_BYTES / 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_out_as_they_went_in_whatever_their_lengths() {
+        let lengths =
+            [0, 1, 500, ALONE_BYTES, ALONE_BYTES + 1, 0, RPC_BLOCK_BYTES, 7, ALONE_BYTES, ALONE_BYTES, ALONE_BYTES, 3];
+        for number in [0, 1, lengths.len(), 1 << 40] {
+            let mut packer = Packer::new(number.min(100));
+            packer.number = number;
+            let mut expected = Vec::new();
+            for (index, length) in lengths.into_iter().enumerate() {
+                let body = vec![u8::try_from(index).unwrap(); length];
+                let mut headers = Headers::new();
+                headers.insert("index", &index.to_string()).unwrap();
+                packer.push(headers.clone(), &body);
+                expected.push(Event::from_parts(headers, body));
+            }
+            assert_eq!(packer.finish(), expected);
+        }
+        assert!(Packer::new(0).finish().is_empty());
+    }
+
+    #[test]
+    fn an_event_keeps_no_more_than_a_block_in_memory() {
+        let mut packer = Packer::new(1000);
+        (0..1000).for_each(|_| packer.push(Headers::new(), &[b'x'; 500]));
+        let events = packer.finish();
+        let address = |event: &Event| event.body().as_ptr().addr();
+        let neighbours = events.windows(2).filter(|pair| address(&pair[0]) + 500 == address(&pair[1])).count();
+        let blocks = (1000 * 500_usize).div_ceil(RPC_BLOCK_BYTES / 500 * 500);
+        assert!(neighbours >= 1000 - blocks, "{neighbours} of 1000 share a block with the next one");
+        assert!(packer_block_is_exact(), "no room is kept that nothing is in");
+    }
+
+    fn packer_block_is_exact() -> bool {
+        let mut packer = Packer::new(1000);
+        packer.push(Headers::new(), b"the only one");
+        let body = packer.finish().remove(0).into_parts().1;
+        // The only owner of a whole block gets it back as it was allocated.
+        body.try_into_mut().is_ok_and(|block| block.capacity() == block.len())
+    }
+}
