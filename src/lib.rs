@@ -55,6 +55,7 @@ mod random;
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub mod rpc;
+mod sabotage;
 pub mod selector;
 mod shutdown;
 pub mod sink;

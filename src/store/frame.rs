@@ -23,6 +23,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::cursor::{Cursor, Malformed};
+use crate::sabotage::{Bug, planted};
 
 /// A place in a lane: segment id in the upper 32 bits, offset in the lower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +114,9 @@ impl SegmentHeader {
 
     /// What the head CRCs of this segment start from.
     pub(crate) fn seal(&self) -> SegmentSeal {
+        if planted(Bug::UnsaltedChecksum) {
+            return SegmentSeal(0);
+        }
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.store);
         hasher.update(&self.lane.to_le_bytes());
@@ -129,7 +133,9 @@ pub(crate) struct SegmentSeal(u32);
 impl SegmentSeal {
     pub(super) fn crc(self, offset: u32, covered: &[u8]) -> u32 {
         let mut hasher = crc32fast::Hasher::new_with_initial(self.0);
-        hasher.update(&offset.to_le_bytes());
+        if !planted(Bug::UnsaltedChecksum) {
+            hasher.update(&offset.to_le_bytes());
+        }
         hasher.update(covered);
         hasher.finalize()
     }

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::lane::Lane;
 use crate::error::{PutError, StorageError, TakeError};
+use crate::sabotage::{Bug, planted};
 use crate::ticket::{RawTicket, Receipt};
 
 /// What became of one transaction of a group.
@@ -72,7 +73,9 @@ impl Group {
         state.lead_wanted = true;
         if state.waiting > 0 {
             drop(state);
-            self.changed.notify_one();
+            if !planted(Bug::LostLead) {
+                self.changed.notify_one();
+            }
             Followers::Blocked
         } else if state.orphaned || !state.wakers.is_empty() {
             Followers::Unattended

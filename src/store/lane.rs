@@ -25,6 +25,7 @@ use crate::durability::Durability;
 use crate::error::StorageError;
 use crate::event::Event;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
+use crate::sabotage::{Bug, planted};
 use crate::wait::wake_all;
 
 /// One transaction on its way to the log.
@@ -186,7 +187,7 @@ impl Lane {
     pub(crate) fn try_lead(&self) -> bool {
         {
             let mut pending = self.pending.lock();
-            if pending.leading || pending.groups.is_empty() {
+            if (pending.leading && !planted(Bug::TwoLeaders)) || pending.groups.is_empty() {
                 return false;
             }
             pending.leading = true;
@@ -318,7 +319,7 @@ impl Lane {
             if let Some(error) = self.poisoned() {
                 return Err(error);
             }
-            if !writer.dirty.is_empty() {
+            if !writer.dirty.is_empty() && !planted(Bug::CheckpointBeforeSync) {
                 writer.sync(self)?;
             }
             writer.since_checkpoint = 0;
@@ -350,7 +351,8 @@ impl Lane {
         self.lead_unattended();
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
-        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || !free.is_empty() {
+        let freeing = !free.is_empty() && !planted(Bug::RetireBeforeSync);
+        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || freeing {
             self.sync_aside();
         }
         if self.poisoned().is_some() {

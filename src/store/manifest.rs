@@ -17,6 +17,7 @@ use super::cursor::{Cursor, Malformed};
 use super::frame::StoreId;
 use super::segment::is_full;
 use crate::error::StorageError;
+use crate::sabotage::{Bug, planted};
 use crate::vfs::{OpenMode, Vfs};
 
 /// What a store consists of.
@@ -98,7 +99,7 @@ fn store_id(cursor: &mut Cursor) -> Result<StoreId, Malformed> {
 
 fn replace(vfs: &dyn Vfs, dir: &Path, name: &str, magic: [u8; 8], payload: &[u8]) -> Result<(), StorageError> {
     let path = dir.join(name);
-    let beside = dir.join(format!("{name}.tmp"));
+    let beside = if planted(Bug::ReplaceInPlace) { path.clone() } else { dir.join(format!("{name}.tmp")) };
     let mut head = BytesMut::with_capacity(16);
     head.put_slice(&magic);
     head.put_u32_le(u32::try_from(payload.len()).unwrap_or(u32::MAX));
@@ -112,7 +113,9 @@ fn replace(vfs: &dyn Vfs, dir: &Path, name: &str, magic: [u8; 8], payload: &[u8]
         let mut slices = [IoSlice::new(&head), IoSlice::new(payload)];
         file.write_all_at(&mut slices, 0).map_err(|(_, error)| error)?;
         // ORDER: content, then name: the name never stands for anything but a whole file.
-        file.sync_data()?;
+        if !planted(Bug::RenameBeforeSync) {
+            file.sync_data()?;
+        }
         vfs.rename(&beside, &path)?;
         vfs.sync_dir(dir)
     };
@@ -145,8 +148,11 @@ fn read<T>(
     file.read_exact_at(&mut bytes, 0).map_err(io)?;
     let parse = || -> Result<T, Malformed> {
         let mut cursor = Cursor::new(bytes.into());
-        if cursor.bytes(8, "magic")?.as_ref() != magic.as_slice() {
-            return Err(Malformed("magic"));
+        let found = cursor.bytes(8, "magic")?;
+        if found.as_ref() != magic.as_slice() {
+            // The last byte is the version.
+            let ours = found.get(..7) == magic.get(..7);
+            return Err(Malformed(if ours { "magic: it is of another version of the format" } else { "magic" }));
         }
         let len = cursor.u32("length")?;
         let crc = cursor.u32("checksum")?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::frame::LanePos;
 use super::lane::Lane;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::error::{FullReason, StorageError, TakeError};
 use crate::event::Event;
 use crate::limits;
+use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
 use crate::wait::{Wait, wake_all};
 
@@ -266,7 +267,7 @@ impl Queue {
         let takers = gate.takers;
         let wakers = std::mem::take(&mut gate.wakers);
         drop(gate);
-        if takers > 0 {
+        if takers > 0 && !planted(Bug::LostWakeup) {
             self.ready.notify_one();
         }
         wakers
@@ -274,9 +275,8 @@ impl Queue {
 
     /// Takes up to `max` events; none if none came in time.
     pub(crate) fn take(&self, lanes: &[Arc<Lane>], max: usize, bytes_max: u64, wait: Wait) -> Result<Taken, TakeError> {
-        let Some(claimed) = self.claim(max as u64, wait)? else { return Ok(Taken::default()) };
+        let Some((mut reader, claimed)) = self.claim(max as u64, wait)? else { return Ok(Taken::default()) };
         let mut taken = Taken::default();
-        let mut reader = self.reader.lock();
         let result = reader.read(self, lanes, claimed, bytes_max, &mut taken);
         let count = taken.events.len() as u64;
         let mut gate = self.gate.lock();
@@ -295,6 +295,7 @@ impl Queue {
         let more = gate.ready > 0;
         let wakers = if more { std::mem::take(&mut gate.wakers) } else { Vec::new() };
         drop(gate);
+        drop(reader);
         if more {
             self.ready.notify_one();
             wake_all(wakers);
@@ -327,11 +328,15 @@ impl Queue {
         }
     }
 
-    /// Claims up to `max` visible events, waiting for the first.
-    fn claim(&self, max: u64, wait: Wait) -> Result<Option<u64>, TakeError> {
+    /// Claims up to `max` visible events, waiting for the first. The reader stays locked until they are read: a claim is on a
+    /// number and not on events, and who finds nothing to claim meanwhile could overlook one that is left over in the end,
+    /// because a rollback or a slower lane brought an older one.
+    fn claim(&self, max: u64, wait: Wait) -> Result<Option<(MutexGuard<'_, Reader>, u64)>, TakeError> {
         let deadline = wait.deadline();
-        let mut gate = self.gate.lock();
+        let mut in_time = wait != Wait::NONE;
         loop {
+            let reader = self.reader.lock();
+            let mut gate = self.gate.lock();
             if gate.closed {
                 return Err(TakeError::Closed { channel: self.name.clone() });
             }
@@ -339,17 +344,16 @@ impl Queue {
             if claimed > 0 {
                 gate.ready -= claimed;
                 gate.in_flight += claimed;
-                return Ok(Some(claimed));
+                drop(gate);
+                return Ok(Some((reader, claimed)));
             }
-            if max == 0 {
+            if max == 0 || !in_time {
                 return Ok(None);
             }
+            drop(reader);
             gate.takers += 1;
-            let in_time = deadline.wait(&self.ready, &mut gate);
+            in_time = deadline.wait(&self.ready, &mut gate);
             gate.takers -= 1;
-            if !in_time && gate.ready == 0 && !gate.closed {
-                return Ok(None);
-            }
         }
     }
 
@@ -395,7 +399,11 @@ impl Queue {
     /// Whether the channel may still want one of its events from `lo` up to `hi`, the first and the end of those that it has in
     /// a segment.
     pub(crate) fn needs(&self, lane: u16, lo: u64, hi: u64) -> bool {
-        self.gate.lock().lanes.get(usize::from(lane)).is_none_or(|lane| !lane.acked.covers(lo, hi))
+        self.gate
+            .lock()
+            .lanes
+            .get(usize::from(lane))
+            .is_none_or(|lane| !lane.acked.covers(lo, if planted(Bug::RetireTooMuch) { hi - 1 } else { hi }))
     }
 
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
@@ -421,6 +429,9 @@ impl Queue {
         gate.closed = true;
         let wakers = std::mem::take(&mut gate.wakers);
         drop(gate);
+        if planted(Bug::CloseWakesNobody) {
+            return;
+        }
         self.ready.notify_all();
         self.room.notify_all();
         wake_all(wakers);
@@ -445,7 +456,7 @@ impl Queue {
         }
     }
 
-    fn notify_room(&self, gate: parking_lot::MutexGuard<'_, Gate>) {
+    fn notify_room(&self, gate: MutexGuard<'_, Gate>) {
         let waiting = !gate.line.is_empty();
         drop(gate);
         if waiting {

@@ -10,6 +10,7 @@ use super::ranges::RangeSet;
 use super::record::AckRange;
 use crate::error::StorageError;
 use crate::event::Event;
+use crate::sabotage::{Bug, planted};
 
 /// Neighbouring events of one lane, taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,8 @@ impl Reader {
         for piece in pieces {
             let count = usize::try_from(piece.count).unwrap_or(usize::MAX);
             let mine = events.by_ref().take(count).collect();
-            self.returned.insert((piece.stamp, piece.lane, piece.seq), (piece, mine));
+            let order = if planted(Bug::RollbackReversed) { u64::MAX - piece.stamp } else { piece.stamp };
+            self.returned.insert((order, piece.lane, piece.seq), (piece, mine));
         }
     }
 
@@ -138,7 +140,11 @@ impl Reader {
                     continue;
                 }
                 match reader.load(lane, queue.id) {
-                    Ok(Some(stamp)) if oldest.is_none_or(|(known, _)| stamp < known) => oldest = Some((stamp, index)),
+                    Ok(Some(stamp))
+                        if oldest.is_none_or(|(known, _)| stamp < known && !planted(Bug::LanesUnordered)) =>
+                    {
+                        oldest = Some((stamp, index))
+                    }
                     Ok(Some(_)) => {}
                     // Read to its end: what is counted as unread was damaged and passed over.
                     Ok(None) => queue.lose(&reader.rest(lane.index, unread, unread_bytes)),
@@ -331,7 +337,13 @@ pub(crate) fn ack_ranges(pieces: &[Piece], events: &[Event]) -> Vec<AckRange> {
                 last.bytes += bytes;
             }
             _ => {
-                ranges.push(AckRange { lane: piece.lane, events: count, bytes, lo: piece.lo, hi: piece.end() });
+                ranges.push(AckRange {
+                    lane: piece.lane,
+                    events: count,
+                    bytes,
+                    lo: piece.lo,
+                    hi: piece.end() + u64::from(planted(Bug::AckTooMuch)),
+                });
             }
         }
     }

@@ -32,6 +32,7 @@ use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
 use crate::error::StorageError;
 use crate::limits::SEGMENT_BYTES_RESERVE;
+use crate::sabotage::{Bug, planted};
 use crate::vfs::VfsFile;
 
 /// A lane, ready to be written to.
@@ -112,6 +113,9 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     report.rewritten_records = rest.len() as u64;
     let mut state = durable_state.clone();
     rest.iter().for_each(|item| item.apply(&mut state));
+    if planted(Bug::NumbersReused) {
+        state.next_seq = durable_state.next_seq;
+    }
     let mut segments = BTreeMap::new();
     let mut missing = Vec::new();
     for (id, sealed) in &state.sealed {
@@ -315,7 +319,7 @@ fn usable(
             report.note(damage(segment, offset, u64::from(checkpoint.pos.offset() - offset), None, detail));
             (options.on_corruption == OnCorruption::Salvage).then_some(checkpoint)
         }
-        None if id > newest || stands_in => {
+        None if (id > newest && !planted(Bug::LostEndUnnoticed)) || stands_in => {
             let path = dir.file(&segment_name(id));
             let detail = "the segment that the checkpoint is about is missing".to_owned();
             report.note(Damage { path, offset: 0, bytes: checkpoint.pos.offset().into(), events: None, detail });

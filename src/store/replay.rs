@@ -17,6 +17,7 @@ use super::scan::{Frame, Frames, count_heads, find_head, newest_mark, newest_mar
 use super::segment::{Segment, segment_name};
 use super::state::LaneState;
 use crate::error::StorageError;
+use crate::sabotage::{Bug, planted};
 
 /// A record, or the end of a segment, in the order of the log.
 #[derive(Debug)]
@@ -276,7 +277,7 @@ impl<'a> Replay<'a> {
 
     /// Applies the items that are known to be durable.
     fn fold(&mut self) {
-        while self.pending.front().is_some_and(|item| item.end <= self.durable) {
+        while self.pending.front().is_some_and(|item| item.end <= self.durable || planted(Bug::TailTrusted)) {
             let Some(item) = self.pending.pop_front() else { return };
             item.apply(&mut self.state);
             self.folded = item.end;
@@ -297,7 +298,7 @@ impl<'a> Replay<'a> {
             self.durable = self.durable.max(mark);
             self.fold();
         }
-        Ok(self.durable > self.at || (end.is_none() && segment.cut_short))
+        Ok(self.durable > self.at || (end.is_none() && segment.cut_short) || planted(Bug::TornTailIsDamage))
     }
 
     /// Decides what a place without a valid frame means; `torn` is its head, if that is valid.

@@ -15,6 +15,7 @@ use super::writer::Writer;
 use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
 use crate::error::StorageError;
+use crate::sabotage::{Bug, planted};
 
 impl Writer {
     /// Seals the active segment and begins another one that has room for a frame of `need` bytes.
@@ -41,6 +42,9 @@ impl Writer {
     fn begin_segment(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
         let mut state = self.state.clone();
         state.seal(self.end());
+        if planted(Bug::PositionsLostAtRotation) {
+            state.positions.clear();
+        }
         let payload = begin_payload(self.end(), &state);
         let begin_len = u64::from(HEAD_BYTES) + payload.len;
         let total = u64::from(SEGMENT_HEADER_BYTES) + begin_len + need;
@@ -109,12 +113,13 @@ impl Writer {
         }
         // ORDER: the acknowledgements, and the begin of the segment that repeats their state, are durable before the
         // events they are about are gone.
-        if !self.dirty.is_empty() {
+        if !self.dirty.is_empty() && !planted(Bug::RetireBeforeSync) {
             self.sync(lane)?;
         }
         // ORDER: what the durable log does not prove to be durable, the next open looks for.
         let all = free.len();
-        let is_proven = |id: &u32| self.state.sealed.get(id).is_some_and(|s| LanePos::new(*id, s.end) <= self.proven);
+        let proven = if planted(Bug::RetireUnproven) { self.end() } else { self.proven };
+        let is_proven = |id: &u32| self.state.sealed.get(id).is_some_and(|s| LanePos::new(*id, s.end) <= proven);
         let free: Vec<u32> = free.iter().copied().filter(is_proven).collect();
         if free.is_empty() {
             return Ok(true);

@@ -19,6 +19,7 @@ use super::state::LaneState;
 use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::EventId;
+use crate::sabotage::{Bug, planted};
 use crate::ticket::Receipt;
 use crate::vfs::VfsFile;
 
@@ -87,7 +88,7 @@ impl Writer {
         let mut rest = entries.into_iter().enumerate().peekable();
         while rest.peek().is_some() {
             // IMPORTANT: looked at under the writer's lock, after the leader before us can have set it.
-            if let Some(error) = lane.refusal() {
+            if let Some(error) = lane.refusal().filter(|_| !planted(Bug::PoisonReadEarly)) {
                 for (index, entry) in rest.by_ref() {
                     settle(&mut outcomes, index, self.refuse(entry.body, error.clone()));
                 }
@@ -104,7 +105,7 @@ impl Writer {
                     break;
                 }
                 bytes += len;
-                level.add(entry.durability);
+                level.add(&entry);
                 chunk.extend(rest.next());
             }
             if chunk.is_empty() {
@@ -117,7 +118,7 @@ impl Writer {
                 };
                 match rotated {
                     Ok(()) => {
-                        level.add(entry.durability);
+                        level.add(&entry);
                         chunk.push((index, entry));
                     }
                     Err(error) => {
@@ -153,11 +154,17 @@ impl Writer {
         let sync = (level.sync && !written.is_empty()) || self.unsynced_bytes > options.unsynced_bytes_max;
         if sync && let Err(error) = self.sync(lane) {
             for frame in written {
+                if planted(Bug::PublishBeforeSync) && frame.body.kind() == Kind::Put {
+                    let _ = self.publish(lane, &frame.head, frame.pos, frame.body);
+                    let unknown = Outcome::Put(Err(PutError::Indeterminate { source: error.clone() }));
+                    settle(outcomes, frame.index, unknown);
+                    continue;
+                }
                 settle(outcomes, frame.index, indeterminate(lane, frame.body, error.clone()));
             }
             return;
         }
-        if let Some(interval) = level.interval.filter(|_| !sync) {
+        if let Some(interval) = level.interval.filter(|_| !sync && !planted(Bug::IntervalForgotten)) {
             lane.sync_wanted.store(true, Ordering::Release);
             lane.shared.keeper.schedule(options.clock.monotonic() + interval);
         }
@@ -184,11 +191,12 @@ impl Writer {
         // IMPORTANT: the system tells each failure once for each descriptor. Whoever syncs aside and hears of it poisons the
         // lane before this sync, to which the same loss would look like success, can begin.
         let _alone = lane.syncing.lock();
-        if let Some(error) = lane.poisoned() {
+        if let Some(error) = lane.poisoned().filter(|_| !planted(Bug::PoisonReadEarly)) {
             return Err(error);
         }
-        for file in &self.dirty {
-            if let Err(error) = file.sync_data() {
+        for file in self.dirty.iter().filter(|_| !planted(Bug::NoSync)) {
+            let synced = file.sync_data();
+            if let Err(error) = if planted(Bug::RetrySync) { synced.or_else(|_| file.sync_data()) } else { synced } {
                 let error = StorageError::io("sync", &lane.log.dir.path, error);
                 lane.poison(&error);
                 return Err(error);
@@ -305,13 +313,14 @@ impl Writer {
                 Body::Put { events, .. } => u32::try_from(events.len()).unwrap_or(u32::MAX),
                 Body::Ack { .. } => 0,
             };
+            let end = offset + HEAD_BYTES + u32::try_from(entry.payload.len).unwrap_or(0);
             let head = Head {
                 kind: entry.body.kind(),
                 payload_len: u32::try_from(entry.payload.len).unwrap_or(u32::MAX),
                 events,
                 seq,
                 stamp: entry.stamp,
-                durable: self.durable,
+                durable: if planted(Bug::MarkBeforeSync) { LanePos::new(self.active.id, end) } else { self.durable },
                 payload_crc: entry.payload.crc,
             };
             raw.push(head.encode(self.active.seal, offset));
@@ -332,12 +341,13 @@ impl Writer {
     /// poisons the lane.
     fn write_failed(&mut self, lane: &Lane, begin: u32, bytes: u64, error: io::Error) -> WriteFailure {
         let written_to = u64::from(begin) + bytes;
-        self.spoiled = true;
+        self.spoiled = !planted(Bug::AppendBehindGarbage);
         if is_full(&error) {
             // ORDER: without the fence, frames that are whole in the file could come back at the next open although
             // their transactions are reported as not committed.
             let fence = [0; HEAD_BYTES as usize];
             let fenced = bytes == 0
+                || planted(Bug::NoFence)
                 || self
                     .file
                     .write_all_at(&mut [IoSlice::new(&fence)], begin.into())
@@ -345,6 +355,9 @@ impl Writer {
                     .and_then(|()| self.file.sync_data())
                     .is_ok();
             if fenced {
+                if planted(Bug::AppendBehindGarbage) {
+                    self.offset += u32::try_from(bytes).unwrap_or(0);
+                }
                 lane.acks_full.store(true, Ordering::Relaxed);
                 let error = StorageError::DiskFull { path: lane.log.dir.path.clone() };
                 return WriteFailure { error, poisoned: false, written_to };
@@ -385,7 +398,8 @@ impl Writer {
         match body {
             Body::Put { meta, events, shares, origin } => {
                 let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                let reserved = shares.iter().filter(|_| !planted(Bug::CapacityLeak));
+                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes));
                 let batch = Box::new(origin.give_back(meta, events));
                 Outcome::Put(Err(match error {
                     StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
@@ -426,8 +440,9 @@ struct Level {
 }
 
 impl Level {
-    fn add(&mut self, durability: Durability) {
-        match durability {
+    fn add(&mut self, entry: &Entry) {
+        match entry.durability {
+            _ if planted(Bug::AckNotSynced) && entry.body.kind() == Kind::Ack => {}
             Durability::Sync => self.sync = true,
             Durability::Interval(interval) => {
                 self.interval = Some(self.interval.map_or(interval, |shortest| shortest.min(interval)));

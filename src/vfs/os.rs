@@ -11,6 +11,7 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
+use crate::sabotage::{Bug, planted};
 
 #[cfg(test)]
 mod tests;
@@ -157,7 +158,7 @@ impl VfsLock for OsLock {}
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
-            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::INTR) if !planted(Bug::InterruptionFails) => {}
             result => return result.map_err(io::Error::from),
         }
     }

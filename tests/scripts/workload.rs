@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) tail_cache_bytes: u64,
     pub(crate) replay_bytes_max: u64,
+    /// Small: checkpoints and freed segments find bytes that are not synced.
+    pub(crate) unsynced_bytes_max: u64,
     pub(crate) durability: Durability,
     pub(crate) take_durability: Durability,
     pub(crate) read_mode: ReadMode,
@@ -69,6 +71,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 4 << 10,
         tail_cache_bytes: 0,
         replay_bytes_max: 1 << 10,
+        unsynced_bytes_max: 64 << 20,
         durability: Durability::Sync,
         take_durability: Durability::Sync,
         read_mode: ReadMode::Pread,
@@ -79,6 +82,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 8 << 10,
         tail_cache_bytes: 1 << 20,
         replay_bytes_max: 3 << 10,
+        unsynced_bytes_max: 64 << 20,
         durability: Durability::Sync,
         take_durability: Durability::Sync,
         read_mode: ReadMode::Pread,
@@ -89,6 +93,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 16 << 10,
         tail_cache_bytes: 1 << 20,
         replay_bytes_max: 1 << 20,
+        unsynced_bytes_max: 64 << 20,
         durability: Durability::Sync,
         take_durability: Durability::Os,
         read_mode: ReadMode::Pread,
@@ -99,6 +104,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 4 << 10,
         tail_cache_bytes: 0,
         replay_bytes_max: 2 << 10,
+        unsynced_bytes_max: 2 << 10,
         durability: Durability::Os,
         take_durability: Durability::Os,
         read_mode: ReadMode::Pread,
@@ -109,6 +115,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 4 << 10,
         tail_cache_bytes: 0,
         replay_bytes_max: 1 << 20,
+        unsynced_bytes_max: 64 << 20,
         durability: Durability::Sync,
         take_durability: Durability::Sync,
         read_mode: ReadMode::Mmap,
@@ -119,6 +126,7 @@ pub(crate) const CONFIGS: [Config; 6] = [
         segment_bytes: 4 << 10,
         tail_cache_bytes: 2 << 10,
         replay_bytes_max: 1 << 20,
+        unsynced_bytes_max: 64 << 20,
         durability: Durability::Interval(Duration::from_millis(100)),
         take_durability: Durability::Os,
         read_mode: ReadMode::Pread,
@@ -153,6 +161,7 @@ impl Config {
             .segment_bytes(self.segment_bytes)
             .tail_cache_bytes(self.tail_cache_bytes)
             .replay_bytes_max(self.replay_bytes_max)
+            .unsynced_bytes_max(self.unsynced_bytes_max)
             .durability(self.durability)
             .take_durability(self.take_durability)
             .read_mode(self.read_mode)

@@ -8,7 +8,20 @@ use crate::source::{Source, closing, ident_at, line_of, names_after, words};
 /// where the layer is one unit. Modules that are listed with a layer of their own are siblings that ignore each other.
 const LAYERS: &[(&[&str], Siblings)] = &[
     (
-        &["limits", "clock", "event", "error", "batch", "durability", "random", "wait", "ticket", "shutdown", "stats"],
+        &[
+            "limits",
+            "clock",
+            "event",
+            "error",
+            "batch",
+            "durability",
+            "random",
+            "sabotage",
+            "wait",
+            "ticket",
+            "shutdown",
+            "stats",
+        ],
         Siblings::OneUnit,
     ),
     (&["codec", "vfs"], Siblings::Strangers),

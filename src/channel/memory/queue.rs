@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::event::Event;
+use crate::sabotage::{Bug, planted};
 
 /// Where the events of a take came from, to be able to put them back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,11 @@ impl Queue {
     }
 
     fn pop_front(&mut self) -> Option<(Slice, Origin)> {
+        if planted(Bug::MemoryRollbackBehind)
+            && let Some(slice) = self.fresh.pop_front()
+        {
+            return Some((slice, Origin::Fresh));
+        }
         match self.returned.pop_first() {
             Some((_, slice)) => Some((slice, Origin::Returned)),
             None => self.fresh.pop_front().map(|slice| (slice, Origin::Fresh)),
