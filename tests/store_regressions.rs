@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
-use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, SimVfs, Survive};
+use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
 use aqueduct::{Channel, Durability, FileChannel, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
@@ -611,4 +611,103 @@ fn directories_whose_marks_were_swapped_are_refused_and_left_alone() {
     let error = two(&disk).open().expect_err("the segments are of the other directory");
     assert!(error.to_string().contains("another data directory"), "{error}");
     assert_eq!(disk.files(), before);
+}
+
+/// The write of the first transactions of a group found no room; those behind them, which did not fit into the same segment,
+/// were accepted. Put again, the first came out last.
+#[test]
+fn puts_behind_one_that_found_no_room_are_refused_with_it() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).put_wait(Wait::NONE).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let put = |number: u8| {
+        let mut put = channel.begin_put();
+        put.push(vec![number; 900]);
+        put.submit().expect("a ticket")
+    };
+    // Three of them fit into the segment.
+    let tickets: Vec<_> = (0..5).map(put).collect();
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write));
+    let mut accepted = tickets.into_iter().map(|ticket| ticket.wait().is_ok());
+    assert!(accepted.all(|accepted| !accepted));
+    assert_eq!(channel.stats().depth_events, 0);
+    for number in 0..5 {
+        put(number).wait().expect("there is room again");
+    }
+}
+
+/// The same, where what found no room and what was submitted behind it are in different groups.
+#[test]
+fn puts_that_were_on_their_way_when_one_found_no_room_are_refused_with_it() {
+    let disk = SimVfs::new();
+    let large = settings(&disk).segment_bytes(64 << 20).put_wait(Wait::NONE);
+    let store = large.open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let put = |number: u8| {
+        let mut put = channel.begin_put();
+        // Two of them are too much for a group.
+        put.push(vec![number; 5 << 20]);
+        put.submit().expect("a ticket")
+    };
+    let tickets: Vec<_> = (0..3).map(put).collect();
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write));
+    let mut accepted = tickets.into_iter().map(|ticket| ticket.wait().is_ok());
+    assert!(accepted.all(|accepted| !accepted));
+    for number in 0..3 {
+        put(number).wait().expect("there is room again");
+    }
+    let taken = channel.take(9, Wait::NONE).expect("a take");
+    assert_eq!(taken.iter().map(|event| event.body()[0]).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+/// Files of freed segments were removed, because they were to be opened by a name that they had just lost.
+#[test]
+fn files_of_freed_segments_are_used_again() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let round = || {
+        channel.put(vec![b'x'; 3000]).expect("a put");
+        channel.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+        store.maintain();
+    };
+    (0..10).for_each(|_| round());
+    let before = disk.op_count();
+    (0..20).for_each(|_| round());
+    let made = disk.ops_since(before).iter().filter(|op| op.kind == OpKind::Create && op.error.is_none()).count();
+    assert_eq!(made, 0, "{:?}", disk.files());
+}
+
+/// A take failed with damage if the file of a segment that it only passed was freed and used again meanwhile.
+#[test]
+fn a_segment_that_is_used_again_while_a_take_passes_it_is_no_damage() {
+    let disk = SimVfs::new();
+    // Larger than what is read ahead; three of them fill a segment.
+    let event = vec![b'x'; 300 << 10];
+    let store = settings(&disk).segment_bytes(1 << 20).tail_cache_bytes(0).open().expect("a new store");
+    let (busy, idle) = (store.channel("busy").expect("a channel"), store.channel("idle").expect("a channel"));
+    idle.put("first").expect("a put");
+    for _ in 0..12 {
+        busy.put(event.clone()).expect("a put");
+    }
+    idle.put("last").expect("a put");
+    idle.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+
+    // Of each event its head is read and then its body: the eighth is the body of the fourth, the first of a segment.
+    let gate = Gate::new();
+    disk.inject(Inject::pause(&gate).on(OpKind::Read).path("*.seg").skip(7));
+    std::thread::scope(|scope| {
+        let passing = scope.spawn(|| idle.take(1, Wait::NONE).map(|take| take.len()));
+        gate.wait_for(1);
+        busy.take(12, Wait::NONE).expect("a take").commit().expect("its commit");
+        let before = disk.op_count();
+        for _ in 0..20 {
+            store.maintain();
+            busy.put(event.clone()).expect("a put");
+        }
+        let renamed = disk.ops_since(before).iter().filter(|op| op.kind == OpKind::Rename).count();
+        assert!(renamed >= 4, "segments are freed and used again");
+        gate.open();
+        assert_eq!(passing.join().expect("no panic").expect("a take"), 1);
+    });
 }

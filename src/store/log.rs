@@ -135,6 +135,11 @@ impl Log {
                         at.pos = Some(next);
                         return Ok(Some(Arc::new(record)));
                     }
+                    Err(_) if self.is_gone(&segment) => {
+                        // Freed, and perhaps used again, since its head was read.
+                        at.ahead = None;
+                        continue;
+                    }
                     Err(StorageError::Corrupt { .. }) if done.covers(head.seq.max(at.seq), head.end_seq()) => {}
                     Err(error @ StorageError::Corrupt { .. }) => match self.on_corruption {
                         OnCorruption::Fail => return Err(error),

@@ -135,6 +135,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
         spares,
         since_checkpoint: 0,
         spoiled: false,
+        refused: None,
         wakers: Vec::new(),
     };
     let lane = dir.lane;

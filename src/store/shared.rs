@@ -58,6 +58,11 @@ impl Shared {
         self.stamp.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The stamp of the newest record on its way.
+    pub(crate) fn last_stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Relaxed)
+    }
+
     /// Applies changed positions of a record in the log of `lane`. Returns the owners that this log can forget: cleared, and
     /// known to no other lane.
     pub(crate) fn set_positions(&self, lane: u16, stamp: u64, changed: &Positions) -> Vec<String> {

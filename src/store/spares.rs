@@ -205,12 +205,22 @@ impl Spares {
     }
 
     fn keep_segment(&mut self, dir: &LaneDir, segment: &Segment) {
-        let path = dir.file(&format!("{:010}.spare", segment.id));
+        let fits_reserve = segment.size >= self.reserve_bytes && segment.size <= self.reserve_bytes * 4;
+        let for_reserve = fits_reserve && self.reserve.len() < RESERVE_SEGMENTS;
+        // The next open knows the reserve by its name.
+        let name = if for_reserve { reserve_name(self.new_id()) } else { format!("{:010}.spare", segment.id) };
+        let path = dir.file(&name);
+        // Opened by the name that it is about to lose.
+        let file = segment.file();
         // ORDER: the file loses a segment's name before its header is overwritten: a segment without a valid header is
         // damaged.
         let renamed = dir.vfs.rename(&segment.path, &path).and_then(|()| dir.vfs.sync_dir(&dir.path));
-        match segment.file() {
-            Ok(file) if renamed.is_ok() => self.keep(dir, Spare { size: segment.size, path, file }),
+        match file {
+            Ok(file) if renamed.is_ok() => {
+                let kept = if for_reserve { &mut self.reserve } else { &mut self.reusable };
+                kept.push(Spare { size: segment.size, path, file });
+                self.drop_smallest(dir);
+            }
             _ => {
                 self.remove(dir, path);
                 self.remove(dir, segment.path.clone());
@@ -218,17 +228,11 @@ impl Spares {
         }
     }
 
-    fn keep(&mut self, dir: &LaneDir, spare: Spare) {
-        let fits_reserve = spare.size >= self.reserve_bytes && spare.size <= self.reserve_bytes * 4;
-        if self.reserve.len() < RESERVE_SEGMENTS && fits_reserve {
-            self.reserve.push(spare);
-        } else {
-            self.reusable.push(spare);
-            if self.reusable.len() > REUSABLE_SEGMENTS {
-                self.reusable.sort_unstable_by_key(|spare| std::cmp::Reverse(spare.size));
-                let smallest = self.reusable.pop().map(|spare| spare.path);
-                smallest.into_iter().for_each(|path| self.remove(dir, path));
-            }
+    fn drop_smallest(&mut self, dir: &LaneDir) {
+        if self.reusable.len() > REUSABLE_SEGMENTS {
+            self.reusable.sort_unstable_by_key(|spare| std::cmp::Reverse(spare.size));
+            let smallest = self.reusable.pop().map(|spare| spare.path);
+            smallest.into_iter().for_each(|path| self.remove(dir, path));
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Writer {
     pub(crate) since_checkpoint: u64,
     /// A write failed half-way: nothing more goes into this segment.
     pub(crate) spoiled: bool,
+    /// Puts up to this stamp were on their way when an earlier one was refused for this, and are refused with it.
+    pub(crate) refused: Option<(u64, StorageError)>,
     /// Tasks that wait for what was published; to be woken once nothing is locked.
     pub(crate) wakers: Vec<Waker>,
 }
@@ -98,7 +100,7 @@ impl Writer {
             let mut bytes = 0;
             while let Some((_, entry)) = rest.peek() {
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
-                if self.spoiled || (entry.body.kind() == Kind::Put && no_puts.is_some()) {
+                if self.spoiled || self.refused_before(entry, no_puts.as_ref()).is_some() {
                     break;
                 }
                 if u64::from(self.offset) + bytes + len > self.active.size {
@@ -112,9 +114,9 @@ impl Writer {
                 let Some((index, entry)) = rest.next() else { break };
                 let len = u64::from(HEAD_BYTES) + entry.payload.len;
                 let put = entry.body.kind() == Kind::Put;
-                let rotated = match &no_puts {
-                    Some(error) if put => Err(error.clone()),
-                    _ => self.rotate(lane, len, put),
+                let rotated = match self.refused_before(&entry, no_puts.as_ref()) {
+                    Some(error) => Err(error),
+                    None => self.rotate(lane, len, put),
                 };
                 match rotated {
                     Ok(()) => {
@@ -122,8 +124,9 @@ impl Writer {
                         chunk.push((index, entry));
                     }
                     Err(error) => {
-                        if put && matches!(error, StorageError::DiskFull { .. }) {
-                            no_puts = Some(error.clone());
+                        // A transaction that no segment can hold says nothing of the others.
+                        if put && !matches!(error, StorageError::Limit { .. }) {
+                            no_puts.get_or_insert_with(|| error.clone());
                         }
                         settle(&mut outcomes, index, self.refuse(entry.body, error));
                         continue;
@@ -131,9 +134,26 @@ impl Writer {
                 }
             }
             self.write_chunk(lane, chunk, &mut written, &mut outcomes);
+            if self.spoiled {
+                let full = || StorageError::DiskFull { path: lane.log.dir.path.clone() };
+                no_puts.get_or_insert_with(full);
+            }
+        }
+        if let Some(error) = no_puts {
+            // Groups that formed meanwhile may continue what was refused.
+            self.refused = Some((lane.shared.last_stamp(), error));
         }
         self.finish(lane, level, written, &mut outcomes);
         outcomes
+    }
+
+    /// Why a put is refused without a look at the disk: an earlier one was refused while it was on its way.
+    fn refused_before(&self, entry: &Entry, no_puts: Option<&StorageError>) -> Option<StorageError> {
+        if entry.body.kind() != Kind::Put {
+            return None;
+        }
+        let earlier = self.refused.as_ref().filter(|(upto, _)| entry.stamp <= *upto).map(|(_, error)| error);
+        earlier.or(no_puts).cloned()
     }
 
     /// Makes sure of the reserve. Without it, or where the state has outgrown it, puts are refused: what they add could
@@ -285,7 +305,8 @@ impl Writer {
                     self.state_bytes += state_growth(&entry.body);
                     written.push(Written { index, head, pos, body: entry.body });
                 }
-                Some(failed) if failed.poisoned && end <= failed.written_to => {
+                // Of a frame that is written in part the rest may have been in the file already: zeros.
+                Some(failed) if failed.poisoned && u64::from(pos.offset()) < failed.written_to => {
                     settle(outcomes, index, indeterminate(lane, entry.body, failed.error.clone()));
                 }
                 Some(failed) => settle(outcomes, index, self.refuse(entry.body, failed.error.clone())),

@@ -6,8 +6,8 @@
 //! found afterwards with every outcome that the promises allow. See `docs/testing.md`.
 //!
 //! A plain run takes a sample, in which each workload meets every kind of operation with every error;
-//! `AQUEDUCT_FAULTS=all` runs the whole matrix, `AQUEDUCT_FAULTS=<n>` takes n cases of each combination. Each difference
-//! comes with a line for `AQUEDUCT_FAULT_REPLAY`.
+//! `AQUEDUCT_FAULTS=all` runs the whole matrix, `AQUEDUCT_FAULTS=<n>` a sample n times as large, `AQUEDUCT_FAULTS_OF=<name>`
+//! one workload. Each difference comes with a line for `AQUEDUCT_FAULT_REPLAY`.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)] // an error is a failed test
 
@@ -28,7 +28,8 @@ use report::Report;
 use scripts::pool;
 use scripts::workload::{CONFIGS, Config, Workload, find, workloads};
 
-/// Cases of each combination of workload, settings, kind of operation, failure and span in a plain run.
+/// Cases of each combination of workload, settings, kind of operation, failure and span in a plain run; some kinds of
+/// operations have more.
 const EACH: usize = 1;
 
 /// Operations of a workload without faults, by workload and settings.
@@ -50,7 +51,11 @@ fn every_operation_fails_in_every_way_and_no_promise_is_broken() {
     let traces = traces();
     let mut cases = Vec::new();
     let mut all = 0;
+    let only = std::env::var("AQUEDUCT_FAULTS_OF").ok();
     for ((workload, config), trace) in &traces {
+        if only.as_deref().is_some_and(|only| only != *workload) {
+            continue;
+        }
         let found = matrix::cases(workload, config, trace);
         all += found.len();
         cases.extend(matrix::sample(found, each, &mut random));

@@ -1,6 +1,5 @@
 //! Which operation fails how: the errors that fit each kind of operation, once or for good.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use aqueduct::vfs::sim::{Fault, OpKind, OpRecord, SplitMix};
@@ -158,7 +157,8 @@ pub(crate) fn failures(op: &OpRecord) -> Vec<Failure> {
         OpKind::Read => found.extend([Failure::Short(0), Failure::Short(half.max(1))]),
         OpKind::Write => {
             found.extend([Failure::Short(0), Failure::Short(half.max(1))]);
-            let cut = half.clamp(1, 60);
+            // Of several records in one write all but the last are whole then.
+            let cut = usize::try_from(op.len).unwrap_or(0).saturating_sub(1).max(1);
             found.extend([EIO, ENOSPC, EDQUOT].map(|errno| Failure::Torn(cut, errno)));
         }
         OpKind::SyncData | OpKind::SyncDir => found.push(Failure::Half(1, EIO)),
@@ -186,9 +186,10 @@ pub(crate) fn cases(workload: &'static str, config: &'static str, trace: &[OpRec
     found
 }
 
-/// So many of the cases, spread over each combination of kind of operation, failure and span.
+/// So many of the cases of each combination of kind of operation, failure and span; more where it matters which operation
+/// of the kind it is.
 pub(crate) fn sample(cases: Vec<(OpKind, Case)>, each: usize, random: &mut SplitMix) -> Vec<Case> {
-    let mut groups: BTreeMap<(String, String, Span), Vec<Case>> = BTreeMap::new();
+    let mut groups: Vec<((OpKind, String, Span), Vec<Case>)> = Vec::new();
     for (kind, case) in cases {
         let failure = match case.failure {
             // How many bytes depends on the operation.
@@ -196,11 +197,20 @@ pub(crate) fn sample(cases: Vec<(OpKind, Case)>, each: usize, random: &mut Split
             Failure::Torn(_, errno) => format!("torn:{errno}"),
             failure => failure.to_string(),
         };
-        groups.entry((format!("{kind:?}"), failure, case.span)).or_default().push(case);
+        let key = (kind, failure, case.span);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(case),
+            None => groups.push((key, vec![case])),
+        }
     }
     let mut chosen = Vec::new();
-    for mut group in groups.into_values() {
-        for _ in 0..each.min(group.len()) {
+    for ((kind, ..), mut group) in groups {
+        let weight = match kind {
+            OpKind::Write | OpKind::SyncData => 3,
+            OpKind::Read | OpKind::Rename => 2,
+            _ => 1,
+        };
+        for _ in 0..each.saturating_mul(weight).min(group.len()) {
             chosen.push(group.swap_remove(random.index(group.len())));
         }
     }

@@ -1,0 +1,178 @@
+//! The rows that have something to reach, each beside its reference.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Instant;
+
+use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, MemoryChannel, PutTicket};
+
+use crate::BODY;
+use crate::measure::{Run, Runs, batch, drain, open, put, put_threads, put_timed, take_timed};
+use crate::raw::Raw;
+use crate::report::Report;
+
+/// Blocking commits.
+pub(crate) fn put_blocking(dir: &Path, report: &mut Report, producers: u64, events: usize, commits: u64, level: Durability) {
+    // As large as what the store writes in a round of the largest row, with its spare segments.
+    let raw = Raw::new(dir, 256 << 20);
+    let (store, channel) = open(FileStore::builder(dir.join("store")).durability(level));
+    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    for round in 0..=report.rounds {
+        let mut reference = raw.run(events * BODY, commits, level == Durability::Sync);
+        reference.rate *= events as f64;
+        let count = producers * commits * events as u64;
+        let run = Run::of(&store, count, count * BODY as u64, || put_threads(&channel, producers, commits, events));
+        // The first round warms up files and caches.
+        if round > 0 {
+            ours.push(run);
+            theirs.push(reference);
+        }
+        drain(&channel);
+    }
+    report.compare(&ours, &theirs, if level == Durability::Sync { "raw loop" } else { "pwrite" });
+    report.costs(&ours);
+    store.close().expect("close");
+}
+
+/// One thread with 64 commits of one event in flight, against its own blocking commits.
+pub(crate) fn tickets(dir: &Path, report: &mut Report) {
+    const COMMITS: u64 = 20_000;
+    let (store, channel) = open(FileStore::builder(dir.join("store")));
+    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    for round in 0..=report.rounds {
+        let blocking = Run::of(&store, 500, 500 * BODY as u64, || put_timed(&channel, 500, 1, BODY));
+        let run = Run::of(&store, COMMITS, COMMITS * BODY as u64, || {
+            let (mut in_flight, mut times) = (VecDeque::new(), Vec::new());
+            let mut land = |(begun, ticket): (Instant, PutTicket)| {
+                ticket.wait().expect("put");
+                times.push(begun.elapsed());
+            };
+            for _ in 0..COMMITS {
+                if in_flight.len() == 64 {
+                    land(in_flight.pop_front().expect("64 of them"));
+                }
+                let begun = Instant::now();
+                let mut tx = channel.begin_put();
+                tx.set_batch(batch(1));
+                in_flight.push_back((begun, tx.submit().expect("put")));
+            }
+            in_flight.into_iter().for_each(land);
+            times
+        });
+        if round > 0 {
+            ours.push(run);
+            theirs.push(blocking);
+        }
+        drain(&channel);
+    }
+    report.compare(&ours, &theirs, "blocking");
+    report.costs(&ours);
+    store.close().expect("close");
+}
+
+/// One producer and one consumer, every put and every take durable.
+pub(crate) fn put_take(dir: &Path, report: &mut Report) {
+    const COMMITS: u64 = 300;
+    let raw = Raw::new(dir, 256 << 20);
+    let (store, channel) = open(FileStore::builder(dir.join("store")));
+    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    for round in 0..=report.rounds {
+        let mut reference = raw.run(100 * BODY, COMMITS, true);
+        reference.rate *= 100.0;
+        let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || {
+            std::thread::scope(|scope| {
+                let producer = scope.spawn(|| put_timed(&channel, COMMITS, 100, BODY));
+                take_timed(&channel, COMMITS * 100, 100);
+                producer.join().expect("a producer")
+            })
+        });
+        if round > 0 {
+            ours.push(run);
+            theirs.push(reference);
+        }
+    }
+    report.compare(&ours, &theirs, "raw loop (puts only)");
+    report.costs(&ours);
+    store.close().expect("close");
+}
+
+/// Each event to four channels, against the same puts to one.
+pub(crate) fn fan_out(dir: &Path, report: &mut Report) {
+    const COMMITS: u64 = 300;
+    let (store, channel) = open(FileStore::builder(dir.join("store")));
+    let others: Vec<_> = (0..4).map(|i| store.channel(&format!("fan-{i}")).expect("a channel")).collect();
+    let all: Vec<&FileChannel> = others.iter().collect();
+    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    let (events, payload) = (COMMITS * 100, COMMITS * 100 * BODY as u64);
+    for round in 0..=report.rounds {
+        let one = Run::of(&store, events, payload, || put_timed(&channel, COMMITS, 100, BODY));
+        let run = Run::of(&store, events, payload, || {
+            let commit = |_| {
+                let begun = Instant::now();
+                let mut fan = store.begin_put();
+                batch(100).into_parts().0.into_iter().for_each(|event| fan.push_to(&all, event));
+                fan.commit().expect("put");
+                begun.elapsed()
+            };
+            (0..COMMITS).map(commit).collect()
+        });
+        if round > 0 {
+            ours.push(run);
+            theirs.push(one);
+        }
+        drain(&channel);
+        others.iter().for_each(drain);
+    }
+    report.compare(&ours, &theirs, "one channel");
+    report.costs(&ours);
+    store.close().expect("close");
+}
+
+/// The memory channel with a producer and a consumer, against a channel of single events.
+pub(crate) fn memory(_: &Path, report: &mut Report) {
+    const COMMITS: u64 = 20_000;
+    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    let rate = |begun: Instant| Run {
+        rate: (COMMITS * 100) as f64 / begun.elapsed().as_secs_f64(),
+        events: COMMITS * 100,
+        payload: COMMITS * 100 * BODY as u64,
+        ..Run::default()
+    };
+    for round in 0..=report.rounds {
+        let (sender, receiver) = crossbeam_channel::bounded::<Event>(10_000);
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                (0..COMMITS).for_each(|_| {
+                    batch(100).into_parts().0.into_iter().for_each(|event| sender.send(event).expect("send"));
+                });
+            });
+            receiver.iter().for_each(drop);
+        });
+        let one_by_one = rate(begun);
+        let channel = MemoryChannel::builder("bench").capacity_events(10_000).build().expect("a channel");
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..COMMITS).for_each(|_| put(&channel, 100)));
+            take_timed(&channel, COMMITS * 100, 100);
+        });
+        if round > 0 {
+            ours.push(rate(begun));
+            theirs.push(one_by_one);
+        }
+    }
+    report.compare(&ours, &theirs, "crossbeam-channel");
+}
+
+/// Bytes of the log for each event.
+pub(crate) fn disk_bytes(dir: &Path, report: &mut Report) {
+    const COMMITS: u64 = 1000;
+    let (store, channel) = open(FileStore::builder(dir.join("store")).durability(Durability::Os));
+    let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || {
+        put_timed(&channel, COMMITS, 100, BODY)
+    });
+    let bytes = run.bytes as f64 / run.events as f64;
+    report.say(&format!("{bytes:.2} bytes of the log for an event of {BODY}, in commits of 100"));
+    report.value("log", "", bytes, "bytes/event");
+    store.close().expect("close");
+}
