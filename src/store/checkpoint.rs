@@ -77,15 +77,17 @@ impl Checkpoint {
 
 /// The newest checkpoint that can be read.
 pub(crate) fn read_newest(dir: &LaneDir) -> Option<Checkpoint> {
-    let slots = (0..2).filter_map(|slot| {
-        let path = dir.file(&slot_name(slot));
-        let file = dir.vfs.open(&path, OpenMode::Read).ok()?;
-        let len = file.metadata().ok()?.len;
-        let mut bytes = vec![0; usize::try_from(len.min(SLOT_BYTES_MAX)).ok()?];
-        file.read_exact_at(&mut bytes, 0).ok()?;
-        Checkpoint::decode(bytes.into(), &dir.store, dir.lane).ok()
-    });
-    slots.max_by_key(|checkpoint| checkpoint.generation)
+    SLOTS.filter_map(|slot| read_slot(dir, slot)).max_by_key(|checkpoint| checkpoint.generation)
+}
+
+/// The checkpoint in a slot, if it can be read.
+pub(crate) fn read_slot(dir: &LaneDir, slot: u64) -> Option<Checkpoint> {
+    let path = dir.file(&slot_name(slot));
+    let file = dir.vfs.open(&path, OpenMode::Read).ok()?;
+    let len = file.metadata().ok()?.len;
+    let mut bytes = vec![0; usize::try_from(len.min(SLOT_BYTES_MAX)).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Checkpoint::decode(bytes.into(), &dir.store, dir.lane).ok()
 }
 
 /// Writes a checkpoint over the older of the two.
@@ -114,10 +116,12 @@ pub(crate) fn write(dir: &LaneDir, checkpoint: &Checkpoint) -> Result<(), Storag
     write().map_err(|error| dir.error("write", &path, error))
 }
 
-fn slot_name(slot: u64) -> String {
+pub(crate) fn slot_name(slot: u64) -> String {
     format!("checkpoint-{slot}")
 }
 
+/// The numbers of the slots.
+pub(crate) const SLOTS: std::ops::Range<u64> = 0..2;
 /// Far above what the limits on positions, channels and segments can add up to in practice.
 const SLOT_BYTES_MAX: u64 = 256 << 20;
 const MAGIC: &[u8; 8] = b"aquecpt\x01";

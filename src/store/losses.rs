@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::files::damage;
-use super::frame::{Head, Kind, SEGMENT_HEADER_BYTES};
+use super::frame::Head;
 use super::manifest::{MANIFEST, Manifest};
 use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
@@ -18,9 +18,9 @@ use super::record::{PutMeta, decode_events, decode_put};
 use super::recovery::Scanned;
 use super::replay::What;
 use super::report::{Damage, OpenError, RecoveryReport};
-use super::scan::{Frame, Frames, find_head};
 use super::segment::{LaneDir, Segment, segment_name};
 use super::state::{Acked, LaneState, SealedSegment, Spans};
+use super::walk::{Gap, Step, Walk};
 use crate::error::StorageError;
 use crate::event::Event;
 
@@ -42,28 +42,33 @@ pub(crate) fn acknowledged<'a>(states: impl Iterator<Item = &'a LaneState>) -> D
     done
 }
 
-/// Looks for contradictions among the lanes, and with the list of channels. Returns the events lost by each channel, if
-/// damage is passed over.
+/// What is lost.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// Events lost, by channel, where damage is passed over.
+    pub(crate) events: BTreeMap<u16, u64>,
+    /// Channels have got a name in the manifest, which is to be written.
+    pub(crate) named: bool,
+}
+
+/// Looks for contradictions among the lanes, and with the list of channels. Changes nothing on disk.
 pub(crate) fn check(
     lanes: &mut [(LaneDir, Scanned)],
     manifest: &mut Manifest,
     path: &Path,
     options: &Options,
-) -> Result<BTreeMap<u16, u64>, OpenError> {
+) -> Result<Losses, OpenError> {
     check_numbers(lanes);
     check_segments(lanes);
-    let unknown = check_channels(lanes, manifest, path);
+    let named = check_channels(lanes, manifest, path);
     if lanes.iter().all(|(_, scanned)| scanned.report.damage.is_empty()) {
-        return Ok(BTreeMap::new());
+        return Ok(Losses::default());
     }
     if options.on_corruption == OnCorruption::Fail {
         let lanes = lanes.iter().map(|(_, scanned)| scanned.report.clone()).collect();
         return Err(OpenError::Corrupt(Box::new(RecoveryReport { lanes, ..RecoveryReport::default() })));
     }
-    if unknown {
-        manifest.write(&*options.vfs, path)?;
-    }
-    recount(lanes).map_err(OpenError::Storage)
+    Ok(Losses { events: recount(lanes)?, named })
 }
 
 /// An acknowledgement is durable after its events: one without them says that they were lost.
@@ -155,13 +160,13 @@ fn check_channels(lanes: &mut [(LaneDir, Scanned)], manifest: &mut Manifest, pat
 
 impl Scanned {
     /// Which channels have events in a segment, unless records that would tell are lost.
-    fn spans_of<'a>(&self, id: u32, sealed: &'a SealedSegment) -> Option<&'a Spans> {
+    pub(crate) fn spans_of<'a>(&self, id: u32, sealed: &'a SealedSegment) -> Option<&'a Spans> {
         self.shaken_from.is_none_or(|from| id < from).then_some(&sealed.spans)
     }
 }
 
 /// The events among `lo..hi` that some channel may wait for.
-fn waiting(done: &Done, lane: u16, state: &LaneState, spans: Option<&Spans>, lo: u64, hi: u64) -> RangeSet {
+pub(crate) fn waiting(done: &Done, lane: u16, state: &LaneState, spans: Option<&Spans>, lo: u64, hi: u64) -> RangeSet {
     let mut waiting = RangeSet::default();
     for channel in state.channels.keys() {
         let (lo, hi) = match spans.map(|spans| spans.get(channel)) {
@@ -212,28 +217,14 @@ impl Count<'_> {
         sealed: &SealedSegment,
         scanned: &mut Scanned,
     ) -> Result<(), StorageError> {
-        let mut frames = Frames::new(segment.clone())?;
-        let end = segment.end().unwrap_or(sealed.end);
-        let (mut at, mut seq) = (SEGMENT_HEADER_BYTES, sealed.first_seq);
-        while at < end {
-            let frame = frames.at(at, end)?;
-            if let Frame::Valid(head, payload) = &frame
-                && self.frame(head, payload.clone())
-            {
-                if head.seq > seq {
-                    self.gap(segment, sealed, (at, at), (seq, head.seq), scanned);
-                }
-                seq = head.end_seq();
-                at += u32::try_from(head.frame_len()).unwrap_or(u32::MAX);
-                continue;
+        let mut walk = Walk::new(segment.clone(), sealed)?;
+        let end = walk.end();
+        while let Some(step) = walk.next()? {
+            match step {
+                Step::Put { head, meta, events, .. } => self.record(&head, &meta, &events),
+                Step::Other => {}
+                Step::Gap(gap) => self.gap(segment, sealed, gap, scanned),
             }
-            let next = find_head(segment, at + 1, end)?;
-            let (upto, next_seq) = next.map_or((end, sealed.end_seq), |(offset, head)| (offset, head.seq));
-            self.gap(segment, sealed, (at, upto), (seq, next_seq), scanned);
-            (at, seq) = (upto, next_seq.max(seq));
-        }
-        if end < sealed.end {
-            self.gap(segment, sealed, (end, sealed.end), (seq, sealed.end_seq), scanned);
         }
         for state in [&mut scanned.state, &mut scanned.durable_state] {
             if let Some(sealed) = state.sealed.get_mut(&segment.id) {
@@ -241,16 +232,6 @@ impl Count<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Counts a record. `false`: it makes no sense.
-    fn frame(&mut self, head: &Head, payload: Bytes) -> bool {
-        if head.kind != Kind::Put {
-            return true;
-        }
-        let Ok((meta, events)) = decode_put(payload) else { return false };
-        self.record(head, &meta, &events);
-        true
     }
 
     fn record(&mut self, head: &Head, meta: &PutMeta, events: &Bytes) {
@@ -281,14 +262,8 @@ impl Count<'_> {
     }
 
     /// Notes that events of a segment are gone.
-    fn gap(
-        &self,
-        segment: &Segment,
-        sealed: &SealedSegment,
-        (at, upto): (u32, u32),
-        (lo, hi): (u64, u64),
-        scanned: &mut Scanned,
-    ) {
+    fn gap(&self, segment: &Segment, sealed: &SealedSegment, gap: Gap, scanned: &mut Scanned) {
+        let Gap { bytes: (at, upto), seqs: (lo, hi) } = gap;
         let spans = scanned.spans_of(segment.id, sealed);
         let events = waiting(self.done, self.lane, &scanned.state, spans, lo, hi).total();
         scanned.lost.insert(lo, hi);

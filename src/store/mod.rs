@@ -14,6 +14,7 @@ mod frame;
 pub(crate) mod fuzz;
 mod group;
 mod inner;
+mod inspect;
 mod keeper;
 mod lane;
 mod log;
@@ -35,6 +36,7 @@ mod shared;
 mod spares;
 mod state;
 mod stats;
+mod walk;
 mod writer;
 
 use std::path::PathBuf;
@@ -51,6 +53,10 @@ pub(crate) use inner::Handle;
 pub(crate) use queue::{Capacity, Queue, Taken};
 pub(crate) use reader::Piece;
 
+pub use inspect::{
+    InspectedChannel, InspectedCheckpoint, InspectedLane, InspectedSegment, Inspection, StoredEvent, StoredEvents,
+    Verification,
+};
 pub use options::{FileStoreBuilder, OnCorruption, ReadMode};
 pub use report::{Damage, LaneReport, OpenError, RecoveryReport};
 pub use stats::{LaneStats, StoreStats};
@@ -100,6 +106,15 @@ impl FileStore {
     /// Settings to open the store in a directory with.
     pub fn builder(path: impl Into<PathBuf>) -> FileStoreBuilder {
         FileStoreBuilder::new(path.into())
+    }
+
+    /// Looks at the store in a directory without opening it, with the default settings. See
+    /// [`FileStoreBuilder::inspect`].
+    ///
+    /// # Errors
+    /// As [`FileStoreBuilder::inspect`].
+    pub fn inspect(path: impl Into<PathBuf>) -> Result<Inspection, OpenError> {
+        Self::builder(path).inspect()
     }
 
     pub(crate) fn start(inner: Arc<inner::Inner>, report: RecoveryReport) -> Result<Self, StorageError> {

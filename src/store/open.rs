@@ -19,6 +19,7 @@ use super::report::{OpenError, RecoveryReport};
 use super::segment::{LaneDir, parse_segment_name};
 use super::shared::{Position, Shared};
 use super::spares::Spares;
+use super::state::LaneState;
 use super::writer::Writer;
 use crate::error::StorageError;
 use crate::random::{self, splitmix};
@@ -43,6 +44,9 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         lanes.push((dir, scanned));
     }
     let lost = losses::check(&mut lanes, &mut manifest, &path, &options)?;
+    if lost.named {
+        manifest.write(vfs, &path)?;
+    }
     recovery::make_room(&mut lanes);
     let mut recovered = Vec::new();
     for (dir, scanned) in lanes {
@@ -50,7 +54,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
         recovered.push((dir.clone(), recovery::begin_life(&dir, scanned, &options, salt)?));
     }
     let mut report = RecoveryReport::default();
-    let parts = Parts { path, manifest, recovered, lost, locks };
+    let parts = Parts { path, manifest, recovered, lost: lost.events, locks };
     let inner = assemble(options, parts, random, &mut report);
     report.took = inner.shared.options.clock.monotonic().saturating_sub(begun);
     FileStore::start(inner, report).map_err(OpenError::Storage)
@@ -69,24 +73,16 @@ struct Parts {
 fn assemble(options: Options, parts: Parts, random: u64, report: &mut RecoveryReport) -> Arc<Inner> {
     let Parts { path, manifest, recovered, lost, locks } = parts;
     let stamp = recovered.iter().map(|(_, lane)| lane.state.stamp).max().unwrap_or(0);
-    let shared = Shared::new(options, stamp, merge_positions(&recovered), random);
+    let states = || recovered.iter().map(|(dir, lane)| (dir.lane, &lane.state));
+    let shared = Shared::new(options, stamp, merge_positions(states()), random);
     let options = &shared.options;
     let mut queues = BTreeMap::new();
-    let mut done = losses::acknowledged(recovered.iter().map(|(_, lane)| &lane.state));
-    for (id, name) in &manifest.channels {
-        let lanes = recovered.iter().map(|(dir, lane)| {
-            let acked = done.remove(&(dir.lane, *id)).unwrap_or_default();
-            Backlog::of(*id, &lane.state, acked)
-        });
-        let backlog: Vec<_> = lanes.collect();
-        report.backlog.push((name.clone(), backlog.iter().map(|lane| lane.events).sum()));
-        let lost = lost.get(id).copied().unwrap_or(0);
-        if lost > 0 {
-            report.lost.push((name.clone(), lost));
-        }
+    for (id, name, backlog) in backlogs(&manifest, states()) {
+        let lost = lost.get(&id).copied().unwrap_or(0);
+        report.note_channel(&name, backlog.iter().map(|lane| lane.events).sum(), lost);
         let capacity = Capacity { events: options.capacity_events, bytes: options.capacity_bytes };
-        let queue = Queue::new(*id, name.clone(), capacity, options.clock.clone(), backlog, lost);
-        queues.insert(*id, Arc::new(queue));
+        let queue = Queue::new(id, name, capacity, options.clock.clone(), backlog, lost);
+        queues.insert(id, Arc::new(queue));
     }
     *shared.queues.write() = queues;
     let shared = Arc::new(shared);
@@ -143,13 +139,31 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
     Lane::new(lane, shared.clone(), log, writer, checkpoint_generation)
 }
 
+/// What waits in each channel, by lane.
+#[allow(single_use_lifetimes)] // it cannot be left out here
+pub(super) fn backlogs<'a>(
+    manifest: &Manifest,
+    lanes: impl Iterator<Item = (u16, &'a LaneState)> + Clone,
+) -> Vec<(u16, String, Vec<Backlog>)> {
+    let mut done = losses::acknowledged(lanes.clone().map(|(_, state)| state));
+    let channels = manifest.channels.iter().map(|(id, name)| {
+        let backlog = lanes.clone().map(|(lane, state)| {
+            let acked = done.remove(&(lane, *id)).unwrap_or_default();
+            Backlog::of(*id, state, acked)
+        });
+        (*id, name.clone(), backlog.collect())
+    });
+    channels.collect()
+}
+
 /// The newest position of every owner over all lanes.
-fn merge_positions(recovered: &[(LaneDir, Recovered)]) -> BTreeMap<String, Position> {
+#[allow(single_use_lifetimes)] // as above
+pub(super) fn merge_positions<'a>(lanes: impl Iterator<Item = (u16, &'a LaneState)>) -> BTreeMap<String, Position> {
     let mut newest: BTreeMap<String, Position> = BTreeMap::new();
-    for (dir, lane) in recovered {
-        for (owner, (stamp, value)) in &lane.state.positions {
+    for (lane, state) in lanes {
+        for (owner, (stamp, value)) in &state.positions {
             let known = newest.entry(owner.clone()).or_default();
-            known.lanes |= 1 << dir.lane;
+            known.lanes |= 1 << lane;
             if *stamp >= known.stamp {
                 known.stamp = *stamp;
                 known.value.clone_from(value);
@@ -172,6 +186,31 @@ fn assign_lanes(
     let found = Manifest::read(vfs, path)?;
     let is_new = found.is_none();
     let mut manifest = found.unwrap_or_else(|| Manifest { store: new_id(random), lanes: 0, channels: BTreeMap::new() });
+    let (mut dirs, added) = find_lanes(vfs, path, &manifest, is_new, data_dirs)?;
+    if is_new || !added.is_empty() {
+        sync_names(vfs, path)?;
+        for dir in added {
+            sync_names(vfs, &dir)?;
+            LaneMark { store: manifest.store, lane: manifest.lanes }.write(vfs, &dir)?;
+            manifest.lanes += 1;
+            dirs.push(dir);
+        }
+        // ORDER: the manifest comes last: a lane that it names is there.
+        manifest.write(vfs, path)?;
+    } else {
+        write_again(vfs, path, &manifest, &dirs)?;
+    }
+    Ok((manifest, dirs))
+}
+
+/// The directories of all lanes, in their order, and those that are none yet. Changes nothing.
+pub(super) fn find_lanes(
+    vfs: &dyn Vfs,
+    path: &Path,
+    manifest: &Manifest,
+    is_new: bool,
+    data_dirs: &[PathBuf],
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), OpenError> {
     let mut dirs: Vec<Option<PathBuf>> = vec![None; usize::from(manifest.lanes)];
     let mut added = Vec::new();
     for dir in data_dirs {
@@ -212,29 +251,15 @@ fn assign_lanes(
         let lane = u16::try_from(lane).unwrap_or(u16::MAX);
         return Err(OpenError::MissingDir { store: path.to_path_buf(), lane });
     }
-    if is_new || !added.is_empty() {
-        sync_names(vfs, path)?;
-        for dir in added {
-            sync_names(vfs, &dir)?;
-            LaneMark { store: manifest.store, lane: manifest.lanes }.write(vfs, &dir)?;
-            manifest.lanes += 1;
-            dirs.push(Some(dir));
-        }
-        // ORDER: the manifest comes last: a lane that it names is there.
-        manifest.write(vfs, path)?;
-    } else {
-        write_again(vfs, path, &manifest, &dirs)?;
-    }
-    Ok((manifest, dirs.into_iter().flatten().collect()))
+    Ok((dirs.into_iter().flatten().collect(), added))
 }
 
 /// Replaces manifest and marks by the same content.
-fn write_again(vfs: &dyn Vfs, path: &Path, manifest: &Manifest, dirs: &[Option<PathBuf>]) -> Result<(), StorageError> {
+fn write_again(vfs: &dyn Vfs, path: &Path, manifest: &Manifest, dirs: &[PathBuf]) -> Result<(), StorageError> {
     // ORDER: a process that was killed may have replaced the manifest and not synced its name, and one that heard of a failed
     // sync cannot have told us. What is built on these files now must not outlive them, and only a new name is sure to be
     // written by a new sync.
     for (lane, dir) in (0..).zip(dirs) {
-        let Some(dir) = dir else { continue };
         again(vfs, dir, LaneMark { store: manifest.store, lane }.write(vfs, dir))?;
     }
     again(vfs, path, manifest.write(vfs, path))

@@ -10,7 +10,7 @@ use crate::limits;
 use crate::vfs::{OsVfs, Vfs};
 use crate::wait::Wait;
 
-use super::{FileStore, OpenError};
+use super::{FileStore, Inspection, OpenError};
 
 /// How events are read that are not in the tail cache any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -243,7 +243,44 @@ impl FileStoreBuilder {
     ///
     /// # Errors
     /// [`OpenError`]; nothing that holds events is changed then.
-    pub fn open(mut self) -> Result<FileStore, OpenError> {
+    pub fn open(self) -> Result<FileStore, OpenError> {
+        super::open::open(self.checked()?)
+    }
+
+    /// Looks at what is in the store, without changing a byte of it or taking a lock: what an open with these settings would
+    /// report, what waits in the channels, and the files behind it. Works on stores that cannot be opened, and on file systems
+    /// that cannot be written to.
+    ///
+    /// The store may be in use: then [`Inspection::in_use`] says so, and what is found may be out of date or look damaged.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use aqueduct::{Channel, FileStore};
+    ///
+    /// let store = FileStore::open(dir.path())?;
+    /// store.channel("orders")?.put("hello")?;
+    /// store.close()?;
+    ///
+    /// let found = FileStore::inspect(dir.path())?;
+    /// assert!(found.obstacles.is_empty() && found.verify(|_| ()).damage.is_empty());
+    /// let orders = found.channel("orders").ok_or("it is there")?;
+    /// assert_eq!((orders.events, orders.bytes), (1, 5));
+    /// for stored in found.events("orders") {
+    ///     assert_eq!(stored?.event.body(), "hello");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no store, or not enough of one can be read to say anything. What would only stop an open is in
+    /// [`Inspection::obstacles`].
+    pub fn inspect(self) -> Result<Inspection, OpenError> {
+        super::inspect::inspect(self.checked()?)
+    }
+
+    fn checked(mut self) -> Result<Self, OpenError> {
         let problems = self.problems();
         if !problems.is_empty() {
             return Err(OpenError::Options(problems));
@@ -251,7 +288,7 @@ impl FileStoreBuilder {
         if self.data_dirs.is_empty() {
             self.data_dirs.push(self.path.join("data"));
         }
-        super::open::open(self)
+        Ok(self)
     }
 
     fn problems(&self) -> Vec<String> {

@@ -73,7 +73,7 @@ pub(crate) struct Scanned {
     /// Those of them that no event needs any more.
     retired: Vec<PathBuf>,
     /// Spares that the last life held in reserve.
-    reserve: Vec<Spare>,
+    pub(crate) reserve: Vec<Spare>,
     next_id: u32,
     checkpoint_generation: u64,
     pub(crate) report: LaneReport,

@@ -1,6 +1,7 @@
 //! The walk over the frames of a lane that count, and the fold of what they say.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +48,11 @@ impl Item {
             What::Begin(Some(all)) => state.clone_from(all),
             What::Seal => state.seal(self.end),
         }
+    }
+
+    /// The file that it is in, and where.
+    pub(crate) fn place(&self) -> (&Path, u32) {
+        (&self.segment.path, self.offset)
     }
 
     pub(crate) fn read_payload(&self) -> Result<Bytes, StorageError> {

@@ -21,6 +21,15 @@ pub struct RecoveryReport {
     pub took: Duration,
 }
 
+impl RecoveryReport {
+    pub(crate) fn note_channel(&mut self, name: &str, backlog: u64, lost: u64) {
+        self.backlog.push((name.to_owned(), backlog));
+        if lost > 0 {
+            self.lost.push((name.to_owned(), lost));
+        }
+    }
+}
+
 /// What recovery found in one data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,6 +117,9 @@ pub enum OpenError {
         /// What is wrong.
         detail: String,
     },
+    /// There is no store, where one was to be looked at.
+    #[error("{} holds no store: there is no manifest in it, and no data directory with the mark of a lane", .0.display())]
+    NoStore(PathBuf),
     /// The settings contradict themselves. All problems are listed.
     #[error("invalid settings: {}", .0.join("; "))]
     Options(Vec<String>),

@@ -5,6 +5,7 @@
 //! writes and injects errors (`SimVfs`). The same code runs on both, so what the simulator proves holds for the product.
 
 mod os;
+mod read_only;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 
@@ -21,6 +22,7 @@ use crate::sabotage::{Bug, planted};
 pub use os::OsVfs;
 #[cfg(feature = "tls")]
 pub(crate) use os::read_settings;
+pub(crate) use read_only::ReadOnly;
 
 /// How [`Vfs::open`] opens a file. Symbolic links are never followed on the last component of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,16 @@ pub trait Vfs: Debug + Send + Sync {
     /// # Errors
     /// `WouldBlock` if someone else, in this or another process, holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
+
+    /// Whether someone, in this or another process, holds the lock on the file `path`. Creates nothing, and keeps nobody from
+    /// taking the lock but for the moment of the call. Needed only by those who look at a store without opening it.
+    ///
+    /// # Errors
+    /// `Unsupported` unless it is implemented, else as the operating system reports.
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Bytes that can still be written on the file system that holds `path`.
     ///

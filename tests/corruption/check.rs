@@ -10,6 +10,7 @@ use crate::damage::Damage;
 use crate::harm::Harm;
 use crate::image::{Content, Image, Key, builder};
 use crate::layout::Kind;
+use crate::look;
 
 /// How a case went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +27,14 @@ pub(crate) enum Outcome {
     Salvaged,
 }
 
-type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// Damages a copy of the store, opens it, and says how it went. `Err`: a promise was broken.
 pub(crate) fn check(image: &Image, damage: &Damage, policy: OnCorruption) -> Result<Outcome> {
     let disk = image.disk.snapshot();
     damage.apply(&disk);
     let harm = Harm::of(image, damage, &disk);
+    look::agrees_with_an_open(image, &disk, policy)?;
     match policy {
         OnCorruption::Salvage => salvage(image, &harm, &disk),
         _ => fail(image, &harm, &disk),
@@ -239,11 +241,11 @@ fn goes_on(image: &Image, disk: &SimVfs, store: FileStore, found: &Found) -> Res
 
 /// What comes out of a store.
 #[derive(Debug)]
-struct Found {
-    content: Content,
-    failures: Vec<String>,
+pub(crate) struct Found {
+    pub(crate) content: Content,
+    pub(crate) failures: Vec<String>,
     /// Events and bytes in each channel: what it says before anything is read, what it says after, what there is.
-    early: BTreeMap<String, (u64, u64)>,
+    pub(crate) early: BTreeMap<String, (u64, u64)>,
     late: BTreeMap<String, (u64, u64)>,
     real: BTreeMap<String, (u64, u64)>,
     lost: BTreeMap<String, u64>,
@@ -252,7 +254,7 @@ struct Found {
 
 impl Found {
     /// Reads all that a store holds and leaves it there.
-    fn in_store(image: &Image, store: &FileStore, new: &[(String, Event)]) -> Result<Self> {
+    pub(crate) fn in_store(image: &Image, store: &FileStore, new: &[(String, Event)]) -> Result<Self> {
         let mut found = Self {
             content: Content::default(),
             failures: Vec::new(),
@@ -322,7 +324,7 @@ fn is_part_of(part: &[Key], whole: &[Key]) -> bool {
     part.iter().all(|key| rest.any(|other| other == key))
 }
 
-fn bytes_of(disk: &SimVfs) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub(crate) fn bytes_of(disk: &SimVfs) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let files = disk.files().into_iter();
     let mut all: Vec<_> = files.map(|path| (path.clone(), disk.peek(&path).expect("a file"))).collect();
     all.retain(|(path, _)| path.file_name().is_none_or(|name| name != "lock"));

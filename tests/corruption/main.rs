@@ -11,6 +11,7 @@ mod damage;
 mod harm;
 mod image;
 mod layout;
+mod look;
 #[path = "../scripts/pool.rs"]
 mod pool;
 mod stores;

@@ -5,7 +5,8 @@
 //! not made anew between two kills: each life goes on with what the last one left.
 //!
 //! `AQUEDUCT_KILLS=n` sets the kills of each suite (30), `AQUEDUCT_SEED` the seed. An argument that is no option runs only
-//! the suites whose names contain it. The moments of the kills depend on the machine, so a seed repeats a run only roughly.
+//! the suites whose names contain it. With `AQUEDUCT_KILL_INPUT` there is one more, see `real.rs`. The moments of the kills
+//! depend on the machine, so a seed repeats a run only roughly.
 
 #![allow(clippy::disallowed_methods)] // it is about the real disk, the real clock and real processes
 #![allow(clippy::expect_used, clippy::indexing_slicing)] // an error is a failed test
@@ -16,6 +17,7 @@ mod child;
 mod collect;
 mod oracle;
 mod plan;
+mod real;
 mod tail;
 
 use std::io::{BufRead, BufReader};
@@ -24,6 +26,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use aqueduct::RecoveryReport;
 use aqueduct::testing::Random;
 use oracle::Oracle;
 use plan::{Mode, Plan};
@@ -39,7 +42,11 @@ fn main() -> ExitCode {
         Some("tail-child") => return tail::child(Path::new(&args[1]), args[2] == "end"),
         _ => {}
     }
-    let names = plan::PLANS.iter().map(|plan| plan.name).chain([collect::NAME, tail::NAME]);
+    let names = plan::PLANS
+        .iter()
+        .map(|plan| plan.name)
+        .chain([collect::NAME, tail::NAME])
+        .chain(real::input().map(|_| real::NAME));
     if args.iter().any(|arg| arg == "--list") {
         if !args.iter().any(|arg| arg == "--ignored") {
             names.for_each(|name| println!("{name}: test"));
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
         let result = match plan::PLANS.iter().find(|plan| plan.name == name) {
             Some(plan) => suite(plan, dir.path(), kills, &mut random),
             None if name == tail::NAME => tail::suite(dir.path(), kills, &mut random),
+            None if name == real::NAME => real::suite(dir.path(), kills, &mut random),
             None => collect::suite(dir.path(), kills, &mut random),
         };
         match result {
@@ -86,12 +94,11 @@ struct Life {
 
 impl Life {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("the path of this program"))
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child");
+        Self::of(Command::new(std::env::current_exe().expect("the path of this program")).args(args))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("a child");
         let pipe = BufReader::new(child.stdout.take().expect("its pipe"));
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -164,13 +171,39 @@ fn suite(plan: &Plan, dir: &Path, kills: u64, random: &mut Random) -> Result<Str
         if plan.mode == Mode::Reopen && life + 1 < kills && random.below(3) > 0 {
             continue;
         }
+        let said = look(plan, dir).map_err(|problem| format!("life {life}: a look after the kill: {problem}"))?;
         let store = plan.open(dir).map_err(|error| format!("life {life}: open after the kill: {error}"))?;
+        let mut report = store.recovery_report().clone();
+        report.took = said.took;
+        if report != said {
+            return Err(format!("after life {life}: a look said {said:?}, the open {report:?}"));
+        }
         oracle.check(&store, random).map_err(|problem| format!("after life {life}: {problem}"))?;
         if random.one_in(2) {
             store.close().map_err(|error| format!("life {life}: close: {error}"))?;
         }
     }
     Ok(format!("{kills} kills, {opens} of them in an open; {}", oracle.summary()))
+}
+
+/// A look from outside: what it says the next open will report.
+fn look(plan: &Plan, dir: &Path) -> Result<RecoveryReport, String> {
+    let found = plan.inspect(dir).map_err(|error| error.to_string())?;
+    let verified = found.verify(|_| ());
+    if found.in_use != Some(false) || !found.obstacles.is_empty() || !verified.damage.is_empty() {
+        return Err(format!("{found:?}, {verified:?}"));
+    }
+    for channel in &found.channels {
+        let mut count = 0;
+        for stored in found.events(&channel.name) {
+            plan::identify(&stored.map_err(|error| error.to_string())?.event)?;
+            count += 1;
+        }
+        if count != channel.events {
+            return Err(format!("{count} events are in {channel:?}"));
+        }
+    }
+    Ok(found.report)
 }
 
 fn one_life(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aqueduct::store::{FileStore, OpenError, ReadMode};
+use aqueduct::store::{FileStore, FileStoreBuilder, Inspection, OpenError, ReadMode};
 use aqueduct::testing::Random;
 use aqueduct::{Durability, Event};
 
@@ -80,6 +80,15 @@ pub(crate) const PLANS: &[Plan] = &[
 
 impl Plan {
     pub(crate) fn open(&self, dir: &Path) -> Result<FileStore, OpenError> {
+        self.builder(dir).open()
+    }
+
+    /// What is in the store, by a look from outside.
+    pub(crate) fn inspect(&self, dir: &Path) -> Result<Inspection, OpenError> {
+        self.builder(dir).inspect()
+    }
+
+    fn builder(&self, dir: &Path) -> FileStoreBuilder {
         let mut builder = FileStore::builder(dir.join("store"));
         for number in 0..self.dirs {
             builder = builder.data_dir(dir.join(format!("data{number}")));
@@ -91,7 +100,6 @@ impl Plan {
             .durability(self.durability)
             .take_durability(self.durability)
             .read_mode(self.read_mode)
-            .open()
     }
 
     pub(crate) fn channel(number: usize) -> String {

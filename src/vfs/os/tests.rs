@@ -154,3 +154,16 @@ fn renames_keep_the_identity_and_replace_what_is_there() {
     assert_eq!(kind(OsVfs::new().metadata(&a)), io::ErrorKind::NotFound);
     assert!(OsVfs::new().available_bytes(dir.path()).unwrap() > 0);
 }
+
+#[test]
+fn who_asks_for_a_lock_neither_makes_its_file_nor_takes_it() {
+    let dir = dir();
+    let path = dir.path().join("lock");
+    assert!(!OsVfs::new().is_locked(&path).unwrap());
+    assert!(!path.exists());
+    let lock = OsVfs::new().lock(&path).unwrap();
+    assert!(OsVfs::new().is_locked(&path).unwrap());
+    drop(lock);
+    assert!(!OsVfs::new().is_locked(&path).unwrap());
+    drop(OsVfs::new().lock(&path).unwrap());
+}

@@ -330,6 +330,13 @@ impl Vfs for SimVfs {
         })
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.run(OpKind::Lock, path, |state, path| match state.find(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => Ok(state.locked.contains(&found?)),
+        })
+    }
+
     fn available_bytes(&self, path: &Path) -> io::Result<u64> {
         self.run(OpKind::Available, path, |state, path| {
             state.find(path)?;

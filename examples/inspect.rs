@@ -1,0 +1,235 @@
+//! Shows what is in a store, without opening it: no byte is changed and no lock is held, whatever state it is in.
+//!
+//!     cargo run --release --example inspect -- STORE [--data DIR]... [--verify] [--dump [CHANNEL]] [--limit N]
+//!
+//! `--data` names the data directories of a store that has others than `STORE/data`; `--verify` compares every checksum;
+//! `--dump` shows the events that wait, at most N (100) of each channel. Ends with 0 if an open would succeed and nothing is
+//! damaged, with 1 if not. Without arguments it makes a store of its own, leaves it as a kill would, and looks at it.
+
+// An example prints what it finds.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use aqueduct::store::{InspectedLane, Inspection};
+use aqueduct::{FileStore, StorageError};
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+
+#[derive(Default)]
+struct Args {
+    store: PathBuf,
+    data: Vec<PathBuf>,
+    verify: bool,
+    dump: bool,
+    channel: Option<String>,
+    limit: usize,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let healthy = if args.is_empty() { demonstrate() } else { parse(args).and_then(|args| inspect(&args)) };
+    match healthy {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("inspect: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(args: Vec<OsString>) -> Result<Args, Box<dyn Error>> {
+    const USAGE: &str = "usage: inspect STORE [--data DIR]... [--verify] [--dump [CHANNEL]] [--limit N]";
+    let mut parsed = Args { limit: 100, ..Args::default() };
+    let mut args = args.into_iter().peekable();
+    parsed.store = args.next().filter(|first| !first.to_string_lossy().starts_with("--")).ok_or(USAGE)?.into();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--data") => parsed.data.push(args.next().ok_or(USAGE)?.into()),
+            Some("--verify") => parsed.verify = true,
+            Some("--dump") => {
+                parsed.dump = true;
+                parsed.channel = args
+                    .next_if(|next| !next.to_string_lossy().starts_with("--"))
+                    .map(|name| name.to_string_lossy().into());
+            }
+            Some("--limit") => parsed.limit = args.next().and_then(|n| n.to_str()?.parse().ok()).ok_or(USAGE)?,
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Ok(parsed)
+}
+
+fn inspect(args: &Args) -> Result<bool, Box<dyn Error>> {
+    let builder = FileStore::builder(&args.store);
+    let found = args.data.iter().fold(builder, |builder, dir| builder.data_dir(dir)).inspect()?;
+    println!("store {}", found.path.display());
+    match found.in_use {
+        Some(true) => println!(
+            "IN USE by a process: what follows may be out of date, and may look damaged where it was being written"
+        ),
+        Some(false) => println!("not in use"),
+        None => println!("whether it is in use could not be found out"),
+    }
+    for obstacle in &found.obstacles {
+        println!("AN OPEN WOULD FAIL: {obstacle}");
+    }
+    println!("\nchannels");
+    for channel in &found.channels {
+        let (events, bytes) = (HumanCount(channel.events), HumanBytes(channel.bytes));
+        println!("  {}: {events} events wait, {bytes}{}", channel.name.escape_debug(), oldest(&found, &channel.name)?);
+    }
+    found.lanes.iter().for_each(show_lane);
+    println!("\npositions");
+    for (owner, value) in &found.positions {
+        println!("  {}: {}", owner.escape_debug(), escape(value));
+    }
+    show_report(&found);
+    let mut healthy = found.obstacles.is_empty();
+    if args.verify {
+        let all = found.verify(|bytes| eprint!("\r{} read ", HumanBytes(bytes)));
+        let (records, events) = (HumanCount(all.records), HumanCount(all.events));
+        println!(
+            "\nverified: {records} records with {events} events in {} segments, {} bytes",
+            all.segments, all.bytes
+        );
+        for damage in &all.damage {
+            let lost = damage.events.map_or("unknown".to_owned(), |events| events.to_string());
+            println!(
+                "  DAMAGED: {} at {}, {} bytes: {}; waiting events lost: {lost}",
+                damage.path.display(),
+                damage.offset,
+                damage.bytes,
+                damage.detail
+            );
+        }
+        all.unreadable.iter().for_each(|(_, error)| println!("  UNREADABLE: {error}"));
+        healthy &= all.damage.is_empty() && all.unreadable.is_empty();
+    }
+    if args.dump {
+        let wanted = |name: &str| args.channel.as_ref().is_none_or(|channel| channel == name);
+        if !found.channels.iter().any(|channel| wanted(&channel.name)) {
+            return Err("no such channel".into());
+        }
+        for channel in found.channels.iter().filter(|channel| wanted(&channel.name)) {
+            dump(&found, &channel.name, args.limit)?;
+        }
+    }
+    Ok(healthy)
+}
+
+/// How old the first event is that a take would get, as far as anything tells.
+fn oldest(found: &Inspection, channel: &str) -> Result<String, StorageError> {
+    let Some(first) = found.events(channel).next().transpose()? else { return Ok(String::new()) };
+    let id = format!("; the oldest is {} of lane {}", first.id.seq, first.id.lane);
+    let stamp = first.event.headers().get("timestamp").and_then(|text| text.parse().ok());
+    if let Some(time) = stamp.and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))) {
+        return Ok(format!("{id}, from {} by its header `timestamp`", ago(time)));
+    }
+    let segment = found.lanes.iter().flat_map(|lane| &lane.segments).find(|segment| segment.path == first.path);
+    let written = segment.and_then(|segment| segment.modified);
+    Ok(id + &written.map_or(String::new(), |time| format!(", in a segment last written {}", ago(time))))
+}
+
+fn show_lane(lane: &InspectedLane) {
+    println!("\nlane {} in {}", lane.number, lane.path.display());
+    for segment in &lane.segments {
+        let written = segment.modified.map_or(String::new(), |time| format!(", last written {}", ago(time)));
+        let (used, whole) = (HumanBytes(segment.used_bytes), HumanBytes(segment.file_bytes));
+        let (first, end) = (segment.first_seq, segment.end_seq);
+        let channels: Vec<_> = segment.channels.iter().map(|name| name.escape_debug().to_string()).collect();
+        println!(
+            "  segment {}: {used} of {whole} used, events {first}..{end} of [{}]{written}",
+            segment.number,
+            channels.join(", ")
+        );
+    }
+    for point in &lane.checkpoints {
+        let by = if point.by_close { ", by a close" } else { "" };
+        println!("  checkpoint {} of segment {} up to {}{by}", point.generation, point.segment, point.offset);
+    }
+    let (unreadable, reserve) = (lane.checkpoints_unreadable, lane.reserve.len());
+    println!(
+        "  {unreadable} checkpoints that cannot be read, {reserve} files in reserve, {} of no use any more",
+        lane.leftovers.len()
+    );
+}
+
+fn show_report(found: &Inspection) {
+    println!("\nwhat an open would report (read in {:.3} s)", found.report.took.as_secs_f64());
+    for lane in &found.report.lanes {
+        let closed = if lane.clean { "closed properly" } else { "not closed" };
+        let from = if lane.from_checkpoint { "from a checkpoint" } else { "from the begin of a segment" };
+        println!(
+            "  {}: {closed}; replays {} records, {} bytes, {from}; writes {} again, cuts off {} unfinished",
+            lane.path.display(),
+            lane.replayed_records,
+            lane.replayed_bytes,
+            lane.rewritten_records,
+            lane.torn_records
+        );
+        for damage in &lane.damage {
+            let events = damage.events.map_or("an unknown number of".to_owned(), |events| events.to_string());
+            println!(
+                "  DAMAGED: {} at {}: {}; {events} events lost",
+                damage.path.display(),
+                damage.offset,
+                damage.detail
+            );
+        }
+    }
+    for (channel, lost) in &found.report.lost {
+        println!("  {} loses {lost} events if the damage is passed over", channel.escape_debug());
+    }
+}
+
+fn dump(found: &Inspection, channel: &str, limit: usize) -> Result<(), StorageError> {
+    println!("\nevents of {}", channel.escape_debug());
+    for stored in found.events(channel).take(limit) {
+        let stored = stored?;
+        let headers = stored
+            .event
+            .headers()
+            .iter()
+            .map(|(key, value)| format!("{}={} ", escape(key.as_bytes()), escape(value.as_bytes())));
+        println!(
+            "  {}/{} {}| {}",
+            stored.id.lane,
+            stored.id.seq,
+            headers.collect::<String>(),
+            escape(stored.event.body())
+        );
+    }
+    Ok(())
+}
+
+/// At most so many bytes, and nothing that a terminal would obey.
+fn escape(bytes: &[u8]) -> String {
+    let shown = bytes.get(..200).unwrap_or(bytes);
+    let rest = bytes.len() - shown.len();
+    shown.escape_ascii().to_string() + &if rest > 0 { format!("... {rest} bytes more") } else { String::new() }
+}
+
+fn ago(time: SystemTime) -> String {
+    let age = SystemTime::now().duration_since(time).map(HumanDuration);
+    age.map_or_else(|_| "in the future".to_owned(), |age| format!("{age} ago"))
+}
+
+fn demonstrate() -> Result<bool, Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let store = FileStore::open(dir.path())?;
+    let (orders, audit) = (store.channel("orders")?, store.channel("audit")?);
+    for number in 0..5 {
+        let mut put = store.begin_put();
+        put.push_to(&[&orders, &audit], format!("order {number}\twith a \x1b[31mcontrol character"));
+        put.set_position("orders.csv", format!("line {number}"));
+        put.commit()?;
+    }
+    // Dropped, not closed: like a kill.
+    drop((store, orders, audit));
+    inspect(&Args { store: dir.path().to_path_buf(), verify: true, dump: true, limit: 3, ..Args::default() })
+}
