@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
@@ -339,6 +340,43 @@ fn a_waker_that_panics_harms_nobody_else() {
     channel.put("first").expect("a put that wakes the task");
     channel.put("second").expect("a put after it");
     assert_eq!(channel.take(10, Wait::NONE).expect("a take").len(), 2);
+}
+
+/// A take that left events behind woke a task while it still held the place where the channel reads.
+#[test]
+fn a_waker_may_take_from_the_channel_that_woke_it() {
+    let disk = SimVfs::new();
+    let builder = settings(&disk).tail_cache_bytes(0).transaction_bytes_max(100);
+    let store = builder.open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..2 {
+        channel.put(vec![1; 100]).expect("a put");
+    }
+    let gate = Gate::new();
+    disk.inject(Inject::pause(&gate).on(OpKind::Read));
+    let taker = std::thread::spawn({
+        let channel = channel.clone();
+        move || channel.take(10, Wait::NONE).expect("a take").len()
+    });
+    gate.wait_for(1);
+    // Both events are claimed now, and only one fits.
+    let (sender, taken) = std::sync::mpsc::channel();
+    let waker = std::task::Waker::from(Arc::new(Takes(channel.clone(), sender)));
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut ready = std::pin::pin!(channel.ready());
+    assert!(ready.as_mut().poll(&mut context).is_pending());
+    gate.open();
+    let taken = taken.recv_timeout(Duration::from_secs(60)).expect("the waker comes back");
+    assert_eq!((taken, taker.join().expect("the taker")), (1, 1));
+}
+
+struct Takes(FileChannel, std::sync::mpsc::Sender<usize>);
+
+impl std::task::Wake for Takes {
+    fn wake(self: Arc<Self>) {
+        let take = self.0.take(10, Wait::NONE).expect("a take");
+        self.1.send(take.len()).expect("the test");
+    }
 }
 
 /// A transaction whose ticket was neither waited for nor dropped stayed unwritten until someone else wrote.

@@ -77,7 +77,7 @@ fn assemble(options: Options, parts: Parts, random: u64, report: &mut RecoveryRe
     let shared = Shared::new(options, stamp, merge_positions(states()), random);
     let options = &shared.options;
     let mut queues = BTreeMap::new();
-    for (id, name, backlog) in backlogs(&manifest, states()) {
+    for (id, name, backlog) in backlogs(&manifest, &states()) {
         let lost = lost.get(&id).copied().unwrap_or(0);
         report.note_channel(&name, backlog.iter().map(|lane| lane.events).sum(), lost);
         let capacity = Capacity { events: options.capacity_events, bytes: options.capacity_bytes };
@@ -143,7 +143,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
 #[allow(single_use_lifetimes)] // it cannot be left out here
 pub(super) fn backlogs<'a>(
     manifest: &Manifest,
-    lanes: impl Iterator<Item = (u16, &'a LaneState)> + Clone,
+    lanes: &(impl Iterator<Item = (u16, &'a LaneState)> + Clone),
 ) -> Vec<(u16, String, Vec<Backlog>)> {
     let mut done = losses::acknowledged(lanes.clone().map(|(_, state)| state));
     let channels = manifest.channels.iter().map(|(id, name)| {

@@ -295,6 +295,7 @@ impl Queue {
         let more = gate.ready > 0;
         let wakers = if more { std::mem::take(&mut gate.wakers) } else { Vec::new() };
         drop(gate);
+        // A waker runs code that is not ours, and may take from this very channel.
         drop(reader);
         if more {
             self.ready.notify_one();

@@ -85,9 +85,8 @@ impl LaneEvents<'_> {
                     let path = self.segment.and_then(|id| self.scanned.segments.get(&id)).map(|segment| &*segment.path);
                     self.put(path.unwrap_or(Path::new("")), offset, &head, &meta, events)?;
                 }
-                Some(_) => {}
                 None if self.is_at_end()? => return Ok(false),
-                None => {}
+                Some(_) | None => {}
             }
         }
         Ok(true)

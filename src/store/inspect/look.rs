@@ -36,7 +36,7 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     let states = || scanned.iter().map(|(dir, scanned)| (dir.lane, &scanned.state));
     let mut report = RecoveryReport::default();
     let mut channels = Vec::new();
-    for (number, name, backlog) in backlogs(&manifest, states()) {
+    for (number, name, backlog) in backlogs(&manifest, &states()) {
         let lost = losses.events.get(&number).copied().unwrap_or(0);
         let events = backlog.iter().map(|lane| lane.events).sum();
         let bytes = backlog.iter().map(|lane| lane.bytes).sum();
