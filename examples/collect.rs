@@ -3,8 +3,8 @@
 //!     cargo run --release --example collect -- IN OUT
 //!
 //! Every file in IN is read, passes a durable channel in `OUT/.channel`, and is renamed to `*.COMPLETED`. Its lines are in
-//! the files of OUT then, byte for byte. A file that could not be read to its end makes it exit with 1. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a
-//! directory of its own with something to collect.
+//! the files of OUT then, byte for byte. A file that could not be read to its end makes it exit with 1. Kill it at any moment
+//! and run it again: it goes on where it was. Without arguments it makes a directory of its own with something to collect.
 
 // An example prints what it proves and ends with a panic where it does not hold.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::indexing_slicing)]
@@ -35,17 +35,17 @@ fn main() -> ExitCode {
 }
 
 fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
-    if !input.is_dir() {
-        return Err(format!("{} is not a directory", input.display()).into());
+    let (files, bytes) = waiting(input).map_err(|error| format!("{}: {error}", input.display()))?;
+    if output.canonicalize().is_ok_and(|output| input.canonicalize().is_ok_and(|input| input == output)) {
+        return Err("IN and OUT are the same directory: the output would be collected again".into());
     }
-    let (files, bytes) = waiting(input)?;
     let begun = Instant::now();
     let store = FileStore::open(output.join(".channel"))?;
     let problems = Arc::new(AtomicU64::new(0));
     let reported = problems.clone();
     let source = SpoolDir::new(input).until_empty().bytes().skip_empty_files().line_max_bytes(8 << 20);
     let source = source.on_report(move |report| {
-        eprintln!("collect: {report}, the {}. problem", reported.fetch_add(1, Ordering::Relaxed) + 1);
+        eprintln!("collect: {report}, problem {}", reported.fetch_add(1, Ordering::Relaxed) + 1)
     });
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")
@@ -62,6 +62,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
 
     let running = agent.start()?;
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
+    let mut told = [None, None];
     let stats = loop {
         let outcome = running.wait_done(Wait::up_to(Duration::from_millis(200)));
         let stats = running.stats();
@@ -69,6 +70,11 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
         let left = stats.channel("disk").map_or(0, |channel| channel.depth_events);
         bar.set_message(format!("{} lines delivered, {} in the channel", HumanCount(delivered), HumanCount(left)));
         bar.tick();
+        let errors = [&stats.sources[0].status, &stats.sinks[0].status].map(|status| status.last_error.clone());
+        if errors != told {
+            errors.iter().flatten().for_each(|error| bar.suspend(|| eprintln!("collect: {error}")));
+            told = errors;
+        }
         if outcome != Outcome::Stopped {
             break stats;
         }
@@ -78,19 +84,13 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     bar.finish_and_clear();
 
     let delivered = stats.sink("out").map_or(0, |sink| sink.stats.drain_success_events);
-    let left: u64 = report.left.iter().map(|left| left.events).sum();
-    let seconds = begun.elapsed().as_secs_f64();
+    let (left, outcome) = (report.left.iter().map(|left| left.events).sum::<u64>(), report.outcome);
+    let (seconds, lines) = (begun.elapsed().as_secs_f64(), HumanCount(delivered));
+    let (rate, megabytes) = (delivered as f64 / seconds, bytes as f64 / seconds / 1e6);
     println!(
-        "{} lines delivered in {seconds:.2} s ({:.0} lines/s, {:.1} MB/s), {left} left in the channel: {:?}",
-        HumanCount(delivered),
-        delivered as f64 / seconds,
-        bytes as f64 / seconds / 1e6,
-        report.outcome,
+        "{lines} lines delivered in {seconds:.2} s ({rate:.0} a second, {megabytes:.1} MB/s), {left} left: {outcome:?}"
     );
-    for (name, error) in report.components.iter().filter_map(|end| Some((&end.name, end.status.last_error.as_ref()?))) {
-        eprintln!("collect: {name}: {error}");
-    }
-    let code = report.outcome.exit_code();
+    let code = outcome.exit_code();
     Ok(ExitCode::from(if problems.load(Ordering::Relaxed) > 0 { code.max(1) } else { code }))
 }
 
