@@ -38,8 +38,8 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     let mut channels = Vec::new();
     for (number, name, backlog) in backlogs(&manifest, &states()) {
         let lost = losses.events.get(&number).copied().unwrap_or(0);
-        let events = backlog.iter().map(|lane| lane.events).sum();
-        let bytes = backlog.iter().map(|lane| lane.bytes).sum();
+        let events = backlog.iter().map(|lane| lane.events).fold(0, u64::saturating_add);
+        let bytes = backlog.iter().map(|lane| lane.bytes).fold(0, u64::saturating_add);
         report.note_channel(&name, events, lost);
         channels.push(InspectedChannel { name, events, bytes, lost });
     }

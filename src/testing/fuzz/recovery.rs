@@ -11,7 +11,7 @@ use crate::vfs::sim::SimVfs;
 use crate::wait::Wait;
 
 /// A whole store: the files of a small one are edited, with checksums that fit afterwards or not, and opened. Whatever
-/// comes out, nothing panics, and new events come and go.
+/// comes out, nothing panics, and new events come and go. A look from outside comes first.
 pub(super) fn run(data: &[u8]) {
     let Some((&first, edits)) = data.split_first() else { return };
     let images = images();
@@ -26,6 +26,7 @@ pub(super) fn run(data: &[u8]) {
     }
     let policy = if first & 4 == 0 { OnCorruption::Fail } else { OnCorruption::Salvage };
     for seed in 100..102 {
+        look(&disk, policy);
         let Ok(store) = settings(&disk, seed).on_corruption(policy).open() else { return };
         use_it(&store);
         let left = disk.snapshot();
@@ -36,6 +37,17 @@ pub(super) fn run(data: &[u8]) {
             }
         }
     }
+}
+
+/// A look from outside: it need not succeed, and changes nothing.
+fn look(disk: &SimVfs, policy: OnCorruption) {
+    let contents = || disk.files().into_iter().map(|path| (disk.peek(&path).ok(), path)).collect::<Vec<_>>();
+    let before = contents();
+    if let Ok(found) = settings(disk, 100).on_corruption(policy).inspect() {
+        drop(found.verify(|_| ()));
+        found.channels.iter().for_each(|channel| found.events(&channel.name).for_each(drop));
+    }
+    assert!(contents() == before, "a look from outside changes files");
 }
 
 /// Every operation of a store; none of them has to succeed.
