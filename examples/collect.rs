@@ -45,7 +45,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let reported = problems.clone();
     let source = SpoolDir::new(input).until_empty().bytes().skip_empty_files().line_max_bytes(8 << 20);
     let source = source.on_report(move |report| {
-        eprintln!("collect: {report}, problem {}", reported.fetch_add(1, Ordering::Relaxed) + 1)
+        eprintln!("collect: {report}, problem {}", reported.fetch_add(1, Ordering::Relaxed) + 1);
     });
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use aqueduct::store::{InspectedLane, Inspection};
-use aqueduct::{FileStore, StorageError};
+use aqueduct::{FileStore, FileStoreBuilder, StorageError};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 #[derive(Default)]
@@ -66,7 +66,7 @@ fn parse(args: Vec<OsString>) -> Result<Args, Box<dyn Error>> {
 
 fn inspect(args: &Args) -> Result<bool, Box<dyn Error>> {
     let builder = FileStore::builder(&args.store);
-    let found = args.data.iter().fold(builder, |builder, dir| builder.data_dir(dir)).inspect()?;
+    let found = args.data.iter().fold(builder, FileStoreBuilder::data_dir).inspect()?;
     println!("store {}", found.path.display());
     match found.in_use {
         Some(true) => println!(

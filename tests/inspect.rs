@@ -55,9 +55,9 @@ fn fill(store: &FileStore, count: usize) {
         put.set_position("file", number.to_string());
         // Two at a time, as one that waits sends the next to another data directory.
         let before = ticket.replace(put.submit().expect("room"));
-        before.into_iter().for_each(|before: PutTicket| drop(before.wait().expect("a put")));
+        before.map(|before: PutTicket| before.wait().expect("a put"));
     }
-    ticket.into_iter().for_each(|last| drop(last.wait().expect("a put")));
+    ticket.map(|last| last.wait().expect("a put"));
     orders.take(count / 4, Wait::NONE).expect("a take").commit().expect("a commit");
 }
 
@@ -285,9 +285,9 @@ fn without_a_manifest_or_a_mark_the_events_can_still_be_read() {
             drop(store);
             let path = dir.path().join(file);
             if remove {
-                fs::remove_file(&path).expect("a file")
+                fs::remove_file(&path).expect("a file");
             } else {
-                flip(&path, 20)
+                flip(&path, 20);
             }
             let found = look(dir.path(), small(dir.path(), 1)).expect("enough of a store");
             assert!(small(dir.path(), 1).open().is_err(), "{file}");

@@ -360,14 +360,14 @@ fn a_waker_may_take_from_the_channel_that_woke_it() {
     });
     gate.wait_for(1);
     // Both events are claimed now, and only one fits.
-    let (sender, taken) = std::sync::mpsc::channel();
-    let waker = std::task::Waker::from(Arc::new(Takes(channel.clone(), sender)));
+    let (count, counts) = std::sync::mpsc::channel();
+    let waker = std::task::Waker::from(Arc::new(Takes(channel.clone(), count)));
     let mut context = std::task::Context::from_waker(&waker);
     let mut ready = std::pin::pin!(channel.ready());
     assert!(ready.as_mut().poll(&mut context).is_pending());
     gate.open();
-    let taken = taken.recv_timeout(Duration::from_secs(60)).expect("the waker comes back");
-    assert_eq!((taken, taker.join().expect("the taker")), (1, 1));
+    let rest = counts.recv_timeout(Duration::from_secs(60)).expect("the waker comes back");
+    assert_eq!((rest, taker.join().expect("the taker")), (1, 1));
 }
 
 struct Takes(FileChannel, std::sync::mpsc::Sender<usize>);

@@ -31,7 +31,8 @@ pub(crate) fn producers(dir: &Path, report: &mut Report) {
 /// Bodies of 0 bytes to 1 MiB.
 pub(crate) fn bodies(dir: &Path, report: &mut Report) {
     let (store, channel) = open(FileStore::builder(dir.join("store")));
-    for (bytes, each, commits) in [(0, 100, 300), (100, 100, 300), (1 << 10, 100, 300), (64 << 10, 16, 60), (1 << 20, 1, 60)]
+    for (bytes, each, commits) in
+        [(0, 100, 300), (100, 100, 300), (1 << 10, 100, 300), (64 << 10, 16, 60), (1 << 20, 1, 60)]
     {
         let events = commits * each as u64;
         let mut runs = Runs::default();
@@ -59,7 +60,8 @@ pub(crate) fn channels(dir: &Path, report: &mut Report) {
         let (events, payload) = (COMMITS * 100, COMMITS * 100 * BODY as u64);
         let mut series = [Runs::default(), Runs::default(), Runs::default()];
         for round in 0..=report.rounds {
-            let one_each = || all.iter().cycle().take(COMMITS as usize).flat_map(|to| put_timed(to, 1, 100, BODY)).collect();
+            let one_each =
+                || all.iter().cycle().take(COMMITS as usize).flat_map(|to| put_timed(to, 1, 100, BODY)).collect();
             let spread = Run::of(&store, events, payload, one_each);
             let take = Run::of(&store, events, payload, || {
                 all.iter().flat_map(|from| take_timed(from, events / count, 100)).collect()
@@ -92,7 +94,9 @@ pub(crate) fn lanes(dir: &Path, report: &mut Report) {
         let base = dir.join(format!("store-{count}"));
         let settings = FileStore::builder(&base);
         // One directory is the store's own.
-        let settings = (0..count).fold(settings, |settings, i| if count == 1 { settings } else { settings.data_dir(base.join(format!("data-{i}"))) });
+        let settings = (0..count).fold(settings, |settings, i| {
+            if count == 1 { settings } else { settings.data_dir(base.join(format!("data-{i}"))) }
+        });
         let (store, channel) = open(settings);
         for producers in [1, 8] {
             let events = producers * 100 * 10;
@@ -124,7 +128,8 @@ pub(crate) fn consumer(dir: &Path, report: &mut Report) {
             let (events, payload) = (COMMITS * 100, COMMITS * 100 * BODY as u64);
             let begun = std::time::Instant::now();
             let (put_run, mut take_run) = std::thread::scope(|scope| {
-                let producer = scope.spawn(|| Run::of(&store, events, payload, || put_timed(&channel, COMMITS, 100, BODY)));
+                let producer =
+                    scope.spawn(|| Run::of(&store, events, payload, || put_timed(&channel, COMMITS, 100, BODY)));
                 let latencies = take_timed(&channel, events, 100);
                 let rate = events as f64 / begun.elapsed().as_secs_f64();
                 (producer.join().expect("a producer"), Run { rate, latencies, events, payload, ..Run::default() })

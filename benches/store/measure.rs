@@ -23,12 +23,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// Measures what `work`, which returns the latencies of its commits, does to `store`.
-    pub(crate) fn of(
-        store: &FileStore,
-        events: u64,
-        payload: u64,
-        work: impl FnOnce() -> Vec<Duration>,
-    ) -> Self {
+    pub(crate) fn of(store: &FileStore, events: u64, payload: u64, work: impl FnOnce() -> Vec<Duration>) -> Self {
         let before = store.stats();
         let begun = Instant::now();
         let latencies = work();

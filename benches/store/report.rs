@@ -30,10 +30,7 @@ impl Report {
         let ratio = median(ratios);
         let (rate, their_rate) = (ours.rate(), theirs.rate());
         let mb = rate * ours.event_bytes() / 1e6;
-        println!(
-            "{:20}{rate:9.0} events/s {mb:7.1} MB/s | {reference} {their_rate:9.0} | ratio {ratio:.2}",
-            self.row
-        );
+        println!("{:20}{rate:9.0} events/s {mb:7.1} MB/s | {reference} {their_rate:9.0} | ratio {ratio:.2}", self.row);
         self.value("ratio", reference, ratio, "");
         self.value("aqueduct", "", rate, "events/s");
         self.value(reference, "", their_rate, "events/s");

@@ -12,7 +12,14 @@ use crate::raw::Raw;
 use crate::report::Report;
 
 /// Blocking commits.
-pub(crate) fn put_blocking(dir: &Path, report: &mut Report, producers: u64, events: usize, commits: u64, level: Durability) {
+pub(crate) fn put_blocking(
+    dir: &Path,
+    report: &mut Report,
+    producers: u64,
+    events: usize,
+    commits: u64,
+    level: Durability,
+) {
     // As large as what the store writes in a round of the largest row, with its spare segments.
     let raw = Raw::new(dir, 256 << 20);
     let (store, channel) = open(FileStore::builder(dir.join("store")).durability(level));
@@ -168,9 +175,7 @@ pub(crate) fn memory(_: &Path, report: &mut Report) {
 pub(crate) fn disk_bytes(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 1000;
     let (store, channel) = open(FileStore::builder(dir.join("store")).durability(Durability::Os));
-    let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || {
-        put_timed(&channel, COMMITS, 100, BODY)
-    });
+    let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || put_timed(&channel, COMMITS, 100, BODY));
     let bytes = run.bytes as f64 / run.events as f64;
     report.say(&format!("{bytes:.2} bytes of the log for an event of {BODY}, in commits of 100"));
     report.value("log", "", bytes, "bytes/event");

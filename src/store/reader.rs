@@ -143,7 +143,7 @@ impl Reader {
                     Ok(Some(stamp))
                         if oldest.is_none_or(|(known, _)| stamp < known && !planted(Bug::LanesUnordered)) =>
                     {
-                        oldest = Some((stamp, index))
+                        oldest = Some((stamp, index));
                     }
                     Ok(Some(_)) => {}
                     // Read to its end: what is counted as unread was damaged and passed over.

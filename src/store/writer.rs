@@ -107,7 +107,7 @@ impl Writer {
                     break;
                 }
                 bytes += len;
-                level.add(&entry);
+                level.add(entry);
                 chunk.extend(rest.next());
             }
             if chunk.is_empty() {

@@ -75,7 +75,7 @@ impl Checker<'_> {
         self.known.get(&id).map(|(number, place)| (&self.history.puts[*number], *place))
     }
 
-    fn left(&self, take: &Take, place: usize) -> Left {
+    fn left(take: &Take, place: usize) -> Left {
         match take.finish {
             None => Left::Open,
             Some(finish) if place >= finish.count || finish.outcome == Outcome::Not => Left::Back(finish.span),
@@ -129,7 +129,7 @@ impl Checker<'_> {
         for (id, takes) in &self.lives {
             for pair in takes.windows(2) {
                 let (before, next) = (&self.history.takes[pair[0].0], &self.history.takes[pair[1].0]);
-                let again = match self.left(before, pair[0].1) {
+                let again = match Self::left(before, pair[0].1) {
                     Left::Gone => false,
                     Left::Back(span) => span.begin < next.span.end,
                     Left::Either | Left::Open => {
@@ -153,7 +153,7 @@ impl Checker<'_> {
         }
         for (id, takes) in &self.lives {
             let (number, place) = takes[takes.len() - 1];
-            if let Left::Back(_) | Left::Open = self.left(&self.history.takes[number], place) {
+            if let Left::Back(_) | Left::Open = Self::left(&self.history.takes[number], place) {
                 wrong.push(format!("lost: {} went back into the channel and never came again", name(*id)));
             }
         }
@@ -200,7 +200,7 @@ impl Checker<'_> {
         }
         for (index, (number, place)) in takes.iter().enumerate() {
             let take = &self.history.takes[*number];
-            let from = match self.left(take, *place) {
+            let from = match Self::left(take, *place) {
                 Left::Back(span) => Some(span.end),
                 Left::Open => self.reopened(take.span.end),
                 Left::Gone | Left::Either => None,

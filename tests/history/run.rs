@@ -1,7 +1,7 @@
 //! Producers and consumers in threads of their own, on a channel that crashes under them.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -71,8 +71,8 @@ impl Plan {
         }
     }
 
-    fn builder(&self, path: PathBuf) -> FileStoreBuilder {
-        let mut builder = FileStore::builder(path.clone())
+    fn builder(&self, path: &Path) -> FileStoreBuilder {
+        let mut builder = FileStore::builder(path)
             .capacity_events(self.capacity)
             .durability(self.durability)
             .take_durability(self.durability)
@@ -101,7 +101,7 @@ pub(crate) fn run(plan: &Plan, ticks: &Ticks) -> History {
         }
         Kind::Disk => {
             let dir = tempfile::tempdir().expect("a temporary directory");
-            lives_on_disk(plan, ticks, &mut history, || plan.builder(dir.path().join("store")));
+            lives_on_disk(plan, ticks, &mut history, || plan.builder(&dir.path().join("store")));
         }
         Kind::Simulated => simulated_lives(plan, ticks, &mut history),
     }
@@ -134,7 +134,7 @@ fn simulated_lives(plan: &Plan, ticks: &Ticks, history: &mut History) {
     let mut random = Random::new(plan.seed ^ 0x5eed);
     let mut disk = Arc::new(SimVfs::new());
     for number in 0..plan.lives {
-        let store = plan.builder("/store".into()).vfs(disk.clone()).open().expect("a store opens after any crash");
+        let store = plan.builder(Path::new("/store")).vfs(disk.clone()).open().expect("a store opens after any crash");
         reopened(ticks, history);
         let life = Life::new(plan, ticks, number, Arc::new(store.channel("channel").expect("a channel")));
         if number + 1 == plan.lives {

@@ -37,11 +37,11 @@ fn a_pattern_tells_what_begins_continues_or_is_continued() {
     let log = "before\n10: a\nb\n\n11: c\n12: d\n";
     assert_eq!(bodies(&begins, log), ["before", "10: a\nb\n", "11: c", "12: d"]);
     assert_eq!(bodies(&begins.clone().negated(true), "10: a\n11: b\nx\n12: c"), ["10: a\n11: b", "x\n12: c"]);
-    let continued = MultiLine::continued(r"\\$").unwrap();
-    assert_eq!(bodies(&continued, "a \\\nb \\\r\nc\nd\n\ne \\"), ["a \\\nb \\\r\nc", "d", "", "e \\"]);
+    let goes_on = MultiLine::continued(r"\\$").unwrap();
+    assert_eq!(bodies(&goes_on, "a \\\nb \\\r\nc\nd\n\ne \\"), ["a \\\nb \\\r\nc", "d", "", "e \\"]);
     let ends = MultiLine::continued(";$").unwrap().negated(true);
     assert_eq!(bodies(&ends, "select\n1;\nselect 2;\nselect"), ["select\n1;", "select 2;", "select"]);
-    for settings in [&continues, &begins, &continued] {
+    for settings in [&continues, &begins, &goes_on] {
         assert_eq!(bodies(settings, ""), [""; 0]);
         assert_eq!(bodies(settings, "\n"), [""]);
     }

@@ -27,12 +27,11 @@ fn everything(depth: usize) -> Vec<u8> {
     put_bytes(&mut out, b"bytes");
     put_bytes(&mut out, b"text");
     out.extend(*b"xxxyyy\x02");
-    match depth {
-        0 => out.push(0),
-        _ => {
-            put_long(&mut out, 2);
-            out.extend(everything(depth - 1));
-        }
+    if depth == 0 {
+        out.push(0);
+    } else {
+        put_long(&mut out, 2);
+        out.extend(everything(depth - 1));
     }
     // Two blocks, one of them with its length.
     put_long(&mut out, 2);
@@ -65,7 +64,7 @@ fn a_datum_ends_where_its_schema_says() {
 fn no_datum_is_deeper_or_longer_than_it_may_be() {
     let list = r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#;
     assert_eq!(skip(list, b"\x02\x02\x00"), Ok(3));
-    assert_eq!(skip(list, &[2; 100_000]), Err(Malformed::Range("the depth of a datum")));
+    assert_eq!(skip(list, &vec![2; 100_000]), Err(Malformed::Range("the depth of a datum")));
     let mut nulls = Vec::new();
     put_long(&mut nulls, i64::MAX);
     let many = Malformed::Range("the number of empty items of a datum");
