@@ -284,9 +284,9 @@ fn without_a_manifest_or_a_mark_the_events_can_still_be_read() {
             drop(store);
             let path = dir.path().join(file);
             if remove {
-                fs::remove_file(&path).expect("a file")
+                fs::remove_file(&path).expect("a file");
             } else {
-                flip(&path, 20)
+                flip(&path, 20);
             }
             let found = look(dir.path(), small(dir.path(), 1)).expect("enough of a store");
             assert!(small(dir.path(), 1).open().is_err(), "{file}");
