@@ -84,12 +84,8 @@ bugs! {
     TwoLeaders = "two-leaders",
     /// A close leaves those asleep who wait for room or events.
     CloseWakesNobody = "close-wakes-nobody",
-    /// What is pending when the last handle goes is not written.
-    DropForgets = "drop-forgets",
     /// A short write counts as a whole one.
     ShortWriteIgnored = "short-write-ignored",
-    /// A system call that a signal interrupts counts as failed.
-    InterruptionFails = "interruption-fails",
     /// A memory channel returns what was rolled back behind what is fresh.
     MemoryRollbackBehind = "memory-rollback-behind",
     /// A memory channel that is busy counts as empty.

@@ -352,7 +352,8 @@ impl Lane {
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
         let freeing = !free.is_empty() && !planted(Bug::RetireBeforeSync);
-        if self.sync_wanted.swap(false, Ordering::AcqRel) || due || freeing {
+        let noting = due && !planted(Bug::CheckpointBeforeSync);
+        if self.sync_wanted.swap(false, Ordering::AcqRel) || noting || freeing {
             self.sync_aside();
         }
         if self.poisoned().is_some() {

@@ -112,10 +112,7 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
         pending.into_iter().filter(|item| matches!(item.what, What::Put(..) | What::Ack(..))).collect();
     report.rewritten_records = rest.len() as u64;
     let mut state = durable_state.clone();
-    rest.iter().for_each(|item| item.apply(&mut state));
-    if planted(Bug::NumbersReused) {
-        state.next_seq = durable_state.next_seq;
-    }
+    rest.iter().filter(|_| !planted(Bug::NumbersReused)).for_each(|item| item.apply(&mut state));
     let mut segments = BTreeMap::new();
     let mut missing = Vec::new();
     for (id, sealed) in &state.sealed {

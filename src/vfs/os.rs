@@ -11,7 +11,6 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
-use crate::sabotage::{Bug, planted};
 
 #[cfg(test)]
 mod tests;
@@ -172,7 +171,7 @@ impl VfsLock for OsLock {}
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
-            Err(rustix::io::Errno::INTR) if !planted(Bug::InterruptionFails) => {}
+            Err(rustix::io::Errno::INTR) => {}
             result => return result.map_err(io::Error::from),
         }
     }
