@@ -21,7 +21,6 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +28,9 @@ struct State {
     // By place in the group; `None` until the group is done, and for each outcome that was fetched.
     outcomes: Option<Vec<Option<Outcome>>>,
     wakers: Vec<(usize, Waker)>,
-    waiting: usize,
+    // One for each thread that is blocked. A common one would wake them one after the other, each through the one before, and
+    // the next group would form too slowly.
+    waiting: Vec<Arc<Condvar>>,
     // The leader of the group before has stepped down: one of the waiters must take over.
     lead_wanted: bool,
     // A ticket was dropped, so its transaction has nobody who would lead.
@@ -53,28 +54,28 @@ impl Group {
         let mut state = self.state.lock();
         state.outcomes = Some(outcomes);
         let wakers = std::mem::take(&mut state.wakers);
-        let waiting = state.waiting;
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        if waiting > 0 {
-            self.changed.notify_all();
+        for waiting in &waiting {
+            waiting.notify_one();
         }
-        (waiting, wakers.into_iter().map(|(_, waker)| waker).collect())
+        (waiting.len(), wakers.into_iter().map(|(_, waker)| waker).collect())
     }
 
     /// Whether nobody is blocked on the group and somebody counts on it all the same.
     pub(crate) fn is_unattended(&self) -> bool {
         let state = self.state.lock();
-        state.waiting == 0 && (state.orphaned || !state.wakers.is_empty())
+        state.waiting.is_empty() && (state.orphaned || !state.wakers.is_empty())
     }
 
     /// Asks one blocked waiter to lead.
     pub(crate) fn offer_lead(&self) -> Followers {
         let mut state = self.state.lock();
         state.lead_wanted = true;
-        if state.waiting > 0 {
+        if let Some(waiting) = state.waiting.last().cloned() {
             drop(state);
             if !planted(Bug::LostLead) {
-                self.changed.notify_one();
+                waiting.notify_one();
             }
             Followers::Blocked
         } else if state.orphaned || !state.wakers.is_empty() {
@@ -105,11 +106,14 @@ impl Place {
                 continue;
             }
             let mut state = self.group.state.lock();
-            state.waiting += 1;
-            while state.outcomes.is_none() && !state.lead_wanted {
-                self.group.changed.wait(&mut state);
+            if state.outcomes.is_none() && !state.lead_wanted {
+                let woken = Arc::new(Condvar::new());
+                state.waiting.push(woken.clone());
+                while state.outcomes.is_none() && !state.lead_wanted {
+                    woken.wait(&mut state);
+                }
+                state.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &woken));
             }
-            state.waiting -= 1;
             state.lead_wanted = false;
         }
         self.fetch()

@@ -5,7 +5,7 @@
 //! forms. There is no writer thread, so a single producer pays for no hand-over between threads.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -109,6 +109,8 @@ pub(crate) struct Lane {
     /// Sequence number behind the last event that is durable; follows that of the writer.
     pub(crate) durable_seq: AtomicU64,
     pending_bytes: AtomicU64,
+    // Transactions that nobody writes yet; read without the lock that those need who are to come.
+    pending_count: AtomicUsize,
     checkpoint_generation: Mutex<u64>,
     /// Held while files are synced; after `writer`, if both.
     pub(crate) syncing: Mutex<()>,
@@ -150,6 +152,7 @@ impl Lane {
             acks_full: AtomicBool::new(false),
             durable_seq: AtomicU64::new(durable_seq),
             pending_bytes: AtomicU64::new(0),
+            pending_count: AtomicUsize::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
             syncing: Mutex::new(()),
         }
@@ -176,6 +179,7 @@ impl Lane {
             // Unreachable: a group was pushed if there was none. A place in no group would never be done.
             None => unreachable!("a forming group was just pushed"),
         };
+        self.pending_count.fetch_add(1, Ordering::Relaxed);
         drop(pending);
         if index == 0 && self.shared.options.background {
             self.shared.keeper.submitted();
@@ -197,6 +201,8 @@ impl Lane {
         let forming = {
             let mut pending = self.pending.lock();
             let forming = pending.groups.pop_front();
+            let taken = forming.as_ref().map_or(0, |forming| forming.entries.len());
+            self.pending_count.fetch_sub(taken, Ordering::Relaxed);
             pending.current = forming.as_ref().map(|forming| forming.group.clone());
             forming
         };
@@ -349,6 +355,11 @@ impl Lane {
     /// are durable as far as they are in other lanes' logs.
     pub(crate) fn maintain(&self, free: &[u32]) {
         self.lead_unattended();
+        // First of all, as a commit that finds no segment prepared waits for one; but not from zeros if files are about to
+        // become free.
+        if self.poisoned().is_none() && (free.is_empty() || self.writer.lock().spares.has_reusable()) {
+            self.prepare();
+        }
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
         let freeing = !free.is_empty() && !planted(Bug::RetireBeforeSync);
@@ -363,13 +374,17 @@ impl Lane {
             // A failure is counted; the old checkpoint, and the log, stay good.
             let _ = self.checkpoint(false);
         }
-        self.prepare();
         let mut writer = self.writer.lock();
         writer.spares.tidy(&self.log.dir);
         // A failure poisons the lane and shows at the next commit.
         let held = writer.retire(self, free).unwrap_or(false);
         if held && writer.prove(self).is_ok() {
             let _ = writer.retire(self, free);
+        }
+        if writer.wants_segment() {
+            drop(writer);
+            self.prepare();
+            writer = self.writer.lock();
         }
         self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
     }
@@ -417,8 +432,7 @@ impl Lane {
             if clock.monotonic() >= deadline {
                 return;
             }
-            let waiting = self.pending.lock().groups.front().map_or(0, |forming| forming.entries.len());
-            if waiting > target {
+            if self.pending_count.load(Ordering::Relaxed) > target {
                 return;
             }
             std::thread::yield_now();

@@ -117,6 +117,11 @@ impl Spares {
         }
     }
 
+    /// Whether there is a file that can be prepared without filling it.
+    pub(crate) fn has_reusable(&self) -> bool {
+        !self.reusable.is_empty()
+    }
+
     /// Whether it is time to prepare the next segment.
     pub(crate) fn wants_work(&self, offset: u32, active: &Segment) -> bool {
         self.prepared.is_none() && u64::from(offset) > active.size / 4
