@@ -4,13 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aqueduct::{Durability, FileStore};
+use aqueduct::{Channel, FileStore};
 
 use crate::BODY;
 use crate::alone;
 use crate::measure::{batch_of, drain, open, status_kib};
 use crate::report::Report;
-use aqueduct::Channel;
 
 /// Ten million events of 500 bytes, left by a process that did not close the store.
 pub(crate) fn reopen(dir: &Path, report: &mut Report) {
@@ -51,8 +50,7 @@ fn one(dir: &Path, report: &mut Report, events: u64, bytes: usize) {
 /// Leaves a backlog, as a crash would.
 pub(crate) fn fill(dir: &Path, events: u64, bytes: usize) {
     let capacity = events.max(1_000_000);
-    let settings =
-        FileStore::builder(dir).durability(Durability::Os).capacity_events(capacity).capacity_bytes(u64::MAX);
+    let settings = FileStore::builder(dir).capacity_events(capacity).capacity_bytes(u64::MAX);
     let (_store, channel) = open(settings);
     (0..events / 1000).for_each(|_| {
         channel.put_batch(batch_of(1000, bytes)).expect("put");

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
-use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, MemoryChannel, PutTicket};
+use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, MemoryChannel, PutBatch, PutTicket};
 
 use crate::BODY;
-use crate::measure::{Run, Runs, batch, drain, open, put, put_threads, put_timed, take_timed};
+use crate::measure::{Run, Runs, batch, drain, open, put_threads, put_timed, take_timed};
 use crate::raw::Raw;
 use crate::report::Report;
 
@@ -136,22 +136,30 @@ pub(crate) fn fan_out(dir: &Path, report: &mut Report) {
 }
 
 /// The memory channel with a producer and a consumer, against a channel of single events.
+///
+/// Each transaction has a buffer of its own, as those of a source have: with a common one, both sides would measure how two
+/// processors share its reference count.
 pub(crate) fn memory(_: &Path, report: &mut Report) {
-    const COMMITS: u64 = 20_000;
+    const COMMITS: usize = 20_000;
+    // More than there are transactions on their way.
+    const BUFFERS: usize = 256;
+    let buffers: Vec<bytes::Bytes> = (0..BUFFERS).map(|_| vec![b'x'; BODY].into()).collect();
+    let batch = |turn: usize| (0..100).map(|_| Event::new(buffers[turn % BUFFERS].clone())).collect::<Vec<_>>();
     let (mut ours, mut theirs) = (Runs::default(), Runs::default());
     let rate = |begun: Instant| Run {
         rate: (COMMITS * 100) as f64 / begun.elapsed().as_secs_f64(),
-        events: COMMITS * 100,
-        payload: COMMITS * 100 * BODY as u64,
+        events: COMMITS as u64 * 100,
+        payload: (COMMITS * 100 * BODY) as u64,
         ..Run::default()
     };
     for round in 0..=report.rounds {
         let (sender, receiver) = crossbeam_channel::bounded::<Event>(10_000);
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(move || {
-                (0..COMMITS).for_each(|_| {
-                    batch(100).into_parts().0.into_iter().for_each(|event| sender.send(event).expect("send"));
+            scope.spawn(|| {
+                let sender = sender;
+                (0..COMMITS).for_each(|turn| {
+                    batch(turn).into_iter().for_each(|event| sender.send(event).expect("send"));
                 });
             });
             receiver.iter().for_each(drop);
@@ -160,8 +168,12 @@ pub(crate) fn memory(_: &Path, report: &mut Report) {
         let channel = MemoryChannel::builder("bench").capacity_events(10_000).build().expect("a channel");
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..COMMITS).for_each(|_| put(&channel, 100)));
-            take_timed(&channel, COMMITS * 100, 100);
+            scope.spawn(|| {
+                (0..COMMITS).for_each(|turn| {
+                    channel.put_batch(PutBatch::new(batch(turn))).expect("put");
+                });
+            });
+            take_timed(&channel, COMMITS as u64 * 100, 100);
         });
         if round > 0 {
             ours.push(rate(begun));
