@@ -1,0 +1,173 @@
+//! What a commit costs, counted instead of timed: system calls, syncs, bytes written, allocations, and bytes allocated, which
+//! stand for the bytes copied. The bounds are what it costs today with little room above: a change that needs more has to
+//! say so here.
+
+#![allow(clippy::expect_used, clippy::print_stdout)] // an error is a failed test
+
+mod disk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use allocation_counter::AllocationInfo;
+use aqueduct::store::{FileStore, FileStoreBuilder};
+use aqueduct::{Channel, Durability, Event, FileChannel, PutBatch, PutTicket, Wait};
+
+use disk::{Calls, Disk};
+
+const BODY: usize = 500;
+// All of them fit into the first segment.
+const COMMITS: u64 = 10;
+
+/// A store that does nothing on its own, with room for all of a test in its first segment.
+struct Fixture {
+    disk: Disk,
+    _dir: tempfile::TempDir,
+    store: FileStore,
+    channel: FileChannel,
+}
+
+fn fixture(settings: impl FnOnce(FileStoreBuilder) -> FileStoreBuilder) -> Fixture {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk::default();
+    let builder = FileStore::builder(dir.path().join("store")).vfs(Arc::new(disk.clone())).background(false);
+    let store = settings(builder).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let fixture = Fixture { disk, _dir: dir, store, channel };
+    // The first transactions make what the later ones use again.
+    for _ in 0..3 {
+        fixture.channel.put_batch(batch(10, BODY)).expect("a put");
+        fixture.channel.take(10, Wait::NONE).expect("a take").commit().expect("its commit");
+    }
+    fixture
+}
+
+fn batch(events: usize, bytes: usize) -> PutBatch {
+    let body = bytes::Bytes::from(vec![b'x'; bytes]);
+    PutBatch::new((0..events).map(|_| Event::new(body.clone())).collect())
+}
+
+/// What so many commits cost, each of a batch that is there before.
+fn measured(fixture: &Fixture, batches: Vec<PutBatch>, mut commit: impl FnMut(PutBatch)) -> (Calls, AllocationInfo) {
+    let before = fixture.disk.calls();
+    let allocated = allocation_counter::measure(|| batches.into_iter().for_each(&mut commit));
+    let calls = fixture.disk.calls() - before;
+    println!("{calls:?} {allocated:?}");
+    (calls, allocated)
+}
+
+fn batches(events: usize, bytes: usize) -> Vec<PutBatch> {
+    (0..COMMITS).map(|_| batch(events, bytes)).collect()
+}
+
+/// Allocations and bytes of them, for each commit at most.
+fn assert_allocated(allocated: &AllocationInfo, count: u64, bytes: u64) {
+    let (total, total_bytes) = (allocated.count_total / COMMITS, allocated.bytes_total / COMMITS);
+    assert!(total <= count, "{total} allocations for each commit instead of {count}");
+    assert!(total_bytes <= bytes, "{total_bytes} bytes allocated for each commit instead of {bytes}");
+}
+
+#[test]
+fn a_put_is_one_write_and_one_sync_and_copies_its_events_once() {
+    for events in [1, 10, 100] {
+        let fixture = fixture(|settings| settings);
+        let (calls, allocated) = measured(&fixture, batches(events, BODY), |batch| {
+            fixture.channel.put_batch(batch).expect("a put");
+        });
+        let payload = (events * BODY) as u64;
+        assert_eq!((calls.writes, calls.syncs), (COMMITS, COMMITS));
+        assert_eq!((calls.reads, calls.others), (0, 0));
+        let frames = calls.written - COMMITS * payload;
+        assert!(frames <= COMMITS * (110 + 8 * events as u64), "{frames} bytes of frames");
+        // None of them is for an event alone; the events are copied into one buffer.
+        assert_allocated(&allocated, PUT_ALLOCATIONS, payload + 8 * events as u64 + PUT_BYTES);
+    }
+}
+
+#[test]
+fn a_put_that_is_left_to_the_system_is_one_write() {
+    let fixture = fixture(|settings| settings.durability(Durability::Os));
+    let (calls, allocated) = measured(&fixture, batches(100, BODY), |batch| {
+        fixture.channel.put_batch(batch).expect("a put");
+    });
+    assert_eq!((calls.writes, calls.syncs, calls.reads, calls.others), (COMMITS, 0, 0, 0));
+    assert_allocated(&allocated, PUT_ALLOCATIONS, 100 * (BODY as u64 + 8) + PUT_BYTES);
+}
+
+#[test]
+fn a_large_body_is_not_copied() {
+    let fixture = fixture(|settings| settings);
+    let (calls, allocated) = measured(&fixture, batches(1, 16 << 10), |batch| {
+        fixture.channel.put_batch(batch).expect("a put");
+    });
+    assert_eq!((calls.writes, calls.syncs, calls.reads, calls.others), (COMMITS, COMMITS, 0, 0));
+    assert_allocated(&allocated, PUT_ALLOCATIONS, PUT_BYTES);
+}
+
+#[test]
+fn a_take_reads_nothing_and_its_commit_is_one_write_and_one_sync() {
+    let fixture = fixture(|settings| settings);
+    let (calls, allocated) = measured(&fixture, batches(100, BODY), |batch| {
+        fixture.channel.put_batch(batch).expect("a put");
+        let take = fixture.channel.take(100, Wait::NONE).expect("a take");
+        assert_eq!(take.len(), 100);
+        take.commit().expect("its commit");
+    });
+    assert_eq!((calls.writes, calls.syncs), (2 * COMMITS, 2 * COMMITS));
+    assert_eq!((calls.reads, calls.others), (0, 0));
+    let payload = COMMITS * 100 * BODY as u64;
+    assert!(calls.written - payload <= COMMITS * (110 + 800 + 120), "{calls:?}");
+    let events = 100 * (BODY as u64 + 8 + size_of::<Event>() as u64 * 2);
+    assert_allocated(&allocated, PUT_ALLOCATIONS + TAKE_ALLOCATIONS, events + PUT_BYTES + TAKE_BYTES);
+}
+
+#[test]
+fn transactions_that_are_submitted_together_share_a_write_and_a_sync() {
+    let fixture = fixture(|settings| settings);
+    let before = fixture.disk.calls();
+    for _ in 0..COMMITS {
+        let put = || {
+            let mut put = fixture.channel.begin_put();
+            put.set_batch(batch(1, BODY));
+            put.submit().expect("a ticket")
+        };
+        let tickets: Vec<PutTicket> = (0..8).map(|_| put()).collect();
+        for ticket in tickets {
+            assert_eq!(ticket.wait().expect("a put").events, 1);
+        }
+    }
+    let calls = fixture.disk.calls() - before;
+    assert_eq!((calls.writes, calls.syncs, calls.reads, calls.others), (COMMITS, COMMITS, 0, 0));
+}
+
+#[test]
+fn eight_producers_share_syncs() {
+    let fixture = fixture(|settings| settings);
+    // What the disk of the machine does not decide: while one sync takes its time, the others come.
+    fixture.disk.slow_syncs(Duration::from_millis(3));
+    let before = fixture.disk.calls();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..COMMITS {
+                    fixture.channel.put_batch(batch(10, BODY)).expect("a put");
+                }
+            });
+        }
+    });
+    let calls = fixture.disk.calls() - before;
+    println!("{calls:?}");
+    let commits = 8 * COMMITS;
+    assert_eq!(calls.writes, calls.syncs);
+    assert!(calls.syncs <= commits / 2, "{} syncs for {commits} commits", calls.syncs);
+    assert_eq!((calls.reads, calls.others), (0, 0));
+    assert_eq!(fixture.channel.stats().depth_events, commits * 10);
+    fixture.store.close().expect("a close");
+}
+
+/// Allocations of a put besides its events, and their bytes besides the copy of the events.
+const PUT_ALLOCATIONS: u64 = 30;
+const PUT_BYTES: u64 = 2 << 10;
+/// The same of a take and its commit.
+const TAKE_ALLOCATIONS: u64 = 20;
+const TAKE_BYTES: u64 = 2 << 10;
