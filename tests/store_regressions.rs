@@ -749,3 +749,29 @@ fn a_segment_that_is_used_again_while_a_take_passes_it_is_no_damage() {
         assert_eq!(passing.join().expect("no panic").expect("a take"), 1);
     });
 }
+
+/// A failed sync of a lane's directory, made for a checkpoint that anybody can do without, was followed by another one for the
+/// next segment. That one succeeded, although the first may have dropped the name of a segment that was being prepared.
+#[test]
+fn a_directory_whose_sync_failed_is_not_synced_again() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).replay_bytes_max(1 << 10).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..3 {
+        channel.put(vec![b'x'; 700]).expect("a put");
+    }
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncDir));
+    let begun = disk.op_count();
+    store.maintain();
+    let refused = (0..40).find_map(|_| channel.put(vec![b'x'; 700]).err()).expect("the lane takes no more");
+    assert!(refused.to_string().contains("os error 5"), "{refused}");
+
+    let ops = disk.ops_since(begun);
+    let failed = ops.iter().position(|op| op.fault.is_some()).expect("a sync that failed");
+    assert!(ops[failed - 1].path.ends_with("checkpoint-1"), "it was that of a checkpoint: {}", ops[failed - 1]);
+    let again = ops[failed + 1..].iter().find(|op| op.kind == OpKind::SyncDir);
+    assert!(again.is_none(), "{:?}", again.map(ToString::to_string));
+    drop((store, channel));
+    let store = settings(&disk.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing))).open().expect("an open");
+    assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 3);
+}

@@ -6,6 +6,8 @@ mod channels;
 mod components;
 mod file;
 mod filters;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod groups;
 mod keys;
 mod lookup;

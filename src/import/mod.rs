@@ -1,5 +1,7 @@
 //! Taking over what other systems left behind: the backlog of a stopped Flume file channel.
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod proto;
 mod queue;
 mod record;

@@ -6,7 +6,7 @@
 mod batch;
 mod context;
 mod counters;
-mod file_roll;
+pub(crate) mod file_roll;
 mod func;
 pub mod group;
 #[cfg(feature = "http")]

@@ -97,8 +97,8 @@ pub(crate) fn write(dir: &LaneDir, checkpoint: &Checkpoint) -> Result<(), Storag
     if bytes.len() as u64 > SLOT_BYTES_MAX {
         return Err(StorageError::Limit { what: "checkpoint bytes", actual: bytes.len() as u64, max: SLOT_BYTES_MAX });
     }
-    let write = || -> io::Result<()> {
-        let mut created = false;
+    let mut created = false;
+    let mut write = || -> io::Result<()> {
         let file = match dir.vfs.open(&path, OpenMode::ReadWrite) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 created = true;
@@ -107,13 +107,10 @@ pub(crate) fn write(dir: &LaneDir, checkpoint: &Checkpoint) -> Result<(), Storag
             result => result?,
         };
         file.write_all_at(&mut [IoSlice::new(&bytes)], 0).map_err(|(_, error)| error)?;
-        file.sync_data()?;
-        if created {
-            dir.vfs.sync_dir(&dir.path)?;
-        }
-        Ok(())
+        file.sync_data()
     };
-    write().map_err(|error| dir.error("write", &path, error))
+    write().map_err(|error| dir.error("write", &path, error))?;
+    if created { dir.sync_names() } else { Ok(()) }
 }
 
 pub(crate) fn slot_name(slot: u64) -> String {

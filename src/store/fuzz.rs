@@ -81,7 +81,7 @@ fn check_routes(meta: &PutMeta) {
 pub(crate) fn checkpoint(data: &[u8]) {
     let disk = SimVfs::new();
     drop(disk.make_dirs("/lane"));
-    let dir = LaneDir { vfs: Arc::new(disk.clone()), path: "/lane".into(), store: STORE, lane: 1 };
+    let dir = LaneDir::new(Arc::new(disk.clone()), "/lane".into(), STORE, 1);
     let mut bytes = data.to_vec();
     for _ in 0..2 {
         drop(disk.poke("/lane/checkpoint-0", 0, &bytes));

@@ -283,6 +283,11 @@ impl Lane {
 
     /// The error for anything that would write here, if the lane is poisoned.
     pub(crate) fn poisoned(&self) -> Option<StorageError> {
+        if self.poison.get().is_none()
+            && let Some(error) = self.log.dir.names_lost()
+        {
+            self.poison(&error);
+        }
         let cause = self.poison.get()?.clone();
         Some(StorageError::Poisoned { path: self.log.dir.path.clone(), cause })
     }

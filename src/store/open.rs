@@ -39,7 +39,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
     let (mut manifest, dirs) = assign_lanes(&options, &path, &data_dirs, &mut random)?;
     let mut lanes = Vec::new();
     for (lane, path) in (0..).zip(dirs) {
-        let dir = LaneDir { vfs: options.vfs.clone(), path, store: manifest.store, lane };
+        let dir = LaneDir::new(options.vfs.clone(), path, manifest.store, lane);
         let scanned = recovery::scan(&dir, &options)?;
         lanes.push((dir, scanned));
     }

@@ -241,10 +241,9 @@ pub(crate) fn begin_life(
     spare.file.sync_data().map_err(|error| StorageError::io("sync", &spare.path, error))?;
     let path = dir.file(&segment_name(header.id));
     dir.vfs.rename(&spare.path, &path).map_err(|error| StorageError::io("rename to", &path, error))?;
-    dir.vfs.sync_dir(&dir.path).map_err(|error| {
+    dir.sync_names().inspect_err(|_| {
         // The next open must not build on a name of which nobody knows whether it is durable.
         let _ = dir.vfs.remove_file(&path);
-        StorageError::io("sync directory", &dir.path, error)
     })?;
     let active = Arc::new(dir.segment(&header, path, spare.file.clone(), durable_state.next_seq));
     segments.insert(active.id, active.clone());

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use super::frame::{HeaderError, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentSeal, StoreId};
 use crate::error::StorageError;
@@ -24,6 +25,14 @@ pub(crate) struct LaneDir {
     pub(crate) path: PathBuf,
     pub(crate) store: StoreId,
     pub(crate) lane: u16,
+    names: Arc<Names>,
+}
+
+/// Whether the disk knows the names in a directory.
+#[derive(Debug, Default)]
+struct Names {
+    syncing: Mutex<()>,
+    lost: OnceLock<StorageError>,
 }
 
 /// A segment that holds, or may hold, records.
@@ -103,6 +112,33 @@ impl Segment {
 }
 
 impl LaneDir {
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, path: PathBuf, store: StoreId, lane: u16) -> Self {
+        Self { vfs, path, store, lane, names: Arc::default() }
+    }
+
+    /// Makes the names in it durable. Once that has failed it is not tried again.
+    pub(crate) fn sync_names(&self) -> Result<(), StorageError> {
+        // IMPORTANT: a failed sync may have dropped names that another thread is about to sync, which would then be told
+        // that they are durable. So one at a time, and none after one that failed.
+        let _alone = self.names.syncing.lock();
+        if let Some(error) = self.names_lost() {
+            return Err(error);
+        }
+        self.vfs.sync_dir(&self.path).map_err(|error| {
+            let was_tried = !is_refusal_to_open(&error);
+            let error = StorageError::io("sync directory", &self.path, error);
+            if was_tried {
+                let _ = self.names.lost.set(error.clone());
+            }
+            error
+        })
+    }
+
+    /// The failure after which nobody knows which names the disk has.
+    pub(crate) fn names_lost(&self) -> Option<StorageError> {
+        self.names.lost.get().cloned()
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -149,8 +185,8 @@ impl LaneDir {
         // ORDER: the header is durable before the file gets a segment's name, the name before the first record.
         let renamed = self.vfs.rename(&spare.path, &path);
         renamed.map_err(|error| not(self.error("rename to", &path, error), &spare.path, false))?;
-        let synced = if planted(Bug::NoDirSync) { Ok(()) } else { self.vfs.sync_dir(&self.path) };
-        synced.map_err(|error| not(StorageError::io("sync directory", &self.path, error), &path, true))?;
+        let synced = if planted(Bug::NoDirSync) { Ok(()) } else { self.sync_names() };
+        synced.map_err(|error| not(error, &path, true))?;
         Ok(self.segment(&header, path, spare.file, first_seq))
     }
 
@@ -238,6 +274,12 @@ pub(crate) enum SegmentError {
 /// Whether an error says that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether the sync of a directory failed because the directory could not be opened for it: then nothing was tried.
+fn is_refusal_to_open(error: &io::Error) -> bool {
+    let refusals = [Errno::ACCESS, Errno::INTR, Errno::MFILE, Errno::NFILE, Errno::NOENT, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|errno| refusals.contains(&Errno::from_raw_os_error(errno)))
 }
 
 pub(crate) fn segment_name(id: u32) -> String {

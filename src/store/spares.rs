@@ -219,9 +219,9 @@ impl Spares {
         let file = segment.file();
         // ORDER: the file loses a segment's name before its header is overwritten: a segment without a valid header is
         // damaged.
-        let renamed = dir.vfs.rename(&segment.path, &path).and_then(|()| dir.vfs.sync_dir(&dir.path));
+        let renamed = dir.vfs.rename(&segment.path, &path).is_ok() && dir.sync_names().is_ok();
         match file {
-            Ok(file) if renamed.is_ok() => {
+            Ok(file) if renamed => {
                 let kept = if for_reserve { &mut self.reserve } else { &mut self.reusable };
                 kept.push(Spare { size: segment.size, path, file });
                 self.drop_smallest(dir);

@@ -20,6 +20,8 @@ mod client;
 mod der;
 mod ec_key;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod jks;
 mod protocols;
 mod server;

@@ -216,16 +216,18 @@ fn moment(
     tally.moments.fetch_add(1, Ordering::Relaxed);
     world.drop_store();
     let (killed, cut) = (world.oracle.candidates(false), world.oracle.candidates(true));
+    let (killed_print, cut_print) = (print_of(&killed), print_of(&cut));
     let modes: &[CrashMode] = if case.partial.is_some() { &[CrashMode::Kill] } else { &CrashMode::ALL };
     for mode in modes {
-        let allowed = if *mode == CrashMode::Kill { &killed } else { &cut };
+        let (allowed, allowed_print) =
+            if *mode == CrashMode::Kill { (&killed, killed_print) } else { (&cut, cut_print) };
         for choice in world.sim.crash_choices(*mode, RANDOM, random.next_u64()) {
             // Later rounds only add random ones.
             if round > 0 && !choice.to_string().contains("random") {
                 continue;
             }
             let image = world.sim.crash(&choice);
-            let print = fingerprint(&image, *mode, allowed);
+            let print = fingerprint(&image, *mode, allowed_print);
             if !tally.is_new(print) {
                 continue;
             }
@@ -268,6 +270,9 @@ fn interrupt(
         Err(_) if config.durability != Durability::Sync => return Ok(()),
         opened => drop(opened.map_err(|error| error.to_string())?),
     }
+    // A recovery that a kill interrupts shows nothing, so a power cut may still take what the first left unsynced.
+    let power = oracle.candidates(true);
+    let (allowed_print, power_print) = (print_of(allowed), print_of(&power));
     for op in whole.ops().iter().filter(|op| op.kind.changes_disk()) {
         let run = image.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
         run.inject(Inject::new(Fault::Kill).skip(op.index));
@@ -283,12 +288,11 @@ fn interrupt(
             let survive = Survive::Random(random.next_u64());
             choices.push(CrashChoice::new(mode, survive).garbage(random.next_u64()));
         }
-        // A recovery that a kill interrupts shows nothing, so a power cut may still take what the first left unsynced.
-        let power = oracle.candidates(true);
         for choice in choices {
             let next = run.crash(&choice);
-            let allowed = if choice.to_string().starts_with("kill") { allowed } else { &power };
-            if !tally.is_new(fingerprint(&next, CrashMode::Kill, allowed)) {
+            let is_kill = choice.to_string().starts_with("kill");
+            let (allowed, print) = if is_kill { (allowed, allowed_print) } else { (&power, power_print) };
+            if !tally.is_new(fingerprint(&next, CrashMode::Kill, print)) {
                 continue;
             }
             if let Err(error) = pool::without_panics(|| check(&next, config, oracle, allowed, 1)) {
@@ -303,9 +307,18 @@ fn interrupt(
     Ok(())
 }
 
+/// Stands for what is allowed to be found.
+fn print_of(allowed: &HashSet<State>) -> u64 {
+    // The sum does not depend on the order of the set.
+    allowed.iter().fold(allowed.len() as u64, |sum, state| {
+        let text = format!("{state:?}");
+        sum.wrapping_add(u64::from(crc32fast::hash(text.as_bytes())))
+    })
+}
+
 /// Stands for the bytes and names of an image, what is unsynced in it, and what is allowed to be found there.
-fn fingerprint(image: &SimVfs, mode: CrashMode, allowed: &HashSet<State>) -> u64 {
-    let mut print = SplitMix::new(allowed.len() as u64).next_u64();
+fn fingerprint(image: &SimVfs, mode: CrashMode, allowed: u64) -> u64 {
+    let mut print = SplitMix::new(allowed).next_u64();
     let mut mix = |value: u64| print = SplitMix::new(print ^ value).next_u64();
     for path in image.files() {
         mix(u64::from(crc32fast::hash(path.as_os_str().as_encoded_bytes())));
@@ -315,12 +328,6 @@ fn fingerprint(image: &SimVfs, mode: CrashMode, allowed: &HashSet<State>) -> u64
     if mode == CrashMode::Kill {
         mix(image.unsynced().len() as u64);
     }
-    // The sum does not depend on the order of the set.
-    let sum = allowed.iter().fold(0_u64, |sum, state| {
-        let text = format!("{state:?}");
-        sum.wrapping_add(u64::from(crc32fast::hash(text.as_bytes())))
-    });
-    mix(sum);
     print
 }
 

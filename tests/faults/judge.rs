@@ -57,6 +57,10 @@ impl Judge {
         let poisoned_before = self.roles.poisoned.len();
         let mut poisons = false;
         for op in ops {
+            if op.kind == OpKind::Lock {
+                // An open that failed for want of room, and was made once more in the same call.
+                self.roles = Roles::default();
+            }
             poisons |= self.roles.note(op, world.config);
         }
         let hits: Vec<&OpRecord> = ops.iter().filter(|op| op.fault.is_some()).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aqueduct::vfs::sim::{Fault, OpKind, OpRecord};
 
-use crate::matrix::is_full;
+use crate::matrix::{EACCES, EINTR, EMFILE, ENFILE, ENOMEM, is_full};
 use crate::scripts::workload::Config;
 
 /// Follows the files of the lanes: which of them are segments in use, and which lanes must be poisoned by what failed.
@@ -42,7 +42,11 @@ impl Roles {
                 false
             }
             // Nobody knows which names the disk has.
-            OpKind::SyncDir => self.named.remove(&lane) && op.error.is_some(),
+            OpKind::SyncDir => {
+                let refused = matches!(op.fault, Some(Fault::Errno(EACCES | EINTR | EMFILE | ENFILE | ENOMEM)));
+                let was_named = self.named.remove(&lane);
+                op.error.is_some() && (was_named || !refused)
+            }
             _ => false,
         };
         if poisons {

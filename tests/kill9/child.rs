@@ -35,7 +35,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
 }
 
 /// A line for the parent, with one write: the pipe takes it whole or not at all.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).expect("the parent listens");
 }

@@ -9,7 +9,7 @@ use aqueduct::{Channel, TakeTransaction, Wait};
 use crate::plan::{self, Plan};
 
 /// A put whose commit has begun and, as far as is known, not returned.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Flying {
     first: u64,
     count: u64,
@@ -19,13 +19,13 @@ struct Flying {
 }
 
 /// A take whose commit has begun and not returned.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Taking {
     number: u64,
     ids: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct ChannelModel {
     /// Events that were put, or may have been, and whose take has not returned.
     events: BTreeSet<u64>,
@@ -33,7 +33,7 @@ struct ChannelModel {
     position: Option<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PutterModel {
     flying: Vec<Flying>,
     /// The last put that is known to have happened, and the position that it set.
@@ -50,7 +50,7 @@ impl PutterModel {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counts {
     puts: u64,
     takes: u64,
@@ -61,7 +61,7 @@ struct Counts {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Oracle {
     channels: Vec<ChannelModel>,
     putters: Vec<PutterModel>,
@@ -127,6 +127,8 @@ impl Oracle {
                 channel.position = plan::take_position(taking.number);
                 self.counts.takes += 1;
             }
+            // The commit returned that nothing was taken.
+            "back" => self.channels[index(number().ok_or("a line without a number")?)].taking = None,
             _ => {}
         }
         Ok(())

@@ -36,7 +36,7 @@ pub(crate) struct Plan {
     pub(crate) read_mode: ReadMode,
 }
 
-const BASE: Plan = Plan {
+pub(crate) const BASE: Plan = Plan {
     name: "",
     mode: Mode::Work,
     dirs: 1,

@@ -2,6 +2,8 @@
 
 mod class;
 mod escape;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod replacement;
 #[cfg(test)]
 mod tests;

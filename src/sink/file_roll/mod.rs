@@ -2,6 +2,8 @@
 
 mod directory;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod names;
 mod output;
 mod position;

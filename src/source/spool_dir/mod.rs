@@ -7,6 +7,8 @@ mod complete;
 mod content;
 mod deserializer;
 mod file;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod kept;
 mod position;
 mod report;

@@ -2,6 +2,8 @@
 #![allow(clippy::unnecessary_debug_formatting)] // names of files come from outside: they are quoted and escaped
 
 mod file;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod look;
 mod position;
 mod position_file;

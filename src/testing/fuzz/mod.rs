@@ -9,10 +9,16 @@
 
 mod codec;
 mod deserializers;
+#[cfg(any(feature = "avro", feature = "json"))]
+mod formats;
 mod headers;
 mod input;
+mod places;
 mod recovery;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod store;
+mod text;
 
 /// A decoder under test.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +48,25 @@ pub const TARGETS: &[Target] = &[
     Target { name: "multi_lines", run: deserializers::multi_lines, seeds: deserializers::line_seeds },
     #[cfg(feature = "avro")]
     Target { name: "avro", run: deserializers::avro, seeds: deserializers::avro_seeds },
+    Target { name: "properties", run: text::properties, seeds: text::properties_seeds },
+    Target { name: "pattern", run: text::pattern, seeds: text::pattern_seeds },
+    Target { name: "time_pattern", run: text::time_pattern, seeds: text::time_pattern_seeds },
+    Target { name: "tail_position", run: places::tail, seeds: places::tail_seeds },
+    Target { name: "spool_position", run: places::spool, seeds: places::spool_seeds },
+    Target { name: "roll_position", run: places::roll, seeds: places::roll_seeds },
+    Target { name: "flume_record", run: places::flume_record, seeds: places::flume_record_seeds },
+    #[cfg(feature = "json")]
+    Target { name: "json_events", run: formats::json, seeds: formats::json_seeds },
+    #[cfg(feature = "avro")]
+    Target { name: "avro_container", run: formats::avro_container, seeds: formats::avro_container_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "rpc_frames", run: rpc::frames, seeds: rpc::frame_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "avro_events", run: rpc::avro_events, seeds: rpc::avro_event_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "thrift", run: rpc::thrift, seeds: rpc::thrift_seeds },
+    #[cfg(feature = "tls")]
+    Target { name: "jks", run: crate::tls::fuzz::jks, seeds: crate::tls::fuzz::jks_seeds },
 ];
 
 /// The target of this name.

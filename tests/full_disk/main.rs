@@ -1,4 +1,4 @@
-//! A disk that is really full: a `tmpfs` of 8 MiB.
+//! Disks that are really full: a `tmpfs` of 8 MiB here, other file systems in `systems`.
 //!
 //! Goal: puts get `Full` and their events back, takes and commits go on, the store can be closed and opened with no byte
 //! free, and after draining puts go on; nothing is lost or repeated. Method: one event of 4 KiB a transaction until the disk
@@ -7,40 +7,15 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)] // an error is a failed test
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod disk;
+mod systems;
+
+use std::path::PathBuf;
 
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::{Channel, FileChannel, FullReason, PutError, Wait};
 
-/// A mounted `tmpfs`, unmounted on drop.
-struct Tmpfs {
-    dir: tempfile::TempDir,
-}
-
-impl Tmpfs {
-    fn mount(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
-        match mount.output() {
-            Ok(output) if output.status.success() => Some(Self { dir }),
-            _ => None,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.dir.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "the tmpfs can be unmounted");
-    }
-}
+use disk::Disk;
 
 fn settings(path: PathBuf) -> FileStoreBuilder {
     FileStore::builder(path).segment_bytes(1 << 20).put_wait(Wait::NONE)
@@ -77,9 +52,12 @@ fn drain(channel: &FileChannel, expected: std::ops::Range<u32>) {
 
 #[test]
 fn a_full_disk_refuses_puts_and_lets_everything_else_go_on() {
-    let Some(tmpfs) = Tmpfs::mount("8m") else {
-        println!("no tmpfs can be mounted here: only the simulator fills disks");
-        return;
+    let tmpfs = match Disk::tmpfs("8m") {
+        Ok(tmpfs) => tmpfs,
+        Err(problem) => {
+            println!("no tmpfs can be mounted here ({problem}): only the simulator fills disks");
+            return;
+        }
     };
     let store = settings(tmpfs.path().join("store")).open().expect("a new store");
     let channel = store.channel("channel").expect("a channel");
@@ -87,8 +65,7 @@ fn a_full_disk_refuses_puts_and_lets_everything_else_go_on() {
     assert!(full > 500, "most of 8 MiB is usable, not only {full} events");
 
     // Someone else takes what is left.
-    let mut hog = std::fs::File::create(tmpfs.path().join("hog")).expect("a file");
-    while hog.write_all(&[0; 512]).is_ok() {}
+    tmpfs.hog("hog", 0);
     assert_eq!(fill(&channel, full), full, "still full");
 
     // A rollback, a commit, a close and an open with no byte free.

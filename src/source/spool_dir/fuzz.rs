@@ -1,0 +1,23 @@
+//! For `testing::fuzz`: positions are read as they were written, or not at all.
+
+use super::position::{At, Kept, parse_tracker, tracker_line};
+
+pub(crate) fn positions(data: &[u8]) {
+    if let Some(at) = At::decode(data) {
+        assert_eq!(at.encode(), data);
+    }
+    if let Some(kept) = Kept::decode(data) {
+        assert_eq!(kept.encode(), data);
+    }
+    if let Some(mark) = parse_tracker(data) {
+        assert_eq!(parse_tracker(tracker_line(&mark).as_bytes()), Some(mark));
+    }
+}
+
+pub(crate) fn position_seeds() -> Vec<Vec<u8>> {
+    let mark = parse_tracker(b"1 2 30 400 5 0000abcd\n");
+    let place = mark.map(|mark| super::position::Place { mark, rel: "a/b.log".into(), offset: 77 });
+    let at = At { done: place.clone().into_iter().collect(), current: place.clone() };
+    let kept = place.map(|place| Kept { why: super::position::Why::Shrunk, place }.encode().to_vec());
+    kept.into_iter().chain([at.encode().to_vec(), b"1 2 30 400 5 0000abcd\n".to_vec()]).collect()
+}

@@ -1,0 +1,66 @@
+//! Formats of files and of bodies.
+
+#[cfg(feature = "json")]
+use crate::codec::json_events;
+#[cfg(feature = "json")]
+use crate::event::Event;
+
+/// Events that are accepted come back from what is written of them.
+#[cfg(feature = "json")]
+pub(super) fn json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut events = Vec::new();
+    let mut keep = |headers, body: &str| {
+        events.push(Event::from_parts(headers, body.to_owned()));
+        Ok::<(), ()>(())
+    };
+    let _ = json_events::read_array(text, &mut keep);
+    let _ = json_events::read_one(text, &mut keep);
+    let _ = json_events::check_value(text);
+    for event in events {
+        let mut out = Vec::new();
+        assert!(json_events::write_event(&mut out, &event).is_ok(), "it came from text");
+        let again = std::str::from_utf8(&out).unwrap_or_default();
+        let mut same = false;
+        let outcome = json_events::read_one(again, &mut |headers, body| {
+            same = Event::from_parts(headers, body.to_owned()) == event;
+            Ok::<(), ()>(())
+        });
+        assert!(outcome.is_ok() && same, "{event:?} as {again}: {outcome:?}");
+    }
+}
+
+#[cfg(feature = "json")]
+pub(super) fn json_seeds() -> Vec<Vec<u8>> {
+    [
+        r#"[{"headers":{"a":"b","n":1},"body":"x\u00e4\n"},{"body":null},{}]"#,
+        r#"{"headers":null,"body":true,"more":[1]}"#,
+    ]
+    .map(|seed| seed.as_bytes().to_vec())
+    .into()
+}
+
+/// A header of an Avro container file lies in the file, and with one byte less there is more of it to come.
+#[cfg(feature = "avro")]
+pub(super) fn avro_container(data: &[u8]) {
+    use crate::codec::avro::container;
+    let Ok(Some(header)) = container::read_header(data) else { return };
+    assert!(header.len <= data.len());
+    let shorter = data.get(..header.len - 1).unwrap_or_default();
+    assert!(matches!(container::read_header(shorter), Ok(None)));
+}
+
+#[cfg(feature = "avro")]
+pub(super) fn avro_container_seeds() -> Vec<Vec<u8>> {
+    use crate::codec::avro::container;
+    let names = ["null", "deflate", "snappy", "bzip2"];
+    let seed = |name| {
+        let mut out = Vec::new();
+        if let Some(codec) = container::codec(name) {
+            container::put_header(&mut out, r#"{"type":"bytes"}"#, codec, &[7; container::SYNC_BYTES]);
+            container::put_block(&mut out, 1, b"\x02x", &[7; container::SYNC_BYTES]);
+        }
+        out
+    };
+    names.map(seed).into()
+}

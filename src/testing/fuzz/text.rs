@@ -1,0 +1,44 @@
+//! Text that people write: properties, patterns, times.
+
+use jiff::tz::TimeZone;
+
+use super::input::Input;
+pub(super) use crate::codec::pattern::fuzz::pattern;
+use crate::codec::time_pattern::TimePattern;
+pub(super) use crate::config::fuzz::properties;
+
+/// No text and no pattern for times breaks anything.
+pub(super) fn time_pattern(data: &[u8]) {
+    let mut input = Input::new(data);
+    let at = usize::from(input.byte());
+    let Ok(text) = std::str::from_utf8(input.rest()) else { return };
+    let Some((pattern, time)) = text.split_at_checked(at.min(text.len())) else { return };
+    let Ok(pattern) = TimePattern::new(pattern, TimeZone::UTC, 2026) else { return };
+    assert_eq!(pattern.parse(time), pattern.parse(time));
+}
+
+pub(super) fn time_pattern_seeds() -> Vec<Vec<u8>> {
+    let pairs = [
+        ("yyyy-MM-dd HH:mm:ss", "2026-11-28 14:15:16"),
+        ("EEE, d MMM yy hh:mm:ss.SSS a Z", "Sat, 28 Nov 26 02:15:16.123 PM +0100"),
+        ("'day' D 'of' y", "day 332 of 2026"),
+    ];
+    let seed = |(pattern, time): (&str, &str)| {
+        let mut seed = vec![u8::try_from(pattern.len()).unwrap_or(u8::MAX)];
+        seed.extend(pattern.bytes().chain(time.bytes()));
+        seed
+    };
+    pairs.into_iter().map(seed).collect()
+}
+
+pub(super) fn pattern_seeds() -> Vec<Vec<u8>> {
+    [r"(\d+):(?<x>[a-z&&[^b]]*)$", r"\Q.\E|\p{Alpha}+?", r"^(?i)ab{1,3}(?:c|d)\1", r"[\w.-]+@\x{41}\u0041\cA"]
+        .map(|seed| seed.as_bytes().to_vec())
+        .into()
+}
+
+pub(super) fn properties_seeds() -> Vec<Vec<u8>> {
+    ["a.sources = s\n# x\na.sources.s.type:seq\r\n", "k\\ e\\u0041 = v \\\n   more\\t\\\\\n!x\nempty\n"]
+        .map(|seed| seed.as_bytes().to_vec())
+        .into()
+}
