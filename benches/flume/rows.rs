@@ -148,7 +148,7 @@ pub(crate) fn syncs(dir: &Path) {
             || std::fs::read_to_string(&log).unwrap_or_default().lines().filter(|line| line.contains("sync(")).count();
         let mut side = kind.start_traced(&log);
         side.obey(&format!("file {}", dir.join(format!("{kind:?}")).display()));
-        side.obey(&format!("put 1 10 100"));
+        side.obey("put 1 10 100");
         let before = calls();
         side.obey(&format!("put 1 {COMMITS} 100"));
         let puts = calls() - before;

@@ -86,7 +86,7 @@ fn full(disk: &Disk) {
     }
     match &refused {
         None => {
-            println!("{kind}: full with {end} events, drained with {} bytes free, close {closed:?}", disk.available())
+            println!("{kind}: full with {end} events, drained with {} bytes free, close {closed:?}", disk.available());
         }
         Some((at, error)) => println!("{kind}: full with {end} events; of a take after {at} it says: {error}"),
     }

@@ -16,7 +16,7 @@ pub(crate) fn positions(data: &[u8]) {
 
 pub(crate) fn position_seeds() -> Vec<Vec<u8>> {
     let mark = parse_tracker(b"1 2 30 400 5 0000abcd\n");
-    let place = mark.map(|mark| super::position::Place { mark, rel: "a/b.log".into(), offset: 77 });
+    let place = mark.map(|mark| super::position::Place { mark, rel: "a/b.log".into(), offset: 77, within: 3 });
     let at = At { done: place.clone().into_iter().collect(), current: place.clone() };
     let kept = place.map(|place| Kept { why: super::position::Why::Shrunk, place }.encode().to_vec());
     kept.into_iter().chain([at.encode().to_vec(), b"1 2 30 400 5 0000abcd\n".to_vec()]).collect()

@@ -27,10 +27,7 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     let mut obstacles = Vec::new();
     let (mut manifest, known) = read_manifest(vfs, path, data_dirs, &mut obstacles)?;
     let dirs = lanes(vfs, path, &manifest, known, data_dirs, &mut obstacles);
-    let dirs = dirs.into_iter().map(|(lane, path)| {
-        let vfs = options.vfs.clone();
-        LaneDir { vfs, path, store: manifest.store, lane }
-    });
+    let dirs = dirs.into_iter().map(|(lane, path)| LaneDir::new(options.vfs.clone(), path, manifest.store, lane));
     let dirs: Vec<_> = dirs.collect();
     let (scanned, losses) = scan(&dirs, known, &mut manifest, path, &options, &mut obstacles);
     let states = || scanned.iter().map(|(dir, scanned)| (dir.lane, &scanned.state));

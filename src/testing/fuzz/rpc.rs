@@ -78,7 +78,7 @@ pub(super) fn thrift(data: &[u8]) {
     for kind in [ThriftProtocol::Compact, ThriftProtocol::Binary] {
         let Ok((head, arguments)) = message::read_head(data, kind) else { continue };
         let mut out = Vec::new();
-        drop(message::put_head(&mut out, kind, head));
+        let _ = message::put_head(&mut out, kind, head);
         assert_eq!(message::read_head(&out, kind).ok().map(|(again, _)| again), Some(head));
         if let Ok(size) = thrift::events::size_of_many(arguments)
             && let Ok(events) = thrift::events::read_many(arguments)
