@@ -239,6 +239,7 @@ impl LaneReader {
         let Some((begin, end)) = next_run(record, channel, *index, &self.skip) else { return };
         let limit = end.min(begin.saturating_add(usize::try_from(want).unwrap_or(usize::MAX)));
         let events = record.events.get(begin..limit).unwrap_or_default();
+        taken.events.reserve(events.len());
         let mut bytes = 0;
         let mut count = 0;
         for event in events {
