@@ -18,6 +18,8 @@ pub(crate) struct Roles {
     prepared: BTreeMap<u16, Arc<Path>>,
     // Lanes in which a segment got its name, and the name is not synced yet.
     named: BTreeSet<u16>,
+    // Lanes whose mark was written once more, and the name is not synced yet.
+    marked: BTreeSet<u16>,
     // The write before this one was short: its file, where it ended, and whether it was a segment's first record.
     cut: Option<(Arc<Path>, u64, bool)>,
     // A part of a record is in this file, and is to be fenced off.
@@ -41,6 +43,12 @@ impl Roles {
                 self.named.insert(lane);
                 false
             }
+            OpKind::Rename if op.error.is_none() && kind_of_file(&op.path) == "mark" => {
+                self.marked.insert(lane);
+                false
+            }
+            // A full disk needs no new copy of a mark that is there, and no name that is wanted was new.
+            OpKind::SyncDir if self.marked.remove(&lane) && is_no_room(op) => false,
             // Nobody knows which names the disk has.
             OpKind::SyncDir => {
                 let refused = matches!(op.fault, Some(Fault::Errno(EACCES | EINTR | EMFILE | ENFILE | ENOMEM)));
@@ -114,6 +122,10 @@ pub(crate) fn is_dispensable(op: &OpRecord, tight: bool) -> bool {
         "segment" => op.kind == OpKind::Remove && !tight,
         _ => false,
     }
+}
+
+fn is_no_room(op: &OpRecord) -> bool {
+    matches!(op.fault, Some(Fault::Errno(errno) | Fault::PartialSync { errno, .. }) if is_full(errno))
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
