@@ -8,9 +8,9 @@
 //!     --check       check the classes only
 //!
 //! Without names all workloads run: put-1x100, put-8x10, put-1x1, put-take-1x100, os-put-1x100, os-put-take-1x100,
-//! memory-shared, memory-own. Before a store is measured, strace tells whether it
-//! does what its class says; a store that does not is an error. `AQUEDUCT_BENCH_DIR` names the directory to write in
-//! (default: the system's for temporary files); it has to be on a disk.
+//! memory-shared, memory-own. Before a store is measured, strace tells whether it does what its class says; a store that
+//! does not is an error. `AQUEDUCT_BENCH_DIR` names the directory to write in (default: the system's for temporary
+//! files); it has to be on a disk.
 
 mod check;
 mod memory;
@@ -21,7 +21,7 @@ mod workload;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use stores::{Result, SYSTEMS, Store, System};
+use stores::{Class, Result, SYSTEMS, Store, System};
 use table::Series;
 use workload::{Plain, WORKLOADS, Workload};
 
@@ -115,8 +115,10 @@ fn stores_in_turn(workload: &Workload, options: &Options, parent: &Path) -> Resu
         // Each round begins with another system, so that none always follows the same one.
         running.rotate_left(1);
         for one in &mut running {
-            // What others left to write must not be written in this one's time.
-            rustix::fs::sync();
+            if workload.class == Class::Os {
+                // What others left to write must not be written in this one's time.
+                rustix::fs::sync();
+            }
             let result = workload::run(&*one.store, &workload, &bodies, &Plain);
             let measured = result.map_err(|error| format!("{}: {error}", one.system.name))?;
             // The first round warms up files and caches.

@@ -36,7 +36,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::Puts,
         producers: 1,
         events: 100,
-        commits: 400,
+        commits: 200,
     },
     Workload {
         name: "put-8x10",
@@ -45,7 +45,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::Puts,
         producers: 8,
         events: 10,
-        commits: 250,
+        commits: 100,
     },
     Workload {
         name: "put-1x1",
@@ -54,7 +54,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::Puts,
         producers: 1,
         events: 1,
-        commits: 1000,
+        commits: 400,
     },
     Workload {
         name: "put-take-1x100",
@@ -63,7 +63,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::PutsAndTakes,
         producers: 1,
         events: 100,
-        commits: 300,
+        commits: 150,
     },
     Workload {
         name: "os-put-1x100",
@@ -72,7 +72,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::Puts,
         producers: 1,
         events: 100,
-        commits: 800,
+        commits: 300,
     },
     Workload {
         name: "os-put-take-1x100",
@@ -81,7 +81,7 @@ pub const WORKLOADS: &[Workload] = &[
         what: Use::PutsAndTakes,
         producers: 1,
         events: 100,
-        commits: 800,
+        commits: 300,
     },
 ];
 

@@ -41,9 +41,9 @@ pub fn open(dir: &Path, class: Class) -> Result<Box<dyn Store>> {
         dir: dir.to_string_lossy().into_owned(),
         batch_compression_threshold: ReadableSize(0),
         target_file_size: ReadableSize::mb(64),
-        purge_threshold: ReadableSize::mb(256),
+        purge_threshold: ReadableSize::mb(128),
         prefill_for_recycle: true,
-        prefill_limit: Some(ReadableSize::mb(384)),
+        prefill_limit: Some(ReadableSize::mb(192)),
         ..Config::default()
     };
     let next = (0..PRODUCERS_MAX).map(|_| Mutex::new(1)).collect();
