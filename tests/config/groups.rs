@@ -114,7 +114,11 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
     );
     assert_eq!(
         mistakes(&three(&two)),
-        ["f:17: a1.sinkgroups.h.sinks = k2 k3: sink k2 is in group g already; a sink is in one group"]
+        [
+            "f:17: a1.sinkgroups.h.sinks = k2 k3: sink k2 is in group g already; a sink is in one group",
+            "f:18: a1.sinkgroups.h.processor.type = load_balance: needs two sinks at least, to share the work; Flume drops \
+             the group and its sink",
+        ]
     );
     // A mistake in a sink is not one in its group.
     let text = three(&format!("{GROUP}a1.sinks.k2.batchSize = x"));

@@ -173,7 +173,7 @@ pub(super) fn is_inside(rel: &Path) -> bool {
 pub(super) const AT_KEY: &str = "at";
 /// What the keys of kept places begin with.
 pub(super) const KEPT_PREFIX: &str = "kept/";
-const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 2;
 const PLACE_FIXED_BYTES: usize = 56;
 
 #[cfg(test)]
