@@ -122,7 +122,7 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
     );
     // A mistake in a sink is not one in its group.
     let text = three(&format!("{GROUP}a1.sinks.k2.batchSize = x"));
-    assert_eq!(mistakes(&text), ["f:16: a1.sinks.k2.batchSize = x: must be a number from 1 to 1000000"]);
+    assert_eq!(mistakes(&text), ["f:16: a1.sinks.k2.batchSize = x: must be a number from 1 to 100000"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn handler(keys: &mut Keys, source: Http) -> Http {
         }
         HandlerKind::LimitedBlob => {
             let max = keys.number("handler.maxBlobLength", 1..=FLUME_BODY_BYTES_MAX, 100_000_000);
-            source.handler(BlobHandler::new().bytes_max(max))
+            source.handler(BlobHandler::new().keep_content_type(true).bytes_max(max))
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::event::{Event, HeadersBuilder};
 #[derive(Clone, Debug, Default)]
 pub struct BlobHandler {
     mandatory: Vec<String>,
+    content_type: bool,
     bytes_max: Option<usize>,
 }
 
@@ -33,6 +34,14 @@ impl BlobHandler {
     #[must_use]
     pub fn mandatory(mut self, parameters: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.mandatory = parameters.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Keeps the type of the body in a header `Content-Type`, unless a parameter is called so: what Flume's `BlobHandler`
+    /// of its Morphline sink does. Not by default.
+    #[must_use]
+    pub fn keep_content_type(mut self, keep: bool) -> Self {
+        self.content_type = keep;
         self
     }
 
@@ -58,9 +67,16 @@ impl Handler for BlobHandler {
                 builder.insert(&name, &value).map_err(|error| Rejection::bad_request(error.to_string()))?;
             }
         }
+        if let Some(kind) =
+            request.header("content-type").filter(|_| self.content_type && !builder.contains(CONTENT_TYPE))
+        {
+            builder.insert(CONTENT_TYPE, kind).map_err(|error| Rejection::bad_request(error.to_string()))?;
+        }
         if let Some(missing) = self.mandatory.iter().find(|name| !builder.contains(name)) {
             return Err(Rejection::bad_request(format!("the parameter {missing:?} is missing")));
         }
         events.push(Event::from_parts(builder.finish(), body.clone()))
     }
 }
+
+const CONTENT_TYPE: &str = "Content-Type";

@@ -59,6 +59,21 @@ fn a_blob_is_one_event_with_the_parameters_as_headers() {
 }
 
 #[test]
+fn the_type_of_a_blob_is_kept_where_it_is_wanted() {
+    let running = start(|source| source.handler(BlobHandler::new().keep_content_type(true)));
+    let kind = "content-type: image/png; a=b\r\n";
+    for (path, kind, expected) in [
+        ("/?a=1", kind, vec![("a", "1"), ("Content-Type", "image/png; a=b")]),
+        ("/?Content-Type=own", kind, vec![("Content-Type", "own")]),
+        ("/", "", vec![]),
+    ] {
+        assert_eq!(running.ask(post(path, kind, "x")).status, 200);
+        assert_eq!(running.take()[0].headers().iter().collect::<Vec<_>>(), expected, "{path}");
+    }
+    running.stop();
+}
+
+#[test]
 fn lines_are_values_or_events() {
     let running = start(|source| source.handler(NdjsonHandler::values()));
     assert_eq!(running.post("{\"a\": 1}\r\n\n  \n[2]\n\"three\"").status, 200);
