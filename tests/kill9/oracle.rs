@@ -66,13 +66,15 @@ pub(crate) struct Oracle {
     channels: Vec<ChannelModel>,
     putters: Vec<PutterModel>,
     counts: Counts,
+    /// An open has returned: from then on there is a store.
+    pub(crate) opened: bool,
 }
 
 impl Oracle {
     pub(crate) fn new(plan: &Plan) -> Self {
         let channels = (0..plan.channels).map(|_| ChannelModel::default()).collect();
         let putters = (0..plan.putters).map(|_| PutterModel::default()).collect();
-        Self { channels, putters, counts: Counts::default() }
+        Self { channels, putters, counts: Counts::default(), opened: false }
     }
 
     pub(crate) fn summary(&self) -> String {
@@ -127,6 +129,7 @@ impl Oracle {
                 channel.position = plan::take_position(taking.number);
                 self.counts.takes += 1;
             }
+            "open" => self.opened = true,
             // The commit returned that nothing was taken.
             "back" => self.channels[index(number().ok_or("a line without a number")?)].taking = None,
             _ => {}
