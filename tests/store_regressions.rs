@@ -154,6 +154,32 @@ fn two_lanes(disk: &SimVfs) -> FileStoreBuilder {
     settings(disk).data_dir("/one").data_dir("/two").put_wait(Wait::NONE)
 }
 
+/// What was rolled back came before an older event that its slower directory had made visible meanwhile.
+#[test]
+fn what_was_rolled_back_waits_for_what_is_older_in_another_lane() {
+    let disk = SimVfs::new();
+    let store = two_lanes(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let submit = |body: &'static str| {
+        let mut put = channel.begin_put();
+        put.push(body);
+        put.submit().expect("a place in a group")
+    };
+    let older = submit("older");
+    // Another thread: its put does not follow the one before, and goes to the lane that is not busy.
+    std::thread::scope(|scope| scope.spawn(|| channel.put("newer").map(drop)).join().expect("a thread"))
+        .expect("a put");
+    let take = channel.take(10, Wait::NONE).expect("a take");
+    assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), ["newer"]);
+    older.wait().expect("its commit");
+    take.rollback();
+    for expected in [["older", "newer"], ["older", "newer"]] {
+        let take = channel.take(10, Wait::NONE).expect("a take");
+        assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), expected);
+        take.rollback();
+    }
+}
+
 /// A position that an indeterminate put may have left in the log of one directory came back after it had been cleared:
 /// the clear went to another directory, which saw nobody to overrule and kept no trace of it.
 #[test]

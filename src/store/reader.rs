@@ -1,4 +1,4 @@
-//! Reading a channel: rolled back events first, then the lanes, merged by their order stamps.
+//! Reading a channel: the lanes and what was rolled back, merged by their order stamps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,7 +86,11 @@ impl Reader {
         while (taken.events.len() as u64) < claimed && bytes < bytes_max && taken.pieces.len() < PIECES_MAX {
             let before = taken.events.len();
             let want = claimed - before as u64;
-            if !self.read_returned(want, taken) && !self.read_lanes(queue, lanes, want, bytes_max - bytes, taken)? {
+            // What comes from one lane is never older than what came from it before; of several, one may have been slower.
+            let returned = self.returned.first_key_value().map(|((stamp, ..), _)| *stamp);
+            let look = returned.is_none() || self.lanes.len() > 1;
+            let found = look && self.read_lanes(queue, lanes, want, bytes_max - bytes, returned, taken)?;
+            if !found && !self.read_returned(want, taken) {
                 return Ok(false);
             }
             bytes += taken.events.iter().skip(before).map(Event::size_bytes).sum::<u64>();
@@ -118,13 +122,14 @@ impl Reader {
         true
     }
 
-    /// Reads one piece from the lane whose next event is the oldest. `false`: no lane has any.
+    /// Reads one piece from the lane whose next event is the oldest, if it is older than `before`. `false`: no lane has any.
     fn read_lanes(
         &mut self,
         queue: &Queue,
         lanes: &[Arc<Lane>],
         want: u64,
         bytes_max: u64,
+        before: Option<u64>,
         taken: &mut Taken,
     ) -> Result<bool, StorageError> {
         loop {
@@ -152,7 +157,11 @@ impl Reader {
                 }
             }
             // A lane that cannot be read does not stop the others; its error shows once they are empty.
-            let Some((_, index)) = oldest else { return failed.map_or(Ok(false), Err) };
+            let failed = failed.filter(|_| before.is_none());
+            let Some((stamp, index)) = oldest else { return failed.map_or(Ok(false), Err) };
+            if before.is_some_and(|before| before <= stamp) {
+                return Ok(false);
+            }
             let (Some(reader), Some(lane)) = (self.lanes.get_mut(index), lanes.get(index)) else { return Ok(false) };
             let before = taken.events.len();
             reader.hand_out(lane, queue.id, want, bytes_max, taken);
