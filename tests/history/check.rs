@@ -25,10 +25,15 @@ pub(crate) fn check(history: &History) -> Vec<String> {
         }
     }
     let mut cut: HashMap<Id, Vec<&Take>> = HashMap::new();
+    let mut gone: HashMap<Id, u64> = HashMap::new();
     for take in &history.cut {
         take.ids.iter().for_each(|id| cut.entry(*id).or_default().push(take));
+        for id in may_be_gone(take) {
+            let end = gone.entry(*id).or_default();
+            *end = take.span.end.max(*end);
+        }
     }
-    let mut checker = Checker { history, known, cut, lives: BTreeMap::new(), wrong: Vec::new() };
+    let mut checker = Checker { history, known, cut, gone, lives: BTreeMap::new(), wrong: Vec::new() };
     checker.collect();
     checker.fabricated_or_torn();
     checker.duplicated();
@@ -46,6 +51,8 @@ struct Checker<'a> {
     lives: BTreeMap<Id, Vec<(usize, usize)>>,
     /// The takes that had got an event when a crash cut them off.
     cut: HashMap<Id, Vec<&'a Take>>,
+    /// When the last take returned that may have been committed before a crash cut it off.
+    gone: HashMap<Id, u64>,
     wrong: Vec<String>,
 }
 
@@ -84,9 +91,9 @@ impl Checker<'_> {
         }
     }
 
-    /// The reopening after the first crash at or behind `tick`.
+    /// The reopening after the first crash that was not over at `tick`.
     fn reopened(&self, tick: u64) -> Option<u64> {
-        self.history.crashes.iter().find(|crash| crash.span.begin > tick).map(|crash| crash.reopened)
+        self.history.crashes.iter().find(|crash| crash.span.end > tick).map(|crash| crash.reopened)
     }
 
     fn fabricated_or_torn(&mut self) {
@@ -106,19 +113,24 @@ impl Checker<'_> {
         }
         for put in self.history.puts.iter().filter(|put| put.outcome == Outcome::Unknown) {
             let seen = put.ids.iter().filter(|id| self.lives.contains_key(id)).count();
-            if seen > 0 && seen < put.ids.len() {
+            let missing = put.ids.iter().any(|id| !self.lives.contains_key(id) && !self.gone.contains_key(id));
+            if seen > 0 && missing {
                 wrong.push(format!("torn: {seen} of the {} events of a put with {}", put.ids.len(), name(put.ids[0])));
             }
         }
-        for take in &self.history.takes {
+        let cut = self.history.cut.iter();
+        for (take, cut) in self.history.takes.iter().map(|take| (take, false)).chain(cut.map(|take| (take, true))) {
             let Some(finish) = take.finish.filter(|finish| finish.outcome == Outcome::Unknown) else { continue };
-            let ids = &take.ids[..finish.count];
-            let again = |id: &&Id| {
-                self.lives[*id].last().is_some_and(|(last, _)| self.history.takes[*last].span.begin > finish.span.begin)
+            // What a take got while the store crashed may have been put too late for the crash to leave it.
+            let counts = |id: &&Id| !cut || self.put(**id).is_some_and(|(put, _)| put.outcome == Outcome::Done);
+            let ids: Vec<&Id> = take.ids[..finish.count].iter().filter(counts).collect();
+            let again = |id: &&&Id| {
+                let last = self.lives.get(**id).and_then(|takes| takes.last());
+                last.is_some_and(|(last, _)| self.history.takes[*last].span.begin > finish.span.begin)
             };
             let seen = ids.iter().filter(again).count();
             if seen > 0 && seen < ids.len() {
-                wrong.push(format!("torn: {seen} of {} events of a take with {} came again", ids.len(), name(ids[0])));
+                wrong.push(format!("torn: {seen} of {} events of a take with {} came again", ids.len(), name(*ids[0])));
             }
         }
         self.wrong.extend(wrong);
@@ -147,17 +159,24 @@ impl Checker<'_> {
     fn lost(&mut self) {
         let mut wrong = Vec::new();
         for put in self.history.puts.iter().filter(|put| put.outcome == Outcome::Done) {
-            for id in put.ids.iter().filter(|id| !self.lives.contains_key(id)) {
+            for id in put.ids.iter().filter(|id| !self.lives.contains_key(id) && !self.gone.contains_key(id)) {
                 wrong.push(format!("lost: {} was put in {:?} and never came", name(*id), put.span));
             }
         }
         for (id, takes) in &self.lives {
             let (number, place) = takes[takes.len() - 1];
-            if let Left::Back(_) | Left::Open = Self::left(&self.history.takes[number], place) {
+            if let Left::Back(_) | Left::Open = Self::left(&self.history.takes[number], place)
+                && !self.gone_after(*id, self.history.takes[number].span.end)
+            {
                 wrong.push(format!("lost: {} went back into the channel and never came again", name(*id)));
             }
         }
         self.wrong.extend(wrong);
+    }
+
+    /// Whether a take that returned after `tick` may have been the end of an event, unless it came again.
+    fn gone_after(&self, id: Id, tick: u64) -> bool {
+        self.gone.get(&id).is_some_and(|end| *end > tick)
     }
 
     fn order_within_takes(&mut self) {
@@ -208,7 +227,9 @@ impl Checker<'_> {
             stays.extend(from.map(|from| (from, begin_of(index + 1))));
         }
         for take in self.cut.get(&id).into_iter().flatten() {
-            let back = self.reopened(take.span.begin).unwrap_or(u64::MAX);
+            let came_again = takes.iter().any(|(number, _)| self.history.takes[*number].span.end > take.span.end);
+            let may_be_back = came_again || !may_be_gone(take).contains(&id);
+            let back = self.reopened(take.span.begin).filter(|_| may_be_back).unwrap_or(u64::MAX);
             // It had the event from its begin on, for all that is known, until the store was open again.
             let split = |(from, upto): (u64, u64)| {
                 if from < back && upto > take.span.begin {
@@ -286,6 +307,12 @@ impl Checker<'_> {
         }
         self.wrong.extend(wrong);
     }
+}
+
+/// The events that a take which a crash cut off had perhaps committed before.
+fn may_be_gone(take: &Take) -> &[Id] {
+    let finish = take.finish.filter(|finish| finish.outcome != Outcome::Not);
+    &take.ids[..finish.map_or(0, |finish| finish.count)]
 }
 
 struct Stay {

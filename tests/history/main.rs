@@ -35,13 +35,11 @@ fn memory_channels_keep_every_promise_between_threads() {
 }
 
 #[test]
-#[ignore = "an open finding, see docs/testing.md: rarely an event is late or missing"]
 fn file_channels_keep_every_promise_between_threads_and_over_closes() {
     histories(Kind::Disk);
 }
 
 #[test]
-#[ignore = "an open finding, see docs/testing.md: rarely an event is late or missing"]
 fn file_channels_keep_every_promise_between_threads_and_over_crashes() {
     histories(Kind::Simulated);
 }

@@ -198,3 +198,35 @@ fn a_crash_takes_back_what_had_not_returned() {
     history.add_life(Vec::new(), vec![took(at(21, 22), &[2, 4], at(23, 24), 2)], None);
     finds(&history, &["fabricated"]);
 }
+
+#[test]
+fn what_was_taken_and_committed_while_the_crash_came_may_be_gone() {
+    let of_two = |finish| {
+        let mut history = History::default();
+        history.add_life(
+            vec![put(at(0, 1), &[1, 2])],
+            vec![took(at(11, 12), &[1, 2], finish, 2), found_nothing(at(13, 14))],
+            Some(at(10, 20)),
+        );
+        history.crashes.push(crash(10, 20, 30));
+        history
+    };
+    let then = |mut history: History, takes: Vec<Take>| {
+        history.add_life(Vec::new(), takes, None);
+        history
+    };
+    let again = |ids: &[Id]| took(at(33, 34), ids, at(35, 36), ids.len());
+    // The commit began and ended before the crash was over: it may have been in time, as a whole.
+    finds(&then(of_two(at(15, 16)), vec![found_nothing(at(31, 32))]), &[]);
+    finds(&then(of_two(at(15, 16)), vec![again(&[1, 2])]), &[]);
+    finds(&then(of_two(at(15, 16)), vec![again(&[2])]), &["torn"]);
+    // An event that comes again was there all the time.
+    finds(&then(of_two(at(15, 16)), vec![found_nothing(at(31, 32)), again(&[1, 2])]), &["empty"]);
+    // One that began later was not.
+    finds(&then(of_two(at(21, 22)), Vec::new()), &["lost"]);
+    // Nor was one of a take that began later.
+    let mut late = History::default();
+    late.add_life(vec![put(at(0, 1), &[1])], vec![took(at(21, 22), &[1], at(23, 24), 1)], Some(at(10, 20)));
+    late.crashes.push(crash(10, 20, 30));
+    finds(&late, &["lost"]);
+}

@@ -79,7 +79,8 @@ pub(crate) struct Crash {
 pub(crate) struct History {
     pub(crate) puts: Vec<Put>,
     pub(crate) takes: Vec<Take>,
-    /// Takes that were under way at the crash: what they got is known, and nothing else is asked of them.
+    /// Takes that were under way at the crash: what they got is known, and that it may have been gone by the crash, if they were
+    /// finished in time. Nothing else is asked of them.
     pub(crate) cut: Vec<Take>,
     pub(crate) crashes: Vec<Crash>,
 }
@@ -99,14 +100,12 @@ impl History {
             }
             self.puts.push(put);
         }
-        for mut take in takes.into_iter().filter(|take| take.span.begin < begin) {
+        for mut take in takes.into_iter().filter(|take| take.span.begin < end) {
             take.finish = match take.finish {
                 Some(finish) if finish.span.begin > end => None,
                 Some(finish) if finish.span.end > begin && finish.outcome == Outcome::Done => {
                     Some(Finish { outcome: Outcome::Unknown, ..finish })
                 }
-                // A rollback leaves nothing on the disk: it is the crash that gave the events back.
-                Some(finish) if finish.span.end > begin && finish.outcome == Outcome::Not => None,
                 finish => finish,
             };
             if take.span.end > begin { self.cut.push(take) } else { self.takes.push(take) }
