@@ -75,6 +75,7 @@ impl Headers {
     }
 
     /// Adopts bytes that are known to be the encoded form of headers within the limits.
+    #[cfg(any(test, feature = "json", feature = "rpc"))]
     pub(super) fn adopt(encoded: Vec<u8>) -> Self {
         Self { encoded: encoded.into() }
     }
