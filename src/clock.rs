@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+use crate::sync::Instant;
 
 /// A monotonic clock and a wall clock.
 pub trait Clock: Debug + Send + Sync {

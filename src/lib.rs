@@ -62,6 +62,7 @@ pub mod sink;
 pub mod source;
 mod stats;
 pub mod store;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod ticket;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::sync::{Condvar, Mutex};
 use crate::wait::Wait;
 
 /// Tells many threads to stop, and lets them sleep until then. Clones share one state.

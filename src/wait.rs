@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// How long a call may wait for room or for events.
 ///
@@ -89,7 +89,7 @@ impl Deadline {
     }
 
     /// Waits on a condition variable. Returns `false` once the deadline has passed; spurious wake-ups return `true`.
-    pub(crate) fn wait<T>(self, condvar: &Condvar, guard: &mut parking_lot::MutexGuard<'_, T>) -> bool {
+    pub(crate) fn wait<T>(self, condvar: &Condvar, guard: &mut MutexGuard<'_, T>) -> bool {
         match self {
             Self::Passed => false,
             Self::At(instant) => !condvar.wait_until(guard, instant).timed_out(),

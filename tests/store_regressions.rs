@@ -405,6 +405,49 @@ impl std::task::Wake for Takes {
     }
 }
 
+/// In a store without a thread of its own, a transaction that was polled, or whose ticket was dropped, while another thread
+/// wrote stayed unwritten: that thread asked for somebody to write it, and there was nobody.
+#[test]
+fn without_a_thread_whoever_writes_goes_on_with_what_nobody_else_would_write() {
+    for is_dropped in [false, true] {
+        let disk = SimVfs::new();
+        let store = settings(&disk).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        let gate = Gate::new();
+        disk.inject(Inject::pause(&gate).on(OpKind::SyncData));
+        let writer = std::thread::spawn({
+            let channel = channel.clone();
+            move || channel.put("first").expect("a put")
+        });
+        gate.wait_for(1);
+        let mut put = channel.begin_put();
+        put.push("second");
+        let mut ticket = Some(Box::pin(put.submit().expect("a ticket")));
+        let (sender, woken) = std::sync::mpsc::channel();
+        let waker = std::task::Waker::from(Arc::new(Tells(sender)));
+        if is_dropped {
+            ticket = None;
+        } else if let Some(ticket) = &mut ticket {
+            assert!(ticket.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        }
+        gate.open();
+        writer.join().expect("no panic");
+        assert_eq!(channel.stats().depth_events, 2, "is_dropped: {is_dropped}");
+        if let Some(mut ticket) = ticket {
+            woken.try_recv().expect("the task is woken");
+            assert!(ticket.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_ready());
+        }
+    }
+}
+
+struct Tells(std::sync::mpsc::Sender<()>);
+
+impl std::task::Wake for Tells {
+    fn wake(self: Arc<Self>) {
+        self.0.send(()).expect("the test");
+    }
+}
+
 /// A transaction whose ticket was neither waited for nor dropped stayed unwritten until someone else wrote.
 #[test]
 fn a_submitted_transaction_is_written_without_anyone_who_waits_for_it() {

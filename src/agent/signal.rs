@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::clock::{Clock, SystemClock};
+use crate::sync::{Condvar, Mutex};
 use crate::wait::Wait;
 
 /// Tells that something about the agent changed: a component opened or ended, a sink found its channel empty.

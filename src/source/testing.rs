@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use super::SourcePort;
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError, StorageError};
 use crate::event::Event;
+use crate::sync::{Condvar, Mutex};
 use crate::ticket::{PutTicket, Receipt, Ticket};
 use crate::wait::Wait;
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::lane::Lane;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::sabotage::{Bug, planted};
+use crate::sync::{Condvar, Mutex};
 use crate::ticket::{RawTicket, Receipt};
 
 /// What became of one transaction of a group.

@@ -3,12 +3,8 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::group::{Group, PutPlace, TakePlace};
 use super::lane::{Body, Entry, Lane, Origin, Share};
@@ -22,6 +18,9 @@ use crate::channel::TakeCommit;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::limits;
 use crate::sabotage::{Bug, planted};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Mutex, thread_local};
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
 use crate::vfs::VfsLock;
 use crate::wait::{Deadline, Wait, wake_all};
@@ -153,7 +152,8 @@ impl Inner {
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });
         if self.lanes.len() > 1 {
-            LAST_PUTS.with_borrow_mut(|puts| {
+            LAST_PUTS.with(|puts| {
+                let mut puts = puts.borrow_mut();
                 puts.retain(|put| put.instance != self.instance && put.in_flight());
                 puts.push(LastPut { instance: self.instance, lane: lane.index, group: Arc::downgrade(&place.group) });
             });
@@ -167,7 +167,8 @@ impl Inner {
         if self.lanes.len() == 1 {
             return None;
         }
-        LAST_PUTS.with_borrow(|puts| {
+        LAST_PUTS.with(|puts| {
+            let puts = puts.borrow();
             let put = puts.iter().find(|put| put.instance == self.instance && put.in_flight())?;
             self.lanes.get(usize::from(put.lane))
         })
@@ -379,7 +380,7 @@ impl Inner {
     fn stop_thread(&self) {
         self.shared.keeper.stop();
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
             // A panic there was reported by the panic hook already, and there is nobody else to tell.
             let _ = thread.join();
         }
@@ -522,4 +523,4 @@ impl LastPut {
     }
 }
 
-static INSTANCES: AtomicU64 = AtomicU64::new(0);
+static INSTANCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

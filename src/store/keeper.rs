@@ -2,12 +2,11 @@
 //! frees segments. All of it can also be done by hand with [`FileStore::maintain`](super::FileStore::maintain).
 
 use std::sync::Weak;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::inner::Inner;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// Wakes the store's thread.
 #[derive(Debug, Default)]

@@ -5,12 +5,9 @@
 //! forms. There is no writer thread, so a single producer pays for no hand-over between threads.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::checkpoint::{self, Checkpoint};
 use super::frame::Kind;
@@ -26,6 +23,8 @@ use crate::error::StorageError;
 use crate::event::Event;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
 use crate::sabotage::{Bug, planted};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, OnceLock, thread};
 use crate::wait::wake_all;
 
 /// One transaction on its way to the log.
@@ -189,6 +188,17 @@ impl Lane {
 
     /// Writes the oldest pending group, unless there is none or someone else is writing.
     pub(crate) fn try_lead(&self) -> bool {
+        if !self.lead_front() {
+            return false;
+        }
+        if !self.shared.options.background {
+            // What came meanwhile and has nobody who could lead has nobody else.
+            while self.has_unattended() && self.lead_front() {}
+        }
+        true
+    }
+
+    fn lead_front(&self) -> bool {
         {
             let mut pending = self.pending.lock();
             if (pending.leading && !planted(Bug::TwoLeaders)) || pending.groups.is_empty() {
@@ -239,12 +249,12 @@ impl Lane {
 
     /// Writes the groups that nobody is blocked on and somebody counts on.
     fn lead_unattended(&self) {
-        loop {
-            let front = self.pending.lock().groups.front().map(|forming| forming.group.clone());
-            if !(front.is_some_and(|group| group.is_unattended()) && self.try_lead()) {
-                return;
-            }
-        }
+        while self.has_unattended() && self.try_lead() {}
+    }
+
+    fn has_unattended(&self) -> bool {
+        let groups: Vec<_> = self.pending.lock().groups.iter().map(|forming| forming.group.clone()).collect();
+        groups.iter().any(|group| group.is_unattended())
     }
 
     /// Has the store's own thread write what is pending; without such a thread, does it at once.
@@ -266,7 +276,7 @@ impl Lane {
             if !self.try_lead() {
                 // Who leads holds the writer.
                 drop(self.writer.lock());
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
     }
@@ -440,7 +450,7 @@ impl Lane {
             if self.pending_count.load(Ordering::Relaxed) > target {
                 return;
             }
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 }
@@ -455,7 +465,7 @@ struct Lead<'a> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.lane.poison(&StorageError::io(
                 "write to",
                 &self.lane.log.dir.path,

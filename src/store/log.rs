@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::options::{OnCorruption, ReadMode};
@@ -16,6 +14,8 @@ use super::segment::{LaneDir, Segment};
 use crate::error::StorageError;
 use crate::event::Event;
 use crate::limits::READ_AHEAD_BYTES;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A put transaction, as takers see it.
 #[derive(Debug)]

@@ -46,6 +46,7 @@ use crate::batch::PutBatch;
 use crate::channel::{FileChannel, PutTarget, PutTransaction};
 use crate::error::{PutError, StorageError};
 use crate::event::Event;
+use crate::sync::thread;
 use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 
@@ -120,7 +121,7 @@ impl FileStore {
     pub(crate) fn start(inner: Arc<inner::Inner>, report: RecoveryReport) -> Result<Self, StorageError> {
         if inner.shared.options.background {
             let (weak, shared) = (Arc::downgrade(&inner), inner.shared.clone());
-            let thread = std::thread::Builder::new().name("aqueduct-store".to_owned());
+            let thread = thread::Builder::new().name("aqueduct-store".to_owned());
             let handle = thread.spawn(move || keeper::run(&weak, &shared));
             let handle = handle
                 .map_err(|error| StorageError::io("start the thread of", std::path::Path::new("store"), error))?;

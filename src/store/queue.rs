@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use super::frame::LanePos;
 use super::lane::Lane;
 use super::ranges::RangeSet;
@@ -19,6 +17,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::wait::{Wait, wake_all};
 
 /// One channel.

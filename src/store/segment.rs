@@ -6,16 +6,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use super::frame::{HeaderError, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentSeal, StoreId};
 use crate::error::StorageError;
 use crate::sabotage::{Bug, planted};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Mutex, OnceLock};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
 /// The directory of a lane.

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::keeper::Keeper;
 use super::options::Options;
 use super::queue::Queue;
 use crate::batch::Positions;
 use crate::random::splitmix;
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::wait::Deadline;
 
 /// The newest position of an owner.

@@ -61,9 +61,9 @@ pub(crate) fn collect(inner: &Inner) -> StoreStats {
             disk_full: lane.full.load(Ordering::Relaxed),
             segments,
             segment_bytes,
-            spare_bytes: get(&lane.spare_bytes),
+            spare_bytes: lane.spare_bytes.load(Ordering::Relaxed),
             cache_bytes: lane.log.cache.bytes(),
-            damaged_bytes: get(&lane.log.damaged_bytes),
+            damaged_bytes: lane.log.damaged_bytes.load(Ordering::Relaxed),
         }
     });
     StoreStats {

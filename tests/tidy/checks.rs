@@ -17,6 +17,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
             "durability",
             "random",
             "sabotage",
+            "sync",
             "wait",
             "ticket",
             "shutdown",

@@ -1,7 +1,8 @@
 //! Waiting a moment before going to sleep.
 
 use std::hint::spin_loop;
-use std::thread;
+
+use crate::sync::thread;
 
 /// Rounds of spinning, each twice as long as the one before.
 const SPINS: u32 = 6;

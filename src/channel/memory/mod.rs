@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::backoff::Backoff;
 use self::builder::Settings;
@@ -29,6 +28,7 @@ use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 

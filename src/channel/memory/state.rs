@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::Condvar;
-
 use super::builder::Settings;
 use super::positions::PositionTable;
 use super::queue::{Queue, Taken};
@@ -14,6 +12,7 @@ use crate::error::FullReason;
 use crate::event::Event;
 use crate::limits::READY_TASKS_MAX;
 use crate::stats::ChannelStats;
+use crate::sync::Condvar;
 
 /// What a transaction needs room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

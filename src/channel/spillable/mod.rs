@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use self::builder::Settings;
 use super::{Channel, FileChannel, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
 use crate::error::{StorageError, TakeError};
 use crate::stats::ChannelStats;
+use crate::sync::{Condvar, Mutex};
 use crate::wait::{Bell, Wait};
 
 pub use builder::{SpillableBuilder, SpillableError};

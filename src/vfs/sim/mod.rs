@@ -45,6 +45,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
+use crate::sync::step;
 use content::Content;
 use file::{SimFile, SimLock};
 use state::{Body, Moments, State};
@@ -417,6 +418,7 @@ fn run<T>(
     // What an operation returned to a process that is dead by then: a handle in it takes the lock when it drops, so it
     // must outlive the guard.
     let _unseen;
+    step();
     let mut guard = shared.lock();
     if guard.control.is_killed() {
         return Err(guard.control.kill());

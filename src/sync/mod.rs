@@ -1,0 +1,26 @@
+//! What threads share: locks, condition variables, atomic numbers, the threads themselves, and the moments until which they
+//! wait.
+//!
+//! They are those of `parking_lot` and of the standard library under their own names, nothing more. Only in a build with
+//! `--cfg shuttle` they are those of `explored`, with which `tests/schedules` runs one program in many orders of its threads.
+//! The store, the channels and all waiting take them from here.
+
+#[cfg(shuttle)]
+mod explored;
+
+#[cfg(shuttle)]
+pub(crate) use explored::{Condvar, Instant, Mutex, MutexGuard, OnceLock, RwLock, atomic, step, thread, thread_local};
+
+#[cfg(not(shuttle))]
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::{OnceLock, atomic},
+    thread, thread_local,
+    time::Instant,
+};
+
+/// A moment at which another thread may go on: before an operation that is not one of these.
+#[cfg(all(not(shuttle), any(test, feature = "testing")))]
+#[inline]
+pub(crate) fn step() {}
