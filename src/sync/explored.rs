@@ -211,7 +211,7 @@ impl Condvar {
     }
 
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, end: Instant) -> WaitTimeoutResult {
-        self.wait_for(guard, end.saturating_duration_since(Instant::now()))
+        self.wait_for(guard, end.saturating_duration_since(Instant(NOW.get())))
     }
 
     /// Wakes one of those that wait, whichever: nobody may count on the order.
