@@ -170,12 +170,12 @@ fn what_was_rolled_back_waits_for_what_is_older_in_another_lane() {
     std::thread::scope(|scope| scope.spawn(|| channel.put("newer").map(drop)).join().expect("a thread"))
         .expect("a put");
     let take = channel.take(10, Wait::NONE).expect("a take");
-    assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), ["newer"]);
+    assert_eq!(take.iter().map(aqueduct::Event::body).collect::<Vec<_>>(), ["newer"]);
     older.wait().expect("its commit");
     take.rollback();
     for expected in [["older", "newer"], ["older", "newer"]] {
         let take = channel.take(10, Wait::NONE).expect("a take");
-        assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), expected);
+        assert_eq!(take.iter().map(aqueduct::Event::body).collect::<Vec<_>>(), expected);
         take.rollback();
     }
 }
