@@ -4,7 +4,7 @@
 //! and passed on without a copy.
 
 use bytes::Bytes;
-use encoding_rs::{DecoderResult, EncoderResult, Encoding};
+use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding};
 
 /// A character encoding, with what a splitter of lines must know of it.
 ///
@@ -128,6 +128,21 @@ impl Charset {
             Kind::Utf16 { .. } | Kind::Utf16Marked => 2,
             _ => 1,
         }
+    }
+
+    /// Decodes a stream in this encoding, if it is one of 16 bits.
+    pub(crate) fn utf16_decoder(self) -> Option<Decoder> {
+        match self.0 {
+            Kind::Utf16 { big_endian: false } => Some(encoding_rs::UTF_16LE.new_decoder_without_bom_handling()),
+            Kind::Utf16 { big_endian: true } => Some(encoding_rs::UTF_16BE.new_decoder_without_bom_handling()),
+            Kind::Utf16Marked => Some(encoding_rs::UTF_16BE.new_decoder()),
+            _ => None,
+        }
+    }
+
+    /// Whether text begins with a mark that tells the order of bytes.
+    pub(crate) fn is_marked(self) -> bool {
+        self.0 == Kind::Utf16Marked
     }
 
     /// Where the first line feed begins; `text` begins at a code unit.

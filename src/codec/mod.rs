@@ -11,3 +11,4 @@ pub mod pattern;
 pub mod syslog;
 pub(crate) mod text_line;
 pub(crate) mod time_pattern;
+pub(crate) mod utf16_stream;

@@ -230,6 +230,12 @@ impl Keys {
         found
     }
 
+    /// The names of the parts below a prefix: `i1` for `interceptors.i1.type`. Makes nothing known.
+    pub(super) fn names_below(&self, prefix: &str) -> BTreeSet<String> {
+        let below = self.entries.keys().filter_map(|key| key.strip_prefix(prefix));
+        below.filter_map(|rest| rest.split_once('.')).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// Reads the keys below a prefix such as `serializer.` by themselves: for a part that has keys of its own.
     pub fn within<R>(&mut self, prefix: &str, read: impl FnOnce(&mut Self) -> R) -> R {
         let (inside, outside) = std::mem::take(&mut self.entries)

@@ -322,6 +322,8 @@ impl Reader<'_> {
 fn interceptors(keys: &mut Keys, site: &Site<'_>, options: &Options) -> Option<Vec<Box<dyn crate::Interceptor>>> {
     let mut made = Vec::new();
     let names = keys.list("interceptors");
+    let unlisted = keys.names_below("interceptors.").into_iter().filter(|name| !names.contains(name));
+    let unlisted: Vec<String> = unlisted.collect();
     let count = names.len();
     for name in names {
         let table = &options.registry().interceptors;
@@ -329,7 +331,9 @@ fn interceptors(keys: &mut Keys, site: &Site<'_>, options: &Options) -> Option<V
             keys.within(&format!("interceptors.{name}."), |part| table.make(part, site, "type", None, None));
         made.extend(interceptor.ok());
     }
-    keys.ignored(&["interceptors."], "is not in the list of interceptors");
+    for name in unlisted {
+        keys.ignored(&[&format!("interceptors.{name}.")], "is not in the list of interceptors");
+    }
     (made.len() == count).then_some(made)
 }
 

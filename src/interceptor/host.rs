@@ -1,7 +1,7 @@
 //! The name or address of this host as a header.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use super::Interceptor;
 use super::header::Target;
@@ -37,24 +37,18 @@ impl Host {
     /// # Errors
     /// If the name of the host cannot be resolved. Flume then adds no header; [`Host::name`] is what is left to use.
     pub fn address() -> io::Result<Self> {
-        let name = host_name();
-        let found: Vec<SocketAddr> = (name.as_str(), 0)
-            .to_socket_addrs()
-            .map_err(|error| {
-                io::Error::new(error.kind(), format!("the name {name:?} of this host has no address: {error}"))
-            })?
-            .collect();
-        let best = found.iter().find(|address| address.is_ipv4()).or(found.first());
-        let best = best.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("the name {name:?} of this host has no address"))
-        })?;
-        Ok(Self::value(best.ip().to_string()))
+        own_address().map(|address| Self::value(address.to_string()))
     }
 
-    /// The name of this host, as the operating system knows it: Flume's `useIP = false`.
+    /// The name of this host: Flume's `useIP = false`. With the feature `dns` it is the name that the resolver has for the
+    /// address of this host, as in Flume, which on many hosts is `localhost`; without it, or where there is no address, it
+    /// is the name that the operating system knows.
+    ///
+    /// # Blocking
+    /// For the resolver of the operating system, which may ask a name server, with the feature `dns`.
     #[must_use]
     pub fn name() -> Self {
-        Self::value(host_name())
+        Self::value(own_name())
     }
 
     /// This value.
@@ -84,6 +78,34 @@ impl Interceptor for Host {
     }
 }
 
+/// The address that the name of this host stands for.
+fn own_address() -> io::Result<IpAddr> {
+    let name = host_name();
+    let found: Vec<SocketAddr> = (name.as_str(), 0)
+        .to_socket_addrs()
+        .map_err(|error| {
+            io::Error::new(error.kind(), format!("the name {name:?} of this host has no address: {error}"))
+        })?
+        .collect();
+    let best = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    let best = best.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, format!("the name {name:?} of this host has no address"))
+    })?;
+    Ok(best.ip())
+}
+
+#[cfg(feature = "dns")]
+fn own_name() -> String {
+    let address = own_address().ok();
+    let name = address.map(|address| crate::net::name_of(address).unwrap_or_else(|| address.to_string()));
+    name.unwrap_or_else(host_name)
+}
+
+#[cfg(not(feature = "dns"))]
+fn own_name() -> String {
+    host_name()
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -108,6 +130,11 @@ mod tests {
     #[test]
     fn name_and_address_of_this_host_are_what_they_claim_to_be() {
         assert!(!Host::name().value.is_empty());
+        #[cfg(feature = "dns")]
+        if let Ok(host) = Host::address() {
+            let again = (Host::name().value.as_str(), 0).to_socket_addrs().unwrap();
+            assert!(again.map(|address| address.ip().to_string()).any(|address| address == host.value));
+        }
         match Host::address() {
             Ok(host) => assert!(host.value.parse::<std::net::IpAddr>().is_ok(), "{}", host.value),
             Err(error) => assert!(error.to_string().contains("of this host has no address"), "{error}"),

@@ -4,6 +4,8 @@
 mod connect;
 #[cfg(feature = "rpc")]
 mod deflate;
+#[cfg(feature = "dns")]
+mod names;
 mod signal;
 mod stream;
 
@@ -11,5 +13,7 @@ mod stream;
 pub(crate) use connect::Patience;
 #[cfg(feature = "rpc")]
 pub(crate) use deflate::Deflate;
+#[cfg(feature = "dns")]
+pub(crate) use names::name_of;
 pub(crate) use signal::{Readiness, Signal, wait, wait_any};
 pub(crate) use stream::Stream;

@@ -295,3 +295,36 @@ fn secrets_are_not_shown() {
         assert!(!mistake.contains("hunter2") && !mistake.contains("NONE']}x"), "{mistake}");
     }
 }
+
+#[test]
+fn file_groups_that_no_list_names_are_passed_over_with_a_warning() {
+    let found = warnings(&format!(
+        "{GOOD}a1.sources.r1.type = TAILDIR\na1.sources.r1.filegroups = f1\na1.sources.r1.filegroups.f1 = /nowhere/.*\n\
+         a1.sources.r1.headers.f1.k = v\na1.sources.r1.filegroups.f2 = /nowhere/.*\na1.sources.r1.headers.f2.k = v\n"
+    ));
+    let of_groups: Vec<&String> = found.iter().filter(|warning| warning.contains("no group")).collect();
+    assert_eq!(of_groups.len(), 2, "{found:?}");
+    assert!(of_groups[0].contains("a1.sources.r1.filegroups.f2 = /nowhere/.*: belongs to no group"), "{found:?}");
+    assert!(of_groups[1].contains("a1.sources.r1.headers.f2.k"), "{found:?}");
+}
+
+#[test]
+fn a_timestamp_goes_under_the_key_that_flume_knows() {
+    let found = behind(
+        "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = timestamp\n\
+         a1.sources.r1.interceptors.i.header = t",
+    );
+    assert_eq!(found, ["f:11: a1.sources.r1.interceptors.i.header: seq has no such key"]);
+}
+
+#[test]
+fn times_that_flume_takes_for_none_are_accepted() {
+    let lines = "a1.channels.c1.keep-alive = -1\na1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /nowhere\n\
+                 a1.sinks.k1.sink.rollInterval = ";
+    let found = warnings(&format!("{GOOD}{lines}-1"));
+    assert!(found.iter().all(|warning| warning.contains("is given again here")), "{found:?}");
+    assert_eq!(
+        behind(&format!("{lines}-2")),
+        ["f:12: a1.sinks.k1.sink.rollInterval = -2: must be a number from -1 on"]
+    );
+}

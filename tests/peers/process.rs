@@ -141,6 +141,11 @@ pub(crate) fn free_port() -> u16 {
 
 /// Sends `bytes` over one TCP connection and returns what comes back until the other side closes.
 pub(crate) fn send_tcp(port: u16, bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&send_tcp_bytes(port, bytes)).into_owned()
+}
+
+/// The same where the answer is not UTF-8.
+pub(crate) fn send_tcp_bytes(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
     stream.write_all(bytes).expect("the bytes are sent");
@@ -148,7 +153,7 @@ pub(crate) fn send_tcp(port: u16, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     // Some peers reset a connection instead of closing it.
     let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    answer
 }
 
 /// Sends lines over one TCP connection and reads an answer to each.

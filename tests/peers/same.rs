@@ -5,6 +5,7 @@
 //! their names), line by line.
 
 mod cases;
+mod rarer;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -18,7 +18,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 pub(crate) type Exploration = (&'static str, fn());
 
 /// Schedules of each exploration and scheduler in a plain run.
-const SCHEDULES: usize = 1500;
+const SCHEDULES: usize = 1000;
 /// Changes of the running thread that `pct` makes besides those that waiting makes, plus one: most mistakes need one or two.
 const PCT_DEPTH: usize = 4;
 /// A schedule with more steps goes round in circles.

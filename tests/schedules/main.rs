@@ -31,8 +31,6 @@ fn main() -> std::process::ExitCode {
         ("store::one_put_for_many", store::one_put_for_many),
         ("store::tasks", store::tasks),
         ("store::room", store::room),
-        ("store::room_in_two_channels", store::room_in_two_channels),
-        ("store::full_disk", store::full_disk),
         ("store::nobody_finds_it_empty", store::nobody_finds_it_empty),
         ("store::segments", store::segments),
         ("store::poison", store::poison),

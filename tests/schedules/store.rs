@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use crate::world::{Hand, World, dice, heads, join, start};
+use crate::world::{World, dice, heads, join, start};
 
 /// Several threads commit at the same time.
 pub(crate) fn commits() {
@@ -112,58 +112,6 @@ pub(crate) fn room() {
     });
     let takers = [2, 2].map(|count| start(&world.hand, move |hand| hand.take_all(count)));
     join(producers.into_iter().chain(takers));
-    world.check_depth();
-    world.check_after_the_end(false);
-}
-
-/// Puts wait for room in two channels at once, which others of them hold in turn, and for more of it in one.
-pub(crate) fn room_in_two_channels() {
-    let world = World::new(|store| store.capacity_events(1).put_wait(Wait::FOREVER));
-    let second = world.store.channel("second").expect("a channel");
-    let hands = [world.hand.clone(), Hand::new(second.clone())];
-    let producers = [0, 1].map(|producer| {
-        let (store, hands) = (world.store.clone(), hands.clone());
-        let channels = [world.channel.clone(), second.clone()];
-        thread::spawn(move || {
-            let body = format!("{producer}.0");
-            hands.iter().for_each(|hand| hand.ledger.putting(&body));
-            let mut put = store.begin_put();
-            // In whichever order: that of the channels is the store's business.
-            let [first, second] = &channels;
-            put.push_to(&if heads() { [first, second] } else { [second, first] }, body.clone());
-            let receipt = put.commit().expect("a commit");
-            hands.iter().for_each(|hand| assert!(hand.ledger.put(&body, Ok(receipt))));
-        })
-    });
-    let other = start(&hands[1], |hand| assert!(hand.put("2.0", Wait::FOREVER)));
-    let takers = [start(&hands[0], |hand| hand.take_all(1)), start(&hands[1], |hand| hand.take_all(1))];
-    let third = start(&hands[1], |hand| hand.take_all(1));
-    let larger = world.channel.clone();
-    let setter = thread::spawn(move || larger.set_capacity(2, 1 << 20));
-    join(producers.into_iter().chain(takers).chain([other, third, setter]));
-    world.check_depth();
-    hands[1].ledger.check(&second, false);
-    drop((hands, second));
-    world.check_after_the_end(false);
-}
-
-/// Puts wait for room on the disk, which takes make by and by.
-pub(crate) fn full_disk() {
-    let mut world = World::new(|store| store.tail_cache_bytes(0).replay_bytes_max(4 << 10));
-    world.hand.padding = 1500;
-    world.disk.set_space(Some((2 + dice(2)) * (4 << 10)));
-    let producers = [0, 1].map(|producer| {
-        start(&world.hand, move |hand| {
-            for number in 0..4 {
-                let body = format!("{producer}.{number}");
-                let mut put = hand.begin(&body);
-                put.set_wait(Wait::FOREVER);
-                assert!(hand.ledger.put(&body, put.commit()));
-            }
-        })
-    });
-    let taker = start(&world.hand, |hand| hand.take_all(8));
-    join(producers.into_iter().chain([taker]));
     world.check_depth();
     world.check_after_the_end(false);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::stores::{StoreSettings, flume_files};
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
 use super::memory::transaction_capacity;
-use super::number_without_effect;
+use super::{number_without_effect, seconds_or_none};
 use crate::Durability;
 use crate::limits::PUT_WAIT;
 use crate::wait::Wait;
@@ -17,7 +17,7 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
-    let put_wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
+    let put_wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
     let settings = settings(keys, site, capacity, put_wait);
     let stores = site.stores();
     let name = site.name().to_owned();

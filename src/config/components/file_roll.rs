@@ -1,6 +1,7 @@
 //! Flume's `file_roll` sink.
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site};
+use super::seconds_or_none;
 use crate::limits::FILE_ROLL_INTERVAL;
 use crate::sink::{FileNaming, FileRoll};
 
@@ -10,7 +11,7 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let sink = FileRoll::new(keys.required_path("sink.directory"))
-        .roll_interval(keys.seconds("sink.rollInterval", 0..=u64::MAX, FILE_ROLL_INTERVAL))
+        .roll_interval(seconds_or_none(keys, "sink.rollInterval", FILE_ROLL_INTERVAL))
         .empty_files(true);
     let sink = sink.naming(path_manager(keys));
     let sink =

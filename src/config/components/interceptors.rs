@@ -10,8 +10,6 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn timestamp(keys: &mut Keys, _: &Site<'_>) -> Made<Box<dyn Interceptor>> {
-    // The key that the name of the header had until Flume 1.7.
-    keys.alias("header", "headerName");
     let interceptor = Timestamp::new()
         .header(keys.text("headerName", "timestamp"))
         .preserve_existing(keys.flag("preserveExisting", false));

@@ -1,6 +1,7 @@
 //! Flume's `memory` channel.
 
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
+use super::seconds_or_none;
 use crate::MemoryChannel;
 use crate::limits::{
     FLUME_BODY_BYTES_MAX, FLUME_MEMORY_PERCENT, FLUME_TRANSACTION_BYTES_MAX, MEMORY_CHANNEL_BYTES, PUT_WAIT,
@@ -15,7 +16,7 @@ pub(super) fn register(registry: &mut Registry) {
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let capacity = keys.number("capacity", 1..=EVENTS_MAX, 100);
     let transaction = transaction_capacity(keys, capacity, 100);
-    let wait = Wait::up_to(keys.seconds("keep-alive", 0..=u64::MAX, PUT_WAIT));
+    let wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
     let bytes = byte_capacity(keys, 100);
     let channel = MemoryChannel::builder(site.name())
         .capacity_events(capacity)

@@ -99,6 +99,12 @@ fn all_interfaces() -> &'static str {
     if socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok() { "::" } else { "0.0.0.0" }
 }
 
+/// A time in seconds, of which Flume takes -1 for as good as none.
+fn seconds_or_none(keys: &mut Keys, key: &str, default: Duration) -> Duration {
+    let seconds = keys.optional_number(key, -1..=i64::MAX);
+    seconds.map_or(default, |seconds| Duration::from_secs(seconds.max(0).unsigned_abs()))
+}
+
 /// A number that Flume wants and that changes nothing here, for which `why` says the reason.
 fn number_without_effect(keys: &mut Keys, key: &str, why: &str) {
     if keys.optional_number(key, 0..=i64::MAX).is_some() {

@@ -16,6 +16,7 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let groups: Vec<FileGroup> = keys.required_list("filegroups").iter().map(|name| group(keys, name)).collect();
+    keys.ignored(&["filegroups.", "headers."], "belongs to no group that is in the list filegroups");
     let mut source = TailDir::new(groups)
         .skip_to_end(keys.flag("skipToEnd", false))
         .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))

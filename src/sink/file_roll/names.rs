@@ -1,5 +1,5 @@
 //! Names of files: `<prefix><series>-<number>[.<extension>]`, as Flume's path manager `DEFAULT` makes them, or
-//! `<prefix><date>[-<number>][.<extension>]`, as `ROLLTIME` does.
+//! `<prefix><time>-<number>[.<extension>]`, as `ROLLTIME` does.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,9 +15,8 @@ pub enum FileNaming {
     /// `<prefix><start>-<number>[.<extension>]`: Flume's path manager `DEFAULT`.
     #[default]
     Start,
-    /// `<prefix><year>-<month>-<day>[-<number>][.<extension>]`: Flume's path manager `ROLLTIME`. The day is that on which
-    /// the file was begun, in the system's time zone; the number counts from 1 at the second file that is finished under
-    /// that day. Flume begins again with the first name, and empties that file, whenever it is started.
+    /// `<prefix><time>-<number>[.<extension>]`: Flume's path manager `ROLLTIME`. The time is that at which the file was
+    /// begun, in the system's time zone, such as `20261123221415`; the number counts the files of that second from 1.
     Date,
 }
 
@@ -38,8 +37,7 @@ impl Names {
     pub(super) fn finished(&self, place: Place, begun: u64, taken: u64) -> String {
         match self.naming {
             FileNaming::Start => self.of_series(place.after(taken)),
-            FileNaming::Date if taken == 0 => self.whole(&date(begun)),
-            FileNaming::Date => self.whole(&format!("{}-{taken}", date(begun))),
+            FileNaming::Date => self.whole(&format!("{}-{}", second(begun), taken.saturating_add(1))),
         }
     }
 
@@ -121,10 +119,10 @@ impl Names {
     }
 }
 
-/// The day in the system's time zone.
-fn date(millis: u64) -> String {
+/// Year, month, day, hour, minute and second in the system's time zone, without anything between them.
+fn second(millis: u64) -> String {
     let time = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    TimeZone::system().to_datetime(time.unwrap_or(Timestamp::MAX)).date().to_string()
+    TimeZone::system().to_datetime(time.unwrap_or(Timestamp::MAX)).strftime("%Y%m%d%H%M%S").to_string()
 }
 
 // In hexadecimal; a dot stands before them, and a hyphen behind.

@@ -1,7 +1,7 @@
 //! The names of clients.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::client::host_address;
 use crate::clock::{Clock, SystemClock};
 use crate::limits::{HOST_NAME_AGE_MAX, HOST_NAMES_MAX};
+use crate::net::name_of;
 
 /// Looks up the names of addresses, and remembers them for a while.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ impl HostNames {
             return known.name.clone();
         }
         // Nobody waits for the lock while the resolver takes its time.
-        let name = look_up(address).unwrap_or_else(|| host_address(address));
+        let name = name_of(address).unwrap_or_else(|| host_address(address));
         let mut known = self.known.lock();
         if known.len() >= HOST_NAMES_MAX {
             known.retain(|_, known| now < known.until);
@@ -49,12 +50,6 @@ impl HostNames {
         known.insert(address, Known { name: name.clone(), until: now.saturating_add(HOST_NAME_AGE_MAX) });
         name
     }
-}
-
-fn look_up(address: IpAddr) -> Option<String> {
-    let name = dns_lookup::lookup_addr(&address).ok()?;
-    let mut addresses = (name.as_str(), 0).to_socket_addrs().ok()?;
-    addresses.any(|found| found.ip().to_canonical() == address).then_some(name)
 }
 
 #[cfg(test)]

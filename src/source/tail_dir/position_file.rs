@@ -93,9 +93,28 @@ fn replace(path: &Path, text: &[u8], vfs: &dyn Vfs) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = vfs.open(&new, OpenMode::CreateNew)?;
+    let file = match vfs.open(&new, OpenMode::CreateNew) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_dirs_of(&new, vfs)?;
+            vfs.open(&new, OpenMode::CreateNew)?
+        }
+        opened => opened?,
+    };
     file.write_all_at(&mut [IoSlice::new(text)], 0).map_err(|(_, error)| error)?;
     vfs.rename(&new, path)
+}
+
+/// Creates the directory of a file and those above it, as Flume does: that of the default is not there on a new machine.
+fn create_dirs_of(path: &Path, vfs: &dyn Vfs) -> io::Result<()> {
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && vfs.metadata(dir).is_err();
+    let missing: Vec<&Path> = path.ancestors().skip(1).take_while(is_missing).collect();
+    for dir in missing.into_iter().rev() {
+        match vfs.create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn place(entry: Entry) -> Place {

@@ -189,8 +189,8 @@ impl TcpLines {
     }
 
     /// The encoding of the lines, by a label such as `ISO-8859-1`. Bodies are UTF-8 then, and what is not valid in the
-    /// encoding becomes U+FFFD, as in Flume. By default bytes pass as they are. Encodings in which a newline is not one byte,
-    /// such as UTF-16, cannot be had.
+    /// encoding becomes U+FFFD, as in Flume. In UTF-16 clients are answered in it, too, and the limit in bytes counts those of the
+    /// text in UTF-8. By default bytes pass as they are.
     #[must_use]
     pub fn encoding(mut self, label: impl Into<String>) -> Self {
         self.settings.encoding = Some(label.into());
@@ -356,9 +356,8 @@ impl Settings {
     /// The encoding of the lines.
     fn charset(&self) -> Result<Charset, String> {
         let Some(label) = &self.encoding else { return Ok(Charset::BYTES) };
-        Charset::for_label(label).filter(|charset| charset.unit() == 1).ok_or_else(|| {
-            format!("encoding {label:?} is not known, or its newline is no single byte; it must be one such as UTF-8 or ISO-8859-1")
-        })
+        let charset = Charset::for_label(label);
+        charset.ok_or_else(|| format!("encoding {label:?} is not known; it must be one such as UTF-8 or ISO-8859-1"))
     }
 
     /// The headers of all events of a client.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Ack, Settings};
 use crate::codec::charset::{Charset, DecodeError};
+use crate::codec::utf16_stream::Utf16Stream;
 use crate::event::{Event, Headers};
 use crate::limits::CONNECTION_READ_BYTES;
 use crate::source::SourceContext;
@@ -21,6 +22,8 @@ pub(super) struct Session<'a, 'c> {
     connection: &'a mut Connection<'c>,
     headers: Headers,
     charset: Charset,
+    // Where the client speaks UTF-16, lines are cut from what comes out of this.
+    utf16: Option<Utf16Stream>,
     batch: Vec<Event>,
     batch_bytes: usize,
     // The beginning of a line whose newline is still to come; always shorter than the limit.
@@ -69,6 +72,8 @@ impl<'a, 'c> Session<'a, 'c> {
         // The name of the header was checked when the source was opened.
         let headers = settings.headers(&connection.peer().to_string()).unwrap_or_default();
         let charset = settings.charset().unwrap_or(Charset::BYTES);
+        let utf16 = Utf16Stream::of(charset);
+        let charset = if utf16.is_some() { Charset::UTF_8 } else { charset };
         let since = connection.age();
         let (batch, partial) = (Vec::new(), Vec::new());
         Self {
@@ -77,6 +82,7 @@ impl<'a, 'c> Session<'a, 'c> {
             connection,
             headers,
             charset,
+            utf16,
             batch,
             batch_bytes: 0,
             partial,
@@ -132,7 +138,9 @@ impl<'a, 'c> Session<'a, 'c> {
             let step = match self.connection.read_available(&mut chunk) {
                 Ok(Some(0)) => self.flush().and(Err(End::Closed)),
                 Ok(Some(read)) => {
-                    let outcome = self.take_in(chunk.get(..read).unwrap_or_default());
+                    let received = chunk.get(..read).unwrap_or_default();
+                    let text = self.utf16.as_mut().map(|stream| stream.decode(received));
+                    let outcome = self.take_in(text.as_deref().map_or(received, str::as_bytes));
                     let between_lines = self.partial.is_empty();
                     limit = if between_lines { self.settings.idle_timeout } else { self.settings.line_timeout };
                     outcome
@@ -275,7 +283,8 @@ impl<'a, 'c> Session<'a, 'c> {
         if self.mute {
             return Ok(());
         }
-        match self.connection.write_all(text, self.settings.answer_timeout) {
+        let encoded = self.utf16.as_mut().map(|stream| stream.encode(&String::from_utf8_lossy(text)));
+        match self.connection.write_all(encoded.as_deref().unwrap_or(text), self.settings.answer_timeout) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::TimedOut => Err(End::Deaf),
             Err(_) => {

@@ -236,6 +236,30 @@ fn lines_are_measured_and_read_as_java_does_if_so_chosen() {
 }
 
 #[test]
+fn clients_that_speak_utf_16_are_answered_in_it() {
+    let bytes = |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    for (label, order, mark) in [
+        ("UTF-16LE", u16::to_le_bytes as fn(u16) -> [u8; 2], ""),
+        ("utf-16be", u16::to_be_bytes, ""),
+        ("UTF-16", u16::to_be_bytes, "\u{feff}"),
+    ] {
+        let port = TestPort::with(|_| ());
+        let running = start(source().line_chars_max(8).encoding(label), &port);
+        let mut client = running.connect();
+        // A byte at a time, so that every character is cut; the second line has a line feed in half of a unit.
+        for byte in bytes("caf\u{e9} \u{1d11e}\n\u{10a}\u{a0a}\nyyyyyyyy", order) {
+            client.send([byte]);
+        }
+        let mut answer = Vec::new();
+        client.stream.read_to_end(&mut answer).unwrap();
+        let told = "OK\nOK\nFAILED: Event exceeds the maximum length (8 chars, including newline)\n";
+        assert_eq!(answer, bytes(&format!("{mark}{told}"), order), "{label}");
+        assert_eq!(port.bodies(), ["caf\u{e9} \u{1d11e}", "\u{10a}\u{a0a}"], "{label}");
+        running.stop();
+    }
+}
+
+#[test]
 fn the_longest_lines_pass_within_the_smallest_memory() {
     let port = TestPort::with(|_| ());
     let tight =
@@ -589,7 +613,7 @@ fn options_that_cannot_work_are_refused_with_what_to_do() {
         (source().line_bytes_max(2 << 20), "connection_bytes_in_flight_max is 1048576; it must be at least 2097152"),
         (source().line_bytes_max(1 << 20), "need 1073741824 bytes, but bytes_in_flight_max is 67108864"),
         (source().line_chars_max(1), "at least 2, one character and the newline"),
-        (source().encoding("utf-16"), "encoding \"utf-16\" is not known, or its newline is no single byte"),
+        (source().encoding("utf-17"), "encoding \"utf-17\" is not known; it must be one such as UTF-8"),
         (source().connections_max(0), "connections_max is 0"),
         (source().connections_per_peer_max(0), "connections_per_peer_max is 0"),
         (source().bytes_in_flight_max(0), "bytes_in_flight_max is 0"),

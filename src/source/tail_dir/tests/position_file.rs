@@ -78,6 +78,18 @@ fn a_position_file_that_cannot_be_read_stops_the_source() {
 }
 
 #[test]
+fn the_directories_of_the_position_file_are_created() {
+    let bench = Bench::new();
+    let interval = Duration::from_secs(3);
+    let path = bench.path("new/deep/positions.json");
+    bench.append("app.log", "1\n");
+    let mut source = bench.ran(bench.source().position_file(&path).write_position_file(interval));
+    source.close();
+    assert!(fs::read_to_string(path).unwrap().contains("\"pos\":2,"));
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+#[test]
 fn the_position_file_is_written_as_flume_does() {
     let bench = Bench::new();
     let interval = Duration::from_secs(3);

@@ -1,0 +1,84 @@
+//! Rarer keys, odd names, encodings that few use.
+
+use std::fs;
+
+use super::{Run, any_order, exact, same, sorted_and_anonymous};
+use crate::process::{send_lines, send_tcp_bytes};
+
+#[test]
+fn names_and_values_in_every_spelling() {
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        assert_eq!(send_lines(run.port, &["one", "two"]), ["OK\n"; 2]);
+        run.await_lines(&mut agent, 2);
+        agent.stop();
+    };
+    same("odd-names", drive, sorted_and_anonymous);
+}
+
+#[test]
+fn netcat_in_utf_16() {
+    let bytes = |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        agent.await_port(run.port2);
+        let little = u16::to_le_bytes;
+        let answer =
+            send_tcp_bytes(run.port, &bytes("caf\u{e9} \u{1d11e}\n\n\u{10a}\u{a0a}\nlonger than twelve\n", little));
+        let told = "OK\nOK\nOK\nFAILED: Event exceeds the maximum length (12 chars, including newline)\n";
+        assert_eq!(answer, bytes(told, little), "{:?}", run.side);
+        run.await_lines(&mut agent, 3);
+        // With a mark, in either order, and without one.
+        for text in [
+            bytes("\u{feff}one\n", little),
+            bytes("\u{feff}two\n", u16::to_be_bytes),
+            bytes("three\n", u16::to_be_bytes),
+        ] {
+            let before = run.lines_now();
+            assert_eq!(send_tcp_bytes(run.port2, &text), b"", "{:?}", run.side);
+            run.await_lines(&mut agent, before + 1);
+        }
+        agent.stop();
+    };
+    same("netcat-utf16", drive, exact);
+}
+
+#[test]
+fn tail_dir_with_groups_that_are_in_no_list() {
+    let drive = |run: &Run| {
+        for dir in ["x", "y"] {
+            fs::create_dir_all(run.input.join(dir)).expect("a directory");
+        }
+        for file in 0..3 {
+            let rows: String = (0..20).map(|row| format!("x{file} {row}\n")).collect();
+            fs::write(run.input.join(format!("x/{file}.log")), rows).expect("a log");
+        }
+        fs::write(run.input.join("y/one.log"), b"a\r\nb\rc\n\n\xff\xfe\n").expect("a log");
+        fs::write(run.input.join("y/other.log"), "of no group\n").expect("a log");
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 64);
+        agent.stop();
+        fs::write(run.input.join("x/late.log"), "while it was down\n").expect("a log");
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 65);
+        agent.stop();
+    };
+    same("taildir-groups", drive, any_order);
+}
+
+#[test]
+fn files_named_by_the_time() {
+    let drive = |run: &Run| {
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 20);
+        agent.stop();
+        let names: Vec<String> = run.files().iter().map(|path| shape(&path.display().to_string())).collect();
+        assert!(names.iter().all(|name| name.ends_with("/a/pre_00000000000000-0.log")), "{:?}: {names:?}", run.side);
+    };
+    same("file-roll-time", drive, sorted_and_anonymous);
+}
+
+/// The name with a zero for every digit.
+fn shape(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+}
