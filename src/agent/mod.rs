@@ -24,6 +24,7 @@ mod dead_letter;
 mod failure;
 mod grouping;
 mod into;
+mod memory;
 mod mistake;
 mod port;
 mod pusher;

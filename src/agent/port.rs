@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::component::Component;
 use super::failure::Failure;
+use super::memory::part_with_others;
 use super::routing::{Group, Routing, group};
 use crate::batch::{PutBatch, Resume, Routes};
 use crate::channel::Channel;
@@ -125,6 +126,9 @@ impl Port {
             }
             current = None;
         }));
+        if outcome.is_ok() {
+            part_with_others(&mut passed, resume.received);
+        }
         resume.intercepted = passed.len();
         self.counters.intercepted_events.fetch_add(dropped, Ordering::Relaxed);
         passed.extend(current);

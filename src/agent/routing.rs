@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memory::part_with_others;
 use crate::batch::PutBatch;
 use crate::channel::Channel;
 use crate::error::PutError;
@@ -178,6 +179,8 @@ impl Routing {
                 }
             }
         }
+        let parts = routing.parts.iter_mut().map(|part| &mut part.events);
+        parts.chain(&mut routing.offers).for_each(|part| part_with_others(part, events.len()));
         Ok(routing)
     }
 }

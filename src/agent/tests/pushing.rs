@@ -30,6 +30,30 @@ fn what_is_pushed_passes_interceptors_and_reaches_the_sink() {
 }
 
 #[test]
+fn the_few_that_an_interceptor_or_a_selector_leaves_do_not_keep_the_others_in_memory() {
+    let block = bytes::Bytes::from(vec![b'x'; 10_000]);
+    let (block_of_first, start_of) = (block.clone(), block.as_ptr().addr());
+    let first_only = move |event: Event| (event.body().as_ptr() == block_of_first.as_ptr()).then_some(event);
+    let by_address = move |event: &Event, route: &mut crate::selector::Route<'_>| {
+        route.require(usize::from(event.body().as_ptr().addr() != start_of));
+    };
+    let batch = || PutBatch::new((0..100).map(|n| Event::new(block.slice(n * 100..n * 100 + 100))).collect());
+    let (few, many) = (memory("few"), memory("many"));
+    let builder = agent().channel("few", few.clone()).channel("many", many.clone());
+    let builder = builder.pusher("cut").interceptor(first_only).to(["few"]);
+    let running = start(builder.pusher("split").selector(by_address).to(["few", "many"]));
+    running.pusher("cut").unwrap().put_batch(batch()).unwrap();
+    running.pusher("split").unwrap().put_batch(batch()).unwrap();
+    let taken = |channel: &MemoryChannel| {
+        let take = channel.take(1000, Wait::NONE).unwrap();
+        take.iter().map(|event| block.as_ptr_range().contains(&event.body().as_ptr())).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&few), [false, false], "copies");
+    assert_eq!(taken(&many), [true; 99], "no copies");
+    println!("covered: bodies of survivors");
+}
+
+#[test]
 fn a_stopped_agent_refuses_and_gives_the_events_back() {
     let running = start(agent().channel("c", memory("c")).pusher("app").to(["c"]));
     let app = running.pusher("app").unwrap();
