@@ -59,18 +59,34 @@ pub(crate) fn read_one(bytes: &[u8]) -> Result<Event, EventError> {
     Ok(Event::from_parts(headers, Bytes::copy_from_slice(body)))
 }
 
-/// The events whose number [`size_of_many`] has told.
+/// The events whose number [`size_of_many`] has told, with copies of their bodies.
 pub(crate) fn read_many(bytes: &[u8], number: usize) -> Result<Vec<Event>, EventError> {
-    let mut reader = Reader::new(bytes);
     let mut packer = Packer::new(number);
+    each_of_many(bytes, |headers, body| packer.push(headers, body))?;
+    Ok(packer.finish())
+}
+
+/// The same, with bodies that share the memory of `message`, at whose end so many bytes are the array.
+pub(crate) fn share_many(message: &Bytes, length: usize, number: usize) -> Result<Vec<Event>, EventError> {
+    let mut events = Vec::with_capacity(number);
+    let bytes = message.get(message.len().saturating_sub(length)..).unwrap_or_default();
+    each_of_many(bytes, |headers, body| {
+        let body = if body.is_empty() { Bytes::new() } else { message.slice_ref(body) };
+        events.push(Event::from_parts(headers, body));
+    })?;
+    Ok(events)
+}
+
+fn each_of_many(bytes: &[u8], mut push: impl FnMut(Headers, &[u8])) -> Result<(), EventError> {
+    let mut reader = Reader::new(bytes);
     let mut scratch = Vec::new();
     loop {
         match reader.block(EVENT_BYTES_MIN, "an array of events")? {
-            0 => return Ok(packer.finish()),
+            0 => return Ok(()),
             count => {
                 for _ in 0..count {
                     let (headers, body) = read_event(&mut reader, &mut scratch)?;
-                    packer.push(headers, body);
+                    push(headers, body);
                 }
             }
         }
@@ -259,7 +275,11 @@ mod tests {
         assert_eq!(size.events, events.len());
         let expected: u64 = events.iter().map(|event| event.size_bytes() + size_of::<Event>() as u64).sum();
         assert_eq!(size.bytes as u64, expected);
-        assert_eq!(read_many(&bytes, size.events), Ok(events));
+        assert_eq!(read_many(&bytes, size.events).as_ref(), Ok(&events));
+        let message = Bytes::from([b"before".as_slice(), &bytes].concat());
+        let shared = share_many(&message, bytes.len(), size.events).unwrap();
+        assert_eq!(shared, events);
+        assert!(message.as_ptr_range().contains(&shared[2].body().as_ptr()), "no copy");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! The message is all the bytes, one after the other; where they are cut means nothing. An answer has the serial of its
 //! request.
 
+use bytes::Bytes;
+
 use crate::limits::AVRO_FRAME_BUFFERS_MAX;
 
 /// Why a connection cannot go on: where the next frame begins is unknown.
@@ -72,7 +74,7 @@ impl FrameReader {
                 State::Content { serial, buffers, rest } => {
                     let (taken, left) = input.split_at(rest.min(input.len()));
                     *input = left;
-                    self.append(taken);
+                    self.append(taken, rest);
                     let rest = rest - taken.len();
                     if rest > 0 {
                         self.state = State::Content { serial, buffers, rest };
@@ -93,6 +95,11 @@ impl FrameReader {
         &self.message
     }
 
+    /// The message, given away if it holds on to no more than so many bytes of memory.
+    pub(crate) fn give_away(&mut self, bytes_max: usize) -> Option<Bytes> {
+        (self.message.capacity() <= bytes_max).then(|| std::mem::take(&mut self.message).into())
+    }
+
     /// Bytes of the frame under way that are held.
     pub(crate) fn held(&self) -> usize {
         self.message.len()
@@ -109,12 +116,15 @@ impl FrameReader {
         self.message.shrink_to(keep);
     }
 
-    fn append(&mut self, bytes: &[u8]) {
+    /// Appends the next bytes of a buffer, of which `announced` are missing.
+    fn append(&mut self, bytes: &[u8], announced: usize) {
         let needed = self.message.len() + bytes.len();
         if needed > self.message.capacity() {
-            // Doubles, but never beyond the longest message.
-            let capacity = (self.message.capacity() * 2).clamp(needed, self.bytes_max.max(needed));
-            self.message.reserve_exact(capacity - self.message.len());
+            // Doubles, but never beyond the longest message; and makes room for all that is announced, but never for more than
+            // has come.
+            let doubled = (self.message.capacity() * 2).min(self.bytes_max);
+            let whole = (self.message.len() + announced).min(needed * 2);
+            self.message.reserve_exact(needed.max(doubled).max(whole) - self.message.len());
         }
         self.message.extend_from_slice(bytes);
     }
