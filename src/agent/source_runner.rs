@@ -172,7 +172,9 @@ impl PullRunner {
                 PutError::TooLarge { .. } if positions > 0 && events > 1 && room > 1 => {
                     return Ok(Committed::Smaller(room.min(events) / 2));
                 }
-                // The source finds out at its next open what is committed.
+                // What is committed is known once the store has been opened again. The position from before would bring the same
+                // events once more, into a lane that still works.
+                PutError::Indeterminate { .. } if positions > 0 => return Err(Failure::Fatal(error.into())),
                 PutError::Closed { .. }
                 | PutError::ForeignChannel { .. }
                 | PutError::Indeterminate { .. }
