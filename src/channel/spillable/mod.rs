@@ -73,11 +73,13 @@ struct Shared {
     overflow: FileChannel,
     /// What was in memory when the channel was closed, and so is older than all that spilled.
     saved: FileChannel,
-    gate: Mutex<Gate>,
+    gate: Arc<Mutex<Gate>>,
     /// Whether closing has written what was in memory.
     is_saved: Mutex<bool>,
     /// Room in memory, for puts that are larger than what there is room for.
     room: Condvar,
+    /// No commit that sets positions is under way.
+    settled: Condvar,
     /// What threads wait on in `take`, to be used again.
     bells: Mutex<Vec<Arc<Bell>>>,
     put_attempt_events: AtomicU64,
@@ -91,6 +93,8 @@ struct Gate {
     is_spilled: bool,
     /// Puts that are on their way there.
     spilling: usize,
+    /// Commits in the store whose positions are set in memory once they are done.
+    committing: usize,
     is_closed: bool,
 }
 
@@ -115,9 +119,10 @@ impl Shared {
             memory,
             overflow,
             saved,
-            gate: Mutex::new(Gate { is_spilled, spilling: 0, is_closed: false }),
+            gate: Arc::new(Mutex::new(Gate { is_spilled, spilling: 0, committing: 0, is_closed: false })),
             is_saved: Mutex::new(false),
             room: Condvar::new(),
+            settled: Condvar::new(),
             bells: Mutex::default(),
             put_attempt_events: AtomicU64::new(0),
             put_full_count: AtomicU64::new(0),

@@ -1,14 +1,18 @@
 //! Where a put goes.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
-use super::Shared;
 use super::take::in_memory;
+use super::{Gate, Shared};
 use crate::batch::PutBatch;
 use crate::channel::memory::Excess;
 use crate::channel::{Channel, PutTarget};
 use crate::error::{FullReason, PutError};
-use crate::ticket::{PutTicket, Receipt};
+use crate::sync::Mutex;
+use crate::ticket::{PutTicket, RawTicket, Receipt};
 use crate::wait::{Deadline, Wait};
 
 impl PutTarget for Shared {
@@ -25,11 +29,29 @@ impl PutTarget for Shared {
 }
 
 /// A put that is on its way to the overflow: while there is one, nothing newer goes into memory.
-struct Spilling<'a>(&'a Shared);
+struct Spilling(Arc<Mutex<Gate>>);
 
-impl Drop for Spilling<'_> {
+impl Drop for Spilling {
     fn drop(&mut self) {
-        self.0.gate.lock().spilling -= 1;
+        self.0.lock().spilling -= 1;
+    }
+}
+
+/// The ticket of a put into the overflow. The put is on its way until its outcome is fetched: on a full disk it is put again
+/// then, and must not find newer events in memory.
+struct SpillTicket {
+    ticket: PutTicket,
+    _spilling: Spilling,
+}
+
+impl RawTicket<Result<Receipt, PutError>> for SpillTicket {
+    fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
+        let Self { ticket, _spilling } = *self;
+        ticket.wait()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
+        Pin::new(&mut self.ticket).poll(cx)
     }
 }
 
@@ -63,9 +85,7 @@ impl Shared {
                 None => PutError::Closed { channel, batch },
             });
         }
-        let put = self.spill(batch, deadline);
-        drop(spilling);
-        put
+        self.spill(batch, deadline, spilling)
     }
 
     fn put_into_memory(&self, batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
@@ -86,11 +106,11 @@ impl Shared {
         gate.is_spilled
     }
 
-    fn begin_spilling(&self) -> Spilling<'_> {
+    fn begin_spilling(&self) -> Spilling {
         let mut gate = self.gate.lock();
         gate.is_spilled = true;
         gate.spilling += 1;
-        Spilling(self)
+        Spilling(Arc::clone(&self.gate))
     }
 
     /// Waits until a put could fit beside what is in memory, if the overflow were empty. The error says why it could not;
@@ -116,7 +136,7 @@ impl Shared {
     }
 
     /// Puts into the overflow. Positions stay in memory, and are set once the events are safe.
-    fn spill(&self, mut batch: PutBatch, deadline: Deadline) -> Result<PutTicket, PutError> {
+    fn spill(&self, mut batch: PutBatch, deadline: Deadline, spilling: Spilling) -> Result<PutTicket, PutError> {
         let positions = std::mem::take(&mut batch.positions);
         if let Err(Excess { what, actual, max }) = self.memory.check_positions(&positions) {
             batch.positions = positions;
@@ -127,8 +147,11 @@ impl Shared {
         transaction.set_batch(batch);
         transaction.set_wait(deadline.left());
         if positions.is_empty() {
-            return transaction.submit();
+            let ticket = transaction.submit()?;
+            return Ok(PutTicket::pending(Box::new(SpillTicket { ticket, _spilling: spilling })));
         }
+        // After a close the overflow refuses it.
+        let _committing = self.begin_commit();
         match transaction.commit() {
             Ok(receipt) => {
                 self.memory.set_positions(positions);

@@ -15,6 +15,16 @@ use crate::wait::Wait;
 /// Events that are saved in one transaction, at most.
 const SAVE_EVENTS_MAX: usize = 1000;
 
+/// A commit in the store whose positions are not set yet.
+pub(super) struct Committing<'a>(&'a Shared);
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.0.gate.lock().committing -= 1;
+        self.0.settled.notify_all();
+    }
+}
+
 impl Shared {
     pub(super) fn close(&self) -> Result<(), StorageError> {
         self.gate.lock().is_closed = true;
@@ -23,11 +33,42 @@ impl Shared {
         let flushed = self.overflow.close();
         let mut is_saved = self.is_saved.lock();
         if !*is_saved {
+            let mut gate = self.gate.lock();
+            while gate.committing > 0 {
+                self.settled.wait(&mut gate);
+            }
+            drop(gate);
             self.save_events()?;
             self.save_positions()?;
             *is_saved = true;
         }
         flushed.and(self.saved.close())
+    }
+
+    /// Begins a commit whose positions are set in memory after it; a close waits for it. `None`: the positions have been saved
+    /// already, and new ones go into the store with the commit.
+    pub(super) fn begin_commit(&self) -> Option<Committing<'_>> {
+        let mut gate = self.gate.lock();
+        if !gate.is_closed {
+            gate.committing += 1;
+            return Some(Committing(self));
+        }
+        drop(gate);
+        // ORDER: while a close saves, nothing begins; what begins before it or after a failed one is waited for.
+        let is_saved = self.is_saved.lock();
+        if *is_saved {
+            return None;
+        }
+        self.gate.lock().committing += 1;
+        Some(Committing(self))
+    }
+
+    /// Positions under the names that they have in the store.
+    pub(super) fn in_store(&self, positions: Positions) -> Positions {
+        let prefix = self.prefix();
+        // Longer names than others can keep are not kept.
+        let named = positions.into_iter().map(|(owner, position)| (format!("{prefix}{owner}"), position));
+        named.filter(|(owner, _)| owner.len() <= POSITION_OWNER_BYTES_MAX).collect()
     }
 
     /// Moves what is in memory into the store. What cannot be moved stays.
@@ -53,11 +94,9 @@ impl Shared {
 
     /// Writes the positions. They must not be ahead of the events, so these come first.
     fn save_positions(&self) -> Result<(), StorageError> {
-        let prefix = self.prefix();
         let current = self.memory.positions("");
-        // Longer names than others can keep are not kept.
-        let kept = current.into_iter().map(|(owner, position)| (format!("{prefix}{owner}"), Some(position)));
-        self.write_positions(kept.filter(|(owner, _)| owner.len() <= POSITION_OWNER_BYTES_MAX).collect())
+        let current = current.into_iter().map(|(owner, position)| (owner, Some(position))).collect();
+        self.write_positions(self.in_store(current))
     }
 
     /// Brings back the positions of the last close. They are removed from the store: after a kill they would be older than

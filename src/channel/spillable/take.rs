@@ -116,11 +116,14 @@ impl RawTake for OpenTake {
             let channel = shared.settings.name.clone();
             return Err(TakeError::NotCommitted { channel, source: StorageError::Limit { what, actual, max } });
         }
-        let ticket = raw.submit(commit)?;
         if place == Place::Overflow && positions.is_empty() {
-            return Ok(ticket);
+            return raw.submit(commit);
         }
-        ticket.wait()?;
+        let committing = shared.begin_commit();
+        if committing.is_none() {
+            commit.positions = shared.in_store(positions.clone());
+        }
+        raw.submit(commit)?.wait()?;
         shared.memory.set_positions(positions);
         shared.freed();
         Ok(TakeTicket::ready(Ok(())))

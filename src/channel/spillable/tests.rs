@@ -9,7 +9,7 @@ use crate::store::FileStore;
 use crate::testing::Random;
 use crate::testing::conformance::model::{self, ModelOptions};
 use crate::testing::conformance::{ChannelFactory, ChannelSetup, FactoryError};
-use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+use crate::vfs::sim::{Fault, Gate, Inject, OpKind, SimVfs};
 
 /// Channels on simulated disks, with a part of the capacity in memory.
 struct Spilling {
@@ -223,6 +223,75 @@ fn a_close_saves_events_and_positions_for_the_next_open() {
     let channel = open(&disk);
     assert_eq!(drain(&channel, 100), names(expected));
     channel.put("memory").expect("put");
+    assert_eq!(spilled(&channel), 0);
+}
+
+#[test]
+fn a_take_that_is_committed_after_the_close_keeps_its_position() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("memory");
+    channel.put_batch(numbered(4..8)).expect("overflow");
+    assert_eq!(drain(&channel, 4), names(0..4));
+    let mut take = channel.take(2, Wait::NONE).expect("take");
+    take.set_position("sink", "before");
+    take.commit().expect("commit");
+    let mut late = channel.take(1, Wait::NONE).expect("take");
+    channel.close().expect("close");
+    late.set_position("sink", "after");
+    late.commit().expect("a take that was open may be committed");
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("sink").as_deref(), Some(&b"after"[..]));
+    assert_eq!(drain(&channel, 100), names(7..8));
+}
+
+#[test]
+fn a_close_waits_for_the_positions_of_commits_under_way() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("memory");
+    let gate = Gate::new();
+    disk.inject(Inject::pause(&gate).on(OpKind::SyncData));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut batch = numbered(4..6);
+            batch.set_position("source", "6");
+            channel.put_batch(batch).expect("overflow");
+        });
+        gate.wait_for(1);
+        let closing = scope.spawn(|| channel.close().expect("close"));
+        while !channel.shared.gate.lock().is_closed {
+            std::thread::yield_now();
+        }
+        gate.open();
+        closing.join().expect("closing");
+    });
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("source").as_deref(), Some(&b"6"[..]));
+    assert_eq!(drain(&channel, 100), names(0..6));
+}
+
+#[test]
+fn nothing_goes_into_memory_while_the_outcome_of_a_spilled_put_is_not_fetched() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("memory");
+    let mut put = channel.begin_put();
+    put.set_batch(numbered(4..5));
+    let ticket = put.submit().expect("overflow");
+    let take = channel.take(4, Wait::NONE).expect("take");
+    take.commit().expect("commit");
+    let take = channel.take(1, Wait::up_to(Duration::from_secs(60))).expect("take");
+    assert_eq!(take[0].body(), "4");
+    take.commit().expect("commit");
+    // It might have to be put again.
+    channel.put("5").expect("put");
+    assert_eq!(spilled(&channel), 1);
+    ticket.wait().expect("committed before");
+    assert_eq!(drain(&channel, 10), names(5..6));
+    channel.put("6").expect("put");
     assert_eq!(spilled(&channel), 0);
 }
 
