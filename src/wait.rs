@@ -134,7 +134,7 @@ impl Wake for Bell {
 
 /// Wakes tasks. A waker that panics is its task's trouble: the panic hook has told of it, and neither the thread that happened
 /// to wake it nor the tasks behind it have a part in it.
-pub(crate) fn wake_all(wakers: Vec<Waker>) {
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
     }

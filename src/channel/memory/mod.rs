@@ -30,7 +30,7 @@ use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::{PutTicket, Receipt};
-use crate::wait::Wait;
+use crate::wait::{Wait, wake_all};
 
 pub use builder::{MemoryChannelBuilder, MemoryChannelError};
 pub(super) use positions::Excess;
@@ -119,9 +119,7 @@ impl Channel for MemoryChannel {
         }
         let surplus = state.remember(cx.waker());
         drop(state);
-        if let Some(waker) = surplus {
-            waker.wake();
-        }
+        wake_all(surplus);
         Poll::Pending
     }
 
@@ -148,9 +146,7 @@ impl Channel for MemoryChannel {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.shared.events.notify_all();
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
         Ok(())
     }
 }
@@ -343,9 +339,7 @@ impl Shared {
         if has_taker {
             self.events.notify_one();
         }
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
     }
 
     /// Puts a batch that found no room into the other channel.
