@@ -24,6 +24,11 @@ pub const POSITION_BYTES_MAX: usize = 64 << 10;
 pub const POSITIONS_PER_TRANSACTION_MAX: usize = 1024;
 /// Positions that a store keeps, at most.
 pub const POSITIONS_MAX: usize = 65_536;
+/// Bytes of all positions that a store keeps, with the names of their owners, at most: every segment and checkpoint repeats
+/// them.
+pub const POSITIONS_BYTES_MAX: u64 = 16 << 20;
+/// Transactions of a file channel that one take reaches into, at most.
+pub const TAKE_TRANSACTIONS_MAX: usize = 4096;
 /// Bytes of a component's name (agent, channel, source, sink), at most. Format limit.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Default capacity of a file channel in events.

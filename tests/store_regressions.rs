@@ -461,6 +461,27 @@ fn a_submitted_transaction_is_written_without_anyone_who_waits_for_it() {
     ticket.wait().expect("committed before");
 }
 
+/// The same, where there was so much other work that the store's thread never came to look: it forgot that there was one.
+#[test]
+fn a_submitted_transaction_is_written_beside_other_work() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let durability = Durability::Interval(Duration::from_millis(5));
+    let store = FileStore::builder(dir.path()).durability(durability).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..10 {
+        channel.put("first").expect("a put");
+        let mut put = channel.begin_put();
+        put.push("second");
+        let ticket = put.submit().expect("room");
+        for expected in ["first", "second"] {
+            let take = channel.take(1, Wait::up_to(Duration::from_secs(60))).expect("a take");
+            assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), [expected]);
+            take.commit().expect("its commit");
+        }
+        ticket.wait().expect("committed before");
+    }
+}
+
 fn newest_segment(disk: &SimVfs, dir: &str) -> std::path::PathBuf {
     let of_dir = |path: &std::path::PathBuf| path.starts_with(dir) && path.extension().is_some_and(|ext| ext == "seg");
     let mut files = disk.files().into_iter().filter(of_dir);

@@ -59,6 +59,9 @@ pub trait Channel: Debug + Send + Sync {
 
     /// Takes up to `max` events. Waits for the first one; an empty transaction means that none came in time.
     ///
+    /// There may be fewer than `max` although more are there: a channel may bound the bytes of a take, and what it gathers in
+    /// one; a file channel reaches into up to [`TAKE_TRANSACTIONS_MAX`](crate::limits::TAKE_TRANSACTIONS_MAX) puts.
+    ///
     /// # Errors
     /// [`TakeError::Closed`], or [`TakeError::Storage`] if the events cannot be read.
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError>;

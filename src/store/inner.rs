@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -63,6 +63,11 @@ impl Inner {
         }
     }
 
+    /// The directory of the manifest.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The channel `name`, which is created, durably, if there is none.
     pub(crate) fn channel(&self, name: &str) -> Result<Arc<Queue>, StorageError> {
         if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
@@ -84,7 +89,10 @@ impl Inner {
             let (actual, max) = (count as u64 + 1, limits::CHANNELS_MAX as u64);
             return Err(StorageError::Limit { what: "channels", actual, max });
         }
-        let id = manifest.channels.keys().next_back().map_or(0, |id| id + 1);
+        let Some(id) = manifest.channels.keys().next_back().map_or(Some(0), |id| id.checked_add(1)) else {
+            let (actual, max) = (u64::from(u16::MAX) + 1, u64::from(u16::MAX));
+            return Err(StorageError::Limit { what: "the number of a channel", actual, max });
+        };
         let mut changed = manifest.clone();
         changed.channels.insert(id, name.to_owned());
         changed.write(&*self.shared.options.vfs, &self.path)?;
@@ -222,15 +230,16 @@ impl Inner {
     }
 
     /// What is limited about positions, how much it is, and how much it may be.
-    fn position_checks(&self, positions: &Positions) -> [(&'static str, u64, u64); 4] {
+    fn position_checks(&self, positions: &Positions) -> [(&'static str, u64, u64); 5] {
         let owner = positions.iter().map(|(owner, _)| owner.len()).max().unwrap_or(0);
         let value = positions.iter().filter_map(|(_, value)| value.as_ref()).map(bytes::Bytes::len).max().unwrap_or(0);
-        let all = if positions.is_empty() { 0 } else { self.shared.positions_with(positions) };
+        let (all, bytes) = if positions.is_empty() { (0, 0) } else { self.shared.positions_with(positions) };
         [
             ("bytes of a position's owner", owner as u64, limits::POSITION_OWNER_BYTES_MAX as u64),
             ("bytes of a position", value as u64, limits::POSITION_BYTES_MAX as u64),
             ("positions of a transaction", positions.len() as u64, limits::POSITIONS_PER_TRANSACTION_MAX as u64),
             ("positions of a store", all as u64, limits::POSITIONS_MAX as u64),
+            ("bytes of the positions of a store", bytes, limits::POSITIONS_BYTES_MAX),
         ]
     }
 
@@ -345,6 +354,10 @@ impl Inner {
 
     /// Writes what is pending, syncs what weaker levels left, takes checkpoints, frees and prepares segments.
     pub(crate) fn maintain(&self) {
+        // First of all what was promised for a moment: preparing a segment of one lane may take longer than the interval.
+        for lane in self.lanes.iter().filter(|lane| lane.sync_wanted.swap(false, Ordering::AcqRel)) {
+            lane.sync_aside();
+        }
         for lane in self.lanes.iter().filter(|_| !self.shared.keeper.is_stopped()) {
             if !self.shared.options.background {
                 // Nobody else would write for those who do not wait.
@@ -447,8 +460,9 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Without a close this is like a crash: nothing is written, the next open recovers. Waiting for the thread to finish
-        // what it is at makes sure that the locks are free when the last handle is gone.
+        // Without a close this is like a crash, but that what was submitted is written: no checkpoint, nothing weaker is synced,
+        // the next open recovers. Waiting for the thread to finish what it is at makes sure that the locks are free when the
+        // last handle is gone.
         self.0.stop_thread();
         for lane in &self.0.lanes {
             lane.drain_pending();

@@ -108,19 +108,25 @@ impl Keeper {
 
 /// Works until the store is closed or dropped.
 pub(crate) fn run(store: &Weak<Inner>, shared: &super::shared::Shared) {
+    let now = || shared.options.clock.monotonic();
+    let mut looked = now();
     loop {
-        let woken = shared.keeper.wait(|| shared.options.clock.monotonic());
+        let woken = shared.keeper.wait(now);
         let Some(store) = store.upgrade() else { return };
         match woken {
             Woken::Work => store.maintain(),
-            Woken::Look => {
-                for lane in &store.lanes {
-                    if lane.lead_forgotten() {
-                        shared.keeper.submitted();
-                    }
-                }
-            }
+            Woken::Look => {}
             Woken::Stop => return,
+        }
+        // There may be work so often that the time until a look never passes.
+        let look = matches!(woken, Woken::Look) || now().saturating_sub(looked) >= LOOK;
+        if look {
+            looked = now();
+        }
+        for lane in &store.lanes {
+            if if look { lane.lead_forgotten() } else { lane.has_pending() } {
+                shared.keeper.submitted();
+            }
         }
     }
 }

@@ -244,6 +244,11 @@ impl Lane {
         if forgotten {
             self.try_lead();
         }
+        self.has_pending()
+    }
+
+    /// Whether transactions wait for somebody to write them.
+    pub(crate) fn has_pending(&self) -> bool {
         !self.pending.lock().groups.is_empty()
     }
 

@@ -123,8 +123,7 @@ impl FileStore {
             let (weak, shared) = (Arc::downgrade(&inner), inner.shared.clone());
             let thread = thread::Builder::new().name("aqueduct-store".to_owned());
             let handle = thread.spawn(move || keeper::run(&weak, &shared));
-            let handle = handle
-                .map_err(|error| StorageError::io("start the thread of", std::path::Path::new("store"), error))?;
+            let handle = handle.map_err(|error| StorageError::io("start the thread of", inner.path(), error))?;
             *inner.thread.lock() = Some(handle);
             // Frees what the last life left behind.
             inner.shared.keeper.wake();

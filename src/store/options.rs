@@ -247,7 +247,7 @@ impl FileStoreBuilder {
         super::open::open(self.checked()?)
     }
 
-    /// Looks at what is in the store, without changing a byte of it or taking a lock: what an open with these settings would
+    /// Looks at what is in the store, without changing a byte of it or keeping a lock (whether it is in use is seen by trying the lock for a moment): what an open with these settings would
     /// report, what waits in the channels, and the files behind it. Works on stores that cannot be opened, and on file systems
     /// that cannot be written to.
     ///

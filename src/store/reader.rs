@@ -10,6 +10,7 @@ use super::ranges::RangeSet;
 use super::record::AckRange;
 use crate::error::StorageError;
 use crate::event::Event;
+use crate::limits::TAKE_TRANSACTIONS_MAX;
 use crate::sabotage::{Bug, planted};
 
 /// Neighbouring events of one lane, taken together.
@@ -83,7 +84,8 @@ impl Reader {
         taken: &mut Taken,
     ) -> ReadResult {
         let mut bytes = 0;
-        while (taken.events.len() as u64) < claimed && bytes < bytes_max && taken.pieces.len() < PIECES_MAX {
+        // Each transaction that a take reaches into can become a range of its ACK record.
+        while (taken.events.len() as u64) < claimed && bytes < bytes_max && taken.pieces.len() < TAKE_TRANSACTIONS_MAX {
             let before = taken.events.len();
             let want = claimed - before as u64;
             // What comes from one lane is never older than what came from it before; of several, one may have been slower.
@@ -359,6 +361,3 @@ pub(crate) fn ack_ranges(pieces: &[Piece], events: &[Event]) -> Vec<AckRange> {
     }
     ranges
 }
-
-/// Pieces of one take, at most: each can become a range of its ACK record.
-const PIECES_MAX: usize = 4096;

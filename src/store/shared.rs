@@ -25,6 +25,12 @@ pub(crate) struct Position {
     pub(crate) lanes: u64,
 }
 
+impl Position {
+    fn bytes(&self, owner: &str) -> u64 {
+        (owner.len() + self.value.as_ref().map_or(0, Bytes::len)) as u64
+    }
+}
+
 /// State common to all lanes and channels.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -34,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) queues: RwLock<BTreeMap<u16, Arc<Queue>>>,
     stamp: AtomicU64,
     positions: Mutex<BTreeMap<String, Position>>,
+    // Of all positions and the names of their owners.
+    position_bytes: AtomicU64,
     // Counts up whenever segments become free.
     space: (Mutex<u64>, Condvar),
     random: Mutex<u64>,
@@ -41,6 +49,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(options: Options, stamp: u64, positions: BTreeMap<String, Position>, random: u64) -> Self {
+        let position_bytes = positions.iter().map(|(owner, position)| position.bytes(owner)).sum();
         Self {
             options,
             keeper: Keeper::default(),
@@ -48,6 +57,7 @@ impl Shared {
             queues: RwLock::default(),
             stamp: AtomicU64::new(stamp),
             positions: Mutex::new(positions),
+            position_bytes: AtomicU64::new(position_bytes),
             space: (Mutex::new(0), Condvar::new()),
             random: Mutex::new(random),
         }
@@ -71,7 +81,9 @@ impl Shared {
             return forget;
         }
         let mut positions = self.positions.lock();
+        let mut bytes = self.position_bytes.load(Ordering::Relaxed);
         for (owner, value) in changed {
+            bytes -= positions.get(owner).map_or(0, |position| position.bytes(owner));
             let known = positions.entry(owner.clone()).or_default();
             known.lanes |= 1 << lane;
             // Two lanes may publish in another order than that of their stamps.
@@ -83,7 +95,9 @@ impl Shared {
                 positions.remove(owner);
                 forget.push(owner.clone());
             }
+            bytes += positions.get(owner).map_or(0, |position| position.bytes(owner));
         }
+        self.position_bytes.store(bytes, Ordering::Relaxed);
         forget
     }
 
@@ -95,6 +109,9 @@ impl Shared {
         }
         let mut positions = self.positions.lock();
         for (owner, _) in changed {
+            if !positions.contains_key(owner) {
+                self.position_bytes.fetch_add(owner.len() as u64, Ordering::Relaxed);
+            }
             positions.entry(owner.clone()).or_default().lanes |= 1 << lane;
         }
     }
@@ -109,11 +126,20 @@ impl Shared {
         from_prefix.filter_map(|(owner, position)| Some((owner.clone(), position.value.clone()?))).collect()
     }
 
-    /// How many positions there would be with these.
-    pub(crate) fn positions_with(&self, changed: &Positions) -> usize {
+    /// How many positions there would be with these, and their bytes; no bytes if these make them no more.
+    pub(crate) fn positions_with(&self, changed: &Positions) -> (usize, u64) {
         let positions = self.positions.lock();
-        let new = changed.iter().filter(|(owner, value)| value.is_some() && !positions.contains_key(owner));
-        positions.len() + new.count()
+        let mut count = positions.len();
+        let (mut more, mut less) = (0, 0);
+        for (owner, value) in changed.iter().filter_map(|(owner, value)| Some((owner, value.as_ref()?))) {
+            more += (owner.len() + value.len()) as u64;
+            match positions.get(owner) {
+                Some(known) => less += known.bytes(owner),
+                None => count += 1,
+            }
+        }
+        let bytes = self.position_bytes.load(Ordering::Relaxed);
+        (count, if more > less { bytes + more - less } else { 0 })
     }
 
     /// Whether anything is known of an owner's position.

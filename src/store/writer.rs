@@ -367,14 +367,17 @@ impl Writer {
             // ORDER: without the fence, frames that are whole in the file could come back at the next open although
             // their transactions are reported as not committed.
             let fence = [0; HEAD_BYTES as usize];
+            // Alone, as any sync: one that failed aside has poisoned the lane before this one can seem to succeed.
+            let _alone = lane.syncing.lock();
             let fenced = bytes == 0
                 || planted(Bug::NoFence)
-                || self
-                    .file
-                    .write_all_at(&mut [IoSlice::new(&fence)], begin.into())
-                    .map_err(|(_, error)| error)
-                    .and_then(|()| self.file.sync_data())
-                    .is_ok();
+                || lane.poisoned().is_none()
+                    && self
+                        .file
+                        .write_all_at(&mut [IoSlice::new(&fence)], begin.into())
+                        .map_err(|(_, error)| error)
+                        .and_then(|()| self.file.sync_data())
+                        .is_ok();
             if fenced {
                 if planted(Bug::AppendBehindGarbage) {
                     self.offset += u32::try_from(bytes).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! A look at a store from outside: nothing is changed, no lock is taken, and damage stops nothing but what it hits.
+//! A look at a store from outside: nothing is changed, no lock is kept, and damage stops nothing but what it hits.
 //!
 //! What is found is what an open would find, by the same code (`recovery`, `losses`), on a file system that refuses every
 //! change. `look` gathers it, `events` reads what waits, `verify` looks at every byte that counts.
