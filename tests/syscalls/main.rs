@@ -1,4 +1,4 @@
-//! The store on real system calls, under strace (suites T8 and T9 of the plan that `docs/testing.md` tells of).
+//! The store on real system calls, under strace.
 //!
 //! `errors`: a child works on a store while strace makes chosen system calls fail; what it was told, what the log of calls
 //! shows and what is in the store afterwards must fit. `power`: the system calls of a child are recorded with their data,

@@ -39,7 +39,7 @@ impl Counted {
     pub fn holds(&self, class: Class) -> bool {
         match class {
             Class::Synced => self.calls > 0 && self.synced == self.calls,
-            Class::Os => self.calls > 0 && self.written == self.calls && self.synced * 2 < self.calls,
+            Class::Os => self.written == self.calls && self.sync_opens == 0 && self.calls > self.synced * 2,
         }
     }
 
