@@ -7,7 +7,7 @@ use std::time::Duration;
 /// | level | killed process | power cut |
 /// |---|---|---|
 /// | `Sync` | nothing is lost | nothing is lost |
-/// | `Interval(d)` | nothing is lost | at most the commits of the last `d` |
+/// | `Interval(d)` | nothing is lost | at most the commits of the last `d` and of the time that a sync takes |
 /// | `Os` | nothing is lost | what the operating system had not written back; never a middle part of a lane |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
