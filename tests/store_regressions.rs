@@ -475,7 +475,7 @@ fn a_submitted_transaction_is_written_beside_other_work() {
         let ticket = put.submit().expect("room");
         for expected in ["first", "second"] {
             let take = channel.take(1, Wait::up_to(Duration::from_secs(60))).expect("a take");
-            assert_eq!(take.iter().map(|event| event.body()).collect::<Vec<_>>(), [expected]);
+            assert_eq!(take.iter().map(aqueduct::Event::body).collect::<Vec<_>>(), [expected]);
             take.commit().expect("its commit");
         }
         ticket.wait().expect("committed before");
