@@ -81,8 +81,13 @@ impl PutBatch {
     }
 
     /// How many events the source handed over, those included that interceptors have dropped since.
+    pub(crate) fn received(&self) -> usize {
+        self.resume.as_ref().map_or(self.events.len(), |resume| resume.received)
+    }
+
+    /// The same, as it is counted.
     pub(crate) fn received_events(&self) -> u64 {
-        self.resume.as_ref().map_or(self.events.len(), |resume| resume.received) as u64
+        self.received() as u64
     }
 
     /// Bytes of all events, as counted against capacities.

@@ -14,8 +14,14 @@ use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, Source
 use crate::ticket::PutTicket;
 use crate::wait::Wait;
 
-/// Runs a source of the general form until it ends.
+/// Runs a source of the general form until it ends, and closes it.
 pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
+    let end = supervise_push(source, component, context);
+    close(component, || source.close());
+    end
+}
+
+fn supervise_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
     let accepted = || context.counters().accepted_events.load(Ordering::Relaxed);
     let mut accepted_before = accepted();
     loop {
@@ -40,6 +46,15 @@ pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: 
     }
 }
 
+fn close(component: &Component, close: impl FnOnce()) {
+    if let Err(failure) = guarded(|| {
+        close();
+        Ok::<_, SourceError>(())
+    }) {
+        component.failed_to_close(&failure);
+    }
+}
+
 /// Drives a pull source.
 pub(super) struct PullRunner {
     pub(super) component: Arc<Component>,
@@ -61,12 +76,7 @@ impl PullRunner {
     /// Runs the source until it ends, and closes it.
     pub(super) fn run(&self, source: &mut dyn PullSource) -> ComponentEnd {
         let end = self.supervise(source);
-        if let Err(failure) = guarded(|| {
-            source.close();
-            Ok::<_, SourceError>(())
-        }) {
-            self.component.failed_to_close(&failure);
-        }
+        close(&self.component, || source.close());
         end
     }
 

@@ -38,6 +38,12 @@ pub(crate) trait Verdicts {
 
     /// These events will not be put; one reason is the one of all of them.
     fn refused(&mut self, events: usize, reason: &str);
+
+    /// Whether each event has an answer of its own. Then a batch is put in parts only while it is known which of its events
+    /// are left.
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 /// What a source holds an event for, headers and body included.
@@ -62,11 +68,43 @@ impl Verdicts for Refusals {
         self.events += events;
         reason.clone_into(&mut self.reason);
     }
+
+    fn is_answered(&self) -> bool {
+        false
+    }
 }
 
 /// The channel cannot be put into, for a reason that is not the events'. They are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unusable;
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// Whether another attempt can succeed.
+    pub(crate) can_pass: bool,
+    /// The refused events, for another attempt, unless nobody knows what became of them.
+    pub(crate) kept: Kept,
+}
+
+/// Events of which none is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    // As it was given back, so that no event passes the interceptors twice.
+    batch: Option<Box<PutBatch>>,
+    rest: Vec<Event>,
+}
+
+impl Kept {
+    pub(crate) fn len(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.received()) + self.rest.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends events that were not put before.
+    pub(crate) fn append(&mut self, events: &mut Vec<Event>) {
+        self.rest.append(events);
+    }
+}
 
 /// How often events have been put before.
 #[derive(Clone, Copy)]
@@ -86,13 +124,24 @@ impl<'a> Delivery<'a> {
     }
 
     /// Puts the events. Each of them is accepted or refused when this returns.
-    pub(crate) fn put_all(&self, mut events: Vec<Event>, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
+    pub(crate) fn put_all(&self, events: Vec<Event>, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
+        self.put_kept(Kept { batch: None, rest: events }, verdicts)
+    }
+
+    /// As [`put_all`](Self::put_all), beginning with what an earlier call gave back.
+    pub(crate) fn put_kept(&self, kept: Kept, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
+        let Kept { batch: mut again, rest: mut events } = kept;
         let mut size = events.len();
         let mut attempt = Attempt::First;
-        while !events.is_empty() {
-            let rest = events.split_off(size.min(events.len()));
-            let tried = events.len();
-            let Err(error) = self.put(PutBatch::new(events), attempt) else {
+        while again.is_some() || !events.is_empty() {
+            let (batch, rest, attempt_now) = if let Some(batch) = again.take() {
+                (*batch, std::mem::take(&mut events), Attempt::Again)
+            } else {
+                let rest = events.split_off(size.min(events.len()));
+                (PutBatch::new(std::mem::take(&mut events)), rest, attempt)
+            };
+            let tried = batch.received();
+            let Err(error) = self.put(batch, attempt_now) else {
                 verdicts.accepted(tried);
                 events = rest;
                 continue;
@@ -100,24 +149,30 @@ impl<'a> Delivery<'a> {
             let reason = error.to_string();
             let smaller = match &error {
                 // Perhaps a part of them fits: Flume puts each event on its own.
-                PutError::Full { .. } if self.on_full == OnFull::Fail => Some((1, Attempt::Rest)),
-                PutError::TooLarge { .. } => Some((tried / 2, Attempt::Again)),
+                PutError::Full { .. } if self.on_full == OnFull::Fail => Some((true, Attempt::Rest)),
+                PutError::TooLarge { .. } => Some((false, Attempt::Again)),
                 _ => None,
             };
-            let returned = error.into_batch().map(|batch| batch.into_parts().0).unwrap_or_default();
-            match smaller {
-                Some(_) if tried == 1 => {
-                    verdicts.refused(1, &reason);
+            let can_pass = !matches!(error, PutError::Closed { .. } | PutError::ForeignChannel { .. });
+            let returned = error.into_batch();
+            // Interceptors may have dropped some meanwhile.
+            let left = returned.as_ref().map_or(0, |batch| batch.events().len());
+            let is_known = left == tried || !verdicts.is_answered();
+            match (smaller, returned) {
+                (Some(_), Some(_)) if left <= 1 && is_known => {
+                    verdicts.accepted(tried - left);
+                    verdicts.refused(left, &reason);
                     events = rest;
                 }
-                Some(next) if returned.len() == tried => {
-                    (size, attempt) = next;
-                    events = returned;
+                (Some((one_by_one, next)), Some(batch)) if is_known => {
+                    verdicts.accepted(tried - left);
+                    (size, attempt) = (if one_by_one { 1 } else { left / 2 }, next);
+                    events = batch.into_parts().0;
                     events.extend(rest);
                 }
-                _ => {
+                (_, batch) => {
                     verdicts.refused(tried + rest.len(), &reason);
-                    return Err(Unusable);
+                    return Err(Unusable { can_pass, kept: Kept { batch: batch.map(Box::new), rest } });
                 }
             }
         }

@@ -56,7 +56,7 @@ pub use thrift_rpc::ThriftRpc;
 ///
 /// Life: [`open`](Self::open) once (after it every listener accepts connections), then [`run`](Self::run) until
 /// [`SourceContext::shutdown`] is requested or there is nothing more to come. When `run` returns an error that can pass,
-/// the agent calls `open` and `run` again after a back-off.
+/// the agent calls `open` and `run` again after a back-off. After the last `run` comes [`close`](Self::close).
 pub trait Source: Send {
     /// Prepares to run: binds listeners, reads positions.
     ///
@@ -72,6 +72,9 @@ pub trait Source: Send {
     /// # Errors
     /// As [`open`](Self::open).
     fn run(&mut self, context: &SourceContext) -> Result<(), SourceError>;
+
+    /// Called once when the agent is done with the source: gives up what it kept for another `run`.
+    fn close(&mut self) {}
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -81,6 +84,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
         (**self).run(context)
+    }
+
+    fn close(&mut self) {
+        (**self).close();
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct State {
     pub(crate) transaction_max: usize,
     pub(crate) body_max: usize,
     pub(crate) closed: bool,
+    pub(crate) failing: bool,
     pub(crate) broken: bool,
     pub(crate) panics: bool,
     pub(crate) held: bool,
@@ -72,8 +73,22 @@ impl Default for State {
         let max = usize::MAX;
         let (events, batches) = (Vec::new(), Vec::new());
         let (capacity, transaction_max, body_max) = (max, max, max);
-        let (closed, broken, panics, held, waiting, attempts) = (false, false, false, false, 0, 0);
-        Self { events, batches, capacity, transaction_max, body_max, closed, broken, panics, held, waiting, attempts }
+        let (closed, failing, broken, panics, held) = (false, false, false, false, false);
+        let (waiting, attempts) = (0, 0);
+        Self {
+            events,
+            batches,
+            capacity,
+            transaction_max,
+            body_max,
+            closed,
+            failing,
+            broken,
+            panics,
+            held,
+            waiting,
+            attempts,
+        }
     }
 }
 
@@ -126,6 +141,8 @@ impl SourcePort for TestPort {
         let outcome = loop {
             if state.closed {
                 break Err(PutError::Closed { channel, batch: Box::new(batch) });
+            } else if state.failing {
+                break Err(PutError::NotCommitted { source: StorageError::Closed, batch: Box::new(batch) });
             } else if state.broken {
                 break Err(PutError::Indeterminate { source: StorageError::Closed });
             } else if events > state.transaction_max {

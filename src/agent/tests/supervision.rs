@@ -221,6 +221,34 @@ fn an_interceptor_that_panics_is_contained_and_sees_no_other_event_twice() {
     println!("covered: panic of the second interceptor");
 }
 
+/// Goal: a command is not run again because its lines cannot be put, and what its lines come to is not repeated. Method: an
+/// interceptor drops a line, passes one that is too large for the channel, and panics once, behind the first batch.
+#[test]
+fn a_command_goes_on_after_a_panic_of_an_interceptor() {
+    let log = Log::default();
+    let once = AtomicBool::new(true);
+    let fragile = move |event: Event| {
+        assert!(event.body() != "25" || !once.swap(false, Ordering::Relaxed), "twenty-five");
+        match &*text(&event) {
+            "5" => None,
+            "7" => Some(Event::new("too large")),
+            _ => Some(event),
+        }
+    };
+    let channel = MemoryChannel::builder("c").body_bytes_max(4).build().unwrap();
+    let command = crate::source::exec::Exec::new("seq", ["0", "29"]);
+    let builder = agent().channel("c", channel).source("in", command).backoff(quick()).interceptor(fragile);
+    let (running, outcome) = run(builder.to(["c"]).sink("out", log.sink()).from("c"));
+    assert_eq!(outcome, Outcome::Completed);
+    let mut expected = numbers_text(30);
+    expected.retain(|line| line != "5" && line != "7");
+    assert_eq!(log.lines(), expected);
+    let stats = running.stats();
+    let source = stats.source("in").unwrap();
+    assert_eq!((source.status.panics, source.status.restarts, source.stats.dropped_events), (1, 1, 1));
+    println!("covered: panic of an interceptor, a line that is dropped and one that is too large, of a command");
+}
+
 #[test]
 fn a_fatal_sink_ends_and_the_others_go_on() {
     let log = Log::default();

@@ -57,8 +57,10 @@ pub use report::{ExecReport, ExecSettingError};
 ///
 /// * The source stops: the group gets `SIGTERM`, what it still prints within [`EXEC_STOP`](crate::limits::EXEC_STOP) is
 ///   taken, then `SIGKILL` ends what is left.
-/// * The command ends: what is left of its group is killed. So a command must not leave processes behind that are to go on.
-///   If it has closed its output and does not end within [`EXEC_EXIT`](crate::limits::EXEC_EXIT), it is stopped like that.
+/// * The command has ended and its output is closed: what is left of its group is killed. So a command must not leave
+///   processes behind that are to go on. While one that it has started holds its output open, that is read, as in Flume, and
+///   the command is not run again before.
+/// * Its output is closed and it does not end within [`EXEC_EXIT`](crate::limits::EXEC_EXIT): it is stopped like that.
 /// * This process ends without a word, by `kill -9` for instance: the guard sees it and kills the group. Only a process that
 ///   has left the group (`setsid`), or a guard that was killed before, escapes that; the closed pipe ends it when it prints.
 ///   A copy of this process that was forked without executing another program keeps the guard waiting.
@@ -70,14 +72,21 @@ pub use report::{ExecReport, ExecSettingError};
 /// [`charset`](Self::charset) names; in it, whatever is not valid becomes U+FFFD, or a question mark where the encoding does
 /// not have that.
 ///
+/// # Failures
+///
+/// Lines that cannot be put for a reason that can pass, such as storage that fails or an interceptor that panics, are kept and
+/// put again when the agent runs the source again; meanwhile the command waits in its pipe. A failure never runs the command
+/// a second time. A closed channel ends it with a fatal error.
+///
 /// # Counters
 ///
-/// `dropped_events`: lines that the channel did not take, which happens only while the source stops, or if a single line is
-/// too large for it. `event_read_fail`: commands that could not be started.
+/// `dropped_events`: lines that the channel did not take, which happens only while the source stops, if a single line is too
+/// large for it, or if the channel is closed or cannot tell what became of them. `event_read_fail`: commands that could not be started.
 #[must_use = "a source does nothing until it is run"]
 pub struct Exec {
     settings: Settings,
     on_report: Option<Callback>,
+    run: Option<Run>,
 }
 
 type Callback = Box<dyn FnMut(&ExecReport) + Send>;
@@ -130,7 +139,7 @@ impl Exec {
             restart: None,
             reads_errors: false,
         };
-        Self { settings, on_report: None }
+        Self { settings, on_report: None, run: None }
     }
 
     /// Sets a variable of the command's environment, which is otherwise that of this process.
@@ -274,15 +283,27 @@ impl Source for Exec {
 
     fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
         let charset = self.settings.check().map_err(SourceError::fatal)?;
-        let on_report = &mut self.on_report;
-        let mut tell = |report: ExecReport| {
-            if let Some(callback) = on_report {
-                callback(&report);
-            }
-        };
+        let mut tell = teller(&mut self.on_report);
         loop {
-            match Run::start(&self.settings, charset, context) {
-                Ok(run) => run.finish(&mut tell)?,
+            // After a failure the command of the run before goes on.
+            let started = match self.run.take() {
+                Some(run) => Ok(run),
+                None => Run::start(&self.settings, charset, context),
+            };
+            match started {
+                Ok(run) => {
+                    let run = self.run.insert(run);
+                    let outcome = run.read_to_end(&mut tell);
+                    let is_stopping = context.shutdown().is_requested();
+                    if matches!(outcome, Err(SourceError::Retry(_))) && !is_stopping {
+                        return outcome;
+                    }
+                    self.run.take().into_iter().for_each(|run| run.end(&mut tell));
+                    // What does not fit any more while the source stops is counted as dropped, and nobody can help it.
+                    if !is_stopping {
+                        outcome?;
+                    }
+                }
                 Err(error) => {
                     context.counters().event_read_fail.fetch_add(1, Ordering::Relaxed);
                     let text = format!("command {:?} cannot be started: {error}", self.settings.program());
@@ -298,11 +319,29 @@ impl Source for Exec {
             }
         }
     }
+
+    fn close(&mut self) {
+        let mut tell = teller(&mut self.on_report);
+        let Some(mut run) = self.run.take() else { return };
+        if run.is_stopping() {
+            // The last attempt to put what was refused. What fails now is counted as dropped.
+            let _ = run.read_to_end(&mut tell);
+        }
+        run.end(&mut tell);
+    }
 }
 
 impl fmt::Debug for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exec").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+fn teller(on_report: &mut Option<Callback>) -> impl FnMut(ExecReport) {
+    move |report| {
+        if let Some(callback) = on_report {
+            callback(&report);
+        }
     }
 }
 

@@ -19,18 +19,20 @@ use crate::event::Event;
 use crate::limits::{
     EXEC_BATCH_BYTES_MAX, EXEC_END_SLICE, EXEC_ERROR_LINE_BYTES_MAX, EXEC_EXIT, EXEC_READ_BYTES, EXEC_STOP, WATCH_SLICE,
 };
-use crate::source::delivery::{Delivery, Refusals, cost};
+use crate::source::delivery::{Delivery, Kept, Refusals, Unusable, cost};
 use crate::source::{OnFull, SourceContext, SourceError};
 
 /// A command that runs, and what was read from it and is not committed yet.
-pub(super) struct Run<'a> {
-    settings: &'a Settings,
-    context: &'a SourceContext,
+pub(super) struct Run {
+    settings: Settings,
+    context: SourceContext,
     clock: SystemClock,
     group: Group,
     output: Option<Stream<ChildStdout>>,
     errors: Option<Stream<ChildStderr>>,
     charset: Charset,
+    // What a channel refused comes before what is pending.
+    refused: Kept,
     pending: Vec<Event>,
     pending_bytes: usize,
     // When it is committed at the latest.
@@ -55,8 +57,9 @@ enum End {
     Asked(Duration),
 }
 
-impl<'a> Run<'a> {
-    pub(super) fn start(settings: &'a Settings, charset: Charset, context: &'a SourceContext) -> io::Result<Self> {
+impl Run {
+    pub(super) fn start(settings: &Settings, charset: Charset, context: &SourceContext) -> io::Result<Self> {
+        let (settings, context) = (settings.clone(), context.clone());
         let mut group = Group::start(&mut settings.command())?;
         let command = group.command();
         let lines = TextLines::new(charset, settings.line_max_bytes);
@@ -65,27 +68,55 @@ impl<'a> Run<'a> {
         let errors = errors.map(|pipe| Stream { pipe, lines: TextLines::new(charset, EXEC_ERROR_LINE_BYTES_MAX) });
         let clock = SystemClock::new();
         let due = clock.monotonic() + settings.batch_wait;
-        let (pending, piece) = (Vec::new(), vec![0; EXEC_READ_BYTES]);
-        Ok(Self { settings, context, clock, group, output, errors, charset, pending, pending_bytes: 0, due, piece })
+        Ok(Self {
+            settings,
+            context,
+            clock,
+            group,
+            output,
+            errors,
+            charset,
+            refused: Kept::default(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            due,
+            piece: vec![0; EXEC_READ_BYTES],
+        })
     }
 
-    /// Reads until the command has ended, or until the source is asked to stop; then nothing of it is left.
-    pub(super) fn finish(mut self, tell: &mut dyn FnMut(ExecReport)) -> Result<(), SourceError> {
-        let outcome = self.read_all(tell).and_then(|()| self.flush());
-        // What was read and is not to be put any more, or has no end.
+    /// Reads until the command has ended, or until the source is asked to stop and it has had its time. After an error that
+    /// can pass another call goes on where this one stopped; until then the command waits in its pipe.
+    pub(super) fn read_to_end(&mut self, tell: &mut dyn FnMut(ExecReport)) -> Result<(), SourceError> {
+        if !self.refused.is_empty() {
+            self.flush()?;
+            self.take_lines(true)?;
+        }
+        self.read_all(tell)?;
+        self.flush()
+    }
+
+    /// Ends what is left of the command, and gives up what is not committed.
+    pub(super) fn end(mut self, tell: &mut dyn FnMut(ExecReport)) {
+        // Also what has no end.
         let left = self.output.as_mut().map_or(0, |output| std::iter::from_fn(|| output.lines.finish()).count());
-        self.context.counters().dropped_events.fetch_add(left as u64, Ordering::Relaxed);
+        self.drop_events(self.refused.len() + self.pending.len() + left);
         let status = self.group.kill();
         tell(ExecReport::Ended(status));
-        // What does not fit any more while the source stops is counted as dropped, and nobody can help it.
-        outcome.or_else(|error| if self.context.shutdown().is_requested() { Ok(()) } else { Err(error) })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.context.shutdown().is_requested()
+    }
+
+    fn drop_events(&self, events: usize) {
+        self.context.counters().dropped_events.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     fn read_all(&mut self, tell: &mut dyn FnMut(ExecReport)) -> Result<(), SourceError> {
         let mut end = End::Open;
         loop {
             let now = self.clock.monotonic();
-            let is_stopping = self.context.shutdown().is_requested();
+            let is_stopping = self.is_stopping();
             end = match end {
                 End::Open if is_stopping => self.ask_to_end(now),
                 End::Open if self.output.is_none() => End::Awaited(now + EXEC_EXIT),
@@ -96,8 +127,10 @@ impl<'a> Run<'a> {
             if !self.pending.is_empty() && now >= self.due {
                 self.flush()?;
             }
+            // ORDER: before the look at its pipes. What it wrote just before it ended is in them then.
+            let has_ended = self.output.is_none() && self.group.status().is_some();
             let (output_ready, errors_ready) = self.wait(end, now).map_err(SourceError::retry)?;
-            if self.output.is_none() && !errors_ready && self.group.status().is_some() {
+            if has_ended && !errors_ready {
                 return Ok(());
             }
             if output_ready {
@@ -137,6 +170,11 @@ impl<'a> Run<'a> {
     fn read_output(&mut self) -> Result<(), SourceError> {
         let Some(output) = &mut self.output else { return Ok(()) };
         let is_open = output.read(&mut self.piece);
+        self.take_lines(is_open)
+    }
+
+    /// Takes the lines that were read, and if there is nothing more to come, the last one as well.
+    fn take_lines(&mut self, is_open: bool) -> Result<(), SourceError> {
         while let Some(line) = self.output.as_mut().and_then(|output| output.line(is_open)) {
             let event = Event::new(body(self.charset, line));
             self.pending_bytes += cost(&event);
@@ -166,17 +204,21 @@ impl<'a> Run<'a> {
 
     /// Commits what was read. A full channel is waited for, and meanwhile the command waits in its pipe.
     fn flush(&mut self) -> Result<(), SourceError> {
-        let events = std::mem::take(&mut self.pending);
+        let mut events = std::mem::take(&mut self.refused);
+        events.append(&mut self.pending);
         self.pending_bytes = 0;
-        let is_stopping = || self.context.shutdown().is_requested();
+        let is_stopping = || self.is_stopping();
         let mut refusals = Refusals::default();
-        let outcome = Delivery::new(self.context, OnFull::Wait, &is_stopping).put_all(events, &mut refusals);
-        self.context.counters().dropped_events.fetch_add(refusals.events as u64, Ordering::Relaxed);
+        let outcome = Delivery::new(&self.context, OnFull::Wait, &is_stopping).put_kept(events, &mut refusals);
         self.due = self.clock.monotonic() + self.settings.batch_wait;
-        outcome.map_err(|_| {
-            let program = self.settings.program();
-            SourceError::retry(format!("lines of {program:?} cannot be put: {}", refusals.reason))
-        })
+        let Err(Unusable { can_pass, kept }) = outcome else {
+            self.drop_events(refusals.events);
+            return Ok(());
+        };
+        self.drop_events(refusals.events - kept.len());
+        self.refused = kept;
+        let text = format!("lines of {:?} cannot be put: {}", self.settings.program(), refusals.reason);
+        Err(if can_pass { SourceError::retry(text) } else { SourceError::fatal(text) })
     }
 }
 

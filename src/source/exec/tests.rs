@@ -243,12 +243,70 @@ fn lines_that_do_not_fit_while_the_source_stops_are_counted() {
 }
 
 #[test]
-fn a_channel_that_fails_ends_the_command_with_an_error_that_can_pass() {
+fn a_closed_channel_ends_the_command_for_good() {
     let port = TestPort::with(|state| state.closed = true);
     let running = Running::start_at(sh("echo one; exec sleep 1000").batch_max(1), port);
     let error = running.thread.join().unwrap().unwrap_err();
-    assert!(matches!(error, SourceError::Retry(_)), "{error}");
+    assert!(matches!(error, SourceError::Fatal(_)), "{error}");
     assert!(matches!(&running.reports.lock()[..], [ExecReport::Ended(Some(_))]));
+    assert_eq!(running.context.counters().snapshot().dropped_events, 1);
+}
+
+/// A source whose first run ended because the channel failed.
+fn failed(source: Exec, port: &Arc<TestPort>) -> (Exec, SourceContext, Arc<Mutex<Vec<ExecReport>>>) {
+    port.change(|state| state.failing = true);
+    let context = SourceContext::new("exec", port.clone(), Shutdown::new());
+    let reports: Arc<Mutex<Vec<ExecReport>>> = Arc::default();
+    let told = reports.clone();
+    let mut source = source.on_report(move |report| told.lock().push(report.clone()));
+    let error = source.run(&context).unwrap_err();
+    assert!(matches!(error, SourceError::Retry(_)), "{error}");
+    assert!(reports.lock().is_empty(), "the command goes on");
+    (source, context, reports)
+}
+
+#[test]
+fn lines_that_cannot_be_put_are_kept_and_the_command_goes_on() {
+    let port: Arc<TestPort> = Arc::default();
+    let (mut source, context, reports) = failed(sh("echo $$; seq 1 1000").batch_max(7), &port);
+    source.open(&context).unwrap();
+    assert!(matches!(source.run(&context), Err(SourceError::Retry(_))));
+    port.change(|state| state.failing = false);
+    source.open(&context).unwrap();
+    source.run(&context).unwrap();
+    source.close();
+    let lines = port.bodies();
+    assert_eq!(lines[1..], (1..=1000).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert!(matches!(&reports.lock()[..], [ExecReport::Ended(Some(status))] if status.success()));
+    let counters = context.counters().snapshot();
+    assert_eq!((counters.received_events, counters.accepted_events, counters.dropped_events), (1001, 1001, 0));
+}
+
+/// Goal: a stop between two runs takes what it can, counts the rest, and leaves no process behind. Method: the channel works
+/// again when the source is closed, or does not, or nobody has asked the source to stop.
+#[test]
+fn a_command_that_waits_for_another_run_ends_with_its_source() {
+    for (works_again, is_stopping) in [(true, true), (false, true), (true, false)] {
+        let port: Arc<TestPort> = Arc::default();
+        let pid = sh("echo $$; echo two; exec sleep 1000").batch_max(2);
+        let (mut source, context, reports) = failed(pid, &port);
+        port.change(|state| state.failing = !works_again);
+        if is_stopping {
+            context.shutdown().request();
+        }
+        source.close();
+        assert!(matches!(&reports.lock()[..], [ExecReport::Ended(Some(status))] if !status.success()));
+        let put = if works_again && is_stopping { 2 } else { 0 };
+        assert_eq!((port.bodies().len() as u64, context.counters().snapshot().dropped_events), (put, 2 - put));
+    }
+}
+
+/// Goal: the end of a command is not the end of what it started with its output. Method: that prints one more line once the
+/// command has ended.
+#[test]
+fn output_that_others_hold_open_is_read_after_the_command_has_ended() {
+    let script = "(until grep -q ') Z' /proc/$$/stat; do sleep 0.01; done; echo late) & echo first";
+    assert_eq!(bodies(sh(script)), ["first", "late"]);
 }
 
 #[test]
