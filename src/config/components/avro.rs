@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, tls};
-use crate::limits::{DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
+use crate::limits::{
+    CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
+};
 use crate::rpc::{RpcClient, RpcClientBuilder};
 use crate::sink;
 use crate::source::AvroRpc;
@@ -16,8 +18,15 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let mut source =
-        AvroRpc::bind(bind_address(keys, "bind", None)).deflate(is_deflate(keys)).idle_timeout(FLUME_CONNECTION_IDLE);
+    listener(keys, site).map(SourceSetup::new)
+}
+
+fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<AvroRpc> {
+    // Flume does not ask where its clients come from: behind a balancer all of them have one address.
+    let mut source = AvroRpc::bind(bind_address(keys, "bind", None))
+        .deflate(is_deflate(keys))
+        .connections_per_peer_max(CONNECTIONS_MAX)
+        .idle_timeout(FLUME_CONNECTION_IDLE);
     keys.ignored(&["threads"], "has no effect: every connection has a thread");
     let is_filtered = keys.flag("ipFilter", false);
     if is_filtered && !keys.is_set("ipFilterRules") {
@@ -34,7 +43,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     }
     #[cfg(not(feature = "tls"))]
     tls::none(keys, site)?;
-    Ok(SourceSetup::new(source))
+    Ok(source)
 }
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
@@ -144,6 +153,15 @@ mod tests {
             ],
         );
         assert_eq!(problems(false, &sink), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn clients_of_one_address_may_be_all_there_are() {
+        let options = Options::new();
+        let (mut keys, site) = (Keys::of("x.", SOURCE), Site::new(&options, "a1", "x"));
+        let source = listener(&mut keys, &site).ok();
+        let limit = format!("connections_per_peer_max: {CONNECTIONS_MAX}");
+        assert!(format!("{source:?}").contains(&limit), "{source:?}");
     }
 
     #[test]

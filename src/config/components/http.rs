@@ -18,7 +18,12 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
+    listener(keys, site).map(SourceSetup::new)
+}
+
+fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<Http> {
     let source = Http::bind(bind_address(keys, "bind", Some("0.0.0.0")))
+        .connections_per_peer_max(CONNECTIONS_MAX)
         .body_bytes_max(FLUME_BODY_BYTES_MAX)
         .bytes_in_flight_max(CONNECTIONS_MAX * HTTP_CONNECTION_BYTES + 2 * FLUME_BODY_BYTES_MAX)
         .body_timeout(FLUME_HTTP_BODY);
@@ -40,7 +45,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     };
     #[cfg(not(feature = "tls"))]
     tls::none(keys, site)?;
-    Ok(SourceSetup::new(source))
+    Ok(source)
 }
 
 #[derive(Clone, Copy)]
@@ -260,6 +265,15 @@ mod tests {
             let found = problems(true, &[("port", "1"), (key, "1")]);
             assert!(matches!(&found[..], [only] if only.contains(key) && only.contains("has no effect")), "{found:?}");
         }
+    }
+
+    #[test]
+    fn clients_of_one_address_may_be_all_there_are() {
+        let options = Options::new();
+        let (mut keys, site) = (Keys::of("x.", [("port", "1")]), Site::new(&options, "a1", "x"));
+        let source = listener(&mut keys, &site).ok();
+        let limit = format!("connections_per_peer_max: {CONNECTIONS_MAX}");
+        assert!(format!("{source:?}").contains(&limit), "{source:?}");
     }
 
     #[test]

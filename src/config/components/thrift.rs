@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::avro::timeout;
 use super::{bind_address, tls};
-use crate::limits::{FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
+use crate::limits::{CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
 use crate::rpc::{RpcClient, ThriftProtocol};
 use crate::sink;
 use crate::source::ThriftRpc;
@@ -16,8 +16,14 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let source =
-        ThriftRpc::bind(bind_address(keys, "bind", None)).protocol(protocol(keys)).idle_timeout(FLUME_CONNECTION_IDLE);
+    listener(keys, site).map(SourceSetup::new)
+}
+
+fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
+    let source = ThriftRpc::bind(bind_address(keys, "bind", None))
+        .protocol(protocol(keys))
+        .connections_per_peer_max(CONNECTIONS_MAX)
+        .idle_timeout(FLUME_CONNECTION_IDLE);
     keys.ignored(&["threads"], "has no effect: every connection has a thread");
     no_kerberos(keys, &["agent-principal", "agent-keytab"]);
     #[cfg(feature = "tls")]
@@ -27,7 +33,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     };
     #[cfg(not(feature = "tls"))]
     tls::none(keys, site)?;
-    Ok(SourceSetup::new(source))
+    Ok(source)
 }
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
