@@ -6,7 +6,7 @@ use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use super::{MILLIS_MAX, pollable};
 use crate::TailDir;
 use crate::limits::{
-    LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POSITION_FILE_INTERVAL,
+    LINE_BYTES_CEILING, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POSITION_FILE_INTERVAL,
 };
 use crate::source::tail_dir::{FileGroup, Overlong};
 
@@ -17,13 +17,10 @@ pub(super) fn register(registry: &mut Registry) {
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let groups: Vec<FileGroup> = keys.required_list("filegroups").iter().map(|name| group(keys, name)).collect();
     keys.ignored(&["filegroups.", "headers."], "belongs to no group that is in the list filegroups");
-    let mut source = TailDir::new(groups)
+    let mut source = own_limits(keys, TailDir::new(groups))
         .skip_to_end(keys.flag("skipToEnd", false))
         .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))
-        .cache_listing(keys.flag("cachePatternMatching", true))
-        .line_max_bytes(keys.number("maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, LINE_BYTES_MAX))
-        .overlong(keys.choice("overlongLines", &OVERLONG, Overlong::Split))
-        .open_files(keys.number("maxOpenFiles", 1..=usize::MAX, TAIL_OPEN_FILES));
+        .cache_listing(keys.flag("cachePatternMatching", true));
     let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
     if file.0 {
         source = source.file_header(file.1);
@@ -42,6 +39,14 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(idle)),
         Err(error) => Err(keys.refuse(error)),
     }
+}
+
+/// Keys that Flume does not have: its lines may have any length, and its files are all open.
+fn own_limits(keys: &mut Keys, source: TailDir) -> TailDir {
+    source
+        .line_max_bytes(keys.number("maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, LINE_BYTES_CEILING))
+        .overlong(keys.choice("overlongLines", &OVERLONG, Overlong::Split))
+        .open_files(keys.number("maxOpenFiles", 1..=usize::MAX, TAIL_OPEN_FILES))
 }
 
 fn group(keys: &mut Keys, name: &str) -> FileGroup {
@@ -65,3 +70,22 @@ const POSITION_FILE: &str = ".flume/taildir_position.json";
 const OVERLONG: [(&str, Overlong); 3] =
     [("split", Overlong::Split), ("truncate", Overlong::Truncate), ("drop", Overlong::Drop)];
 const JAVA_LONG_MAX: u64 = i64::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_may_be_as_long_as_those_of_a_command() {
+        let limited = |pairs: &[(&str, &str)]| {
+            let source = own_limits(&mut Keys::of("x.", pairs.iter().copied()), TailDir::new([]));
+            format!("{source:?}")
+        };
+        let source = limited(&[]);
+        assert!(source.contains(&format!("line_bytes_max: {LINE_BYTES_CEILING}")), "{source}");
+        let source = limited(&[("maxLineLength", "100"), ("overlongLines", "drop"), ("maxOpenFiles", "7")]);
+        for setting in ["line_bytes_max: 100", "Drop", "open_files: 7"] {
+            assert!(source.contains(setting), "{setting}: {source}");
+        }
+    }
+}
