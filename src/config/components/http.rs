@@ -127,7 +127,8 @@ fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
         .request_timeout(keys.millis("requestTimeout", 1..=MILLIS_MAX, HTTP_REQUEST))
         .accept(keys.text("acceptHeader", "text/plain"));
     let formats = [("body", HttpFormat::Body), ("json", HttpFormat::JsonArray), ("ndjson", HttpFormat::JsonLines)];
-    sink = sink.format(keys.choice("format", &formats, HttpFormat::Body));
+    // As in Flume, which posts nothing for an event without a body: a server may refuse such a request for ever.
+    sink = sink.format(keys.choice("format", &formats, HttpFormat::Body)).skip_empty(true);
     if let Some(content_type) = keys.optional("contentTypeHeader") {
         sink = sink.content_type(content_type);
     }

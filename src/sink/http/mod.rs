@@ -56,6 +56,7 @@ pub struct Http {
     target: Target,
     has_content_type: bool,
     format: HttpFormat,
+    skips_empty: bool,
     rules: Rules,
     client: Option<Client>,
     shutdown: Shutdown,
@@ -100,6 +101,7 @@ impl Http {
             },
             has_content_type: false,
             format: HttpFormat::default(),
+            skips_empty: false,
             rules: Rules::new(),
             client: None,
             shutdown: Shutdown::new(),
@@ -121,6 +123,14 @@ impl Http {
     #[must_use]
     pub fn format(mut self, format: HttpFormat) -> Self {
         self.format = format;
+        self
+    }
+
+    /// Whether [`HttpFormat::Body`] makes no request for an event without a body, as Flume does. Such an event leaves the
+    /// channel and is counted as [dropped](HttpCount::dropped). Default: it is posted as it is.
+    #[must_use]
+    pub fn skip_empty(mut self, skip: bool) -> Self {
+        self.skips_empty = skip;
         self
     }
 
@@ -233,6 +243,10 @@ impl Http {
             if number > 0 && self.shutdown.is_requested() {
                 return Ok(Delivered::First(number));
             }
+            if self.skips_empty && event.body().is_empty() {
+                self.pending.1 += 1;
+                continue;
+            }
             match self.post(client, event.body(), 1) {
                 Outcome::Accepted(StatusAction::Accept) => {}
                 Outcome::Accepted(_) => return Ok(Delivered::First(number + 1)),
@@ -316,7 +330,8 @@ impl HttpCount {
         self.delivered.load(Ordering::Acquire)
     }
 
-    /// Events in committed takes that left the channel by a rule although they were answered with something else.
+    /// Events in committed takes that left the channel by a rule although they were answered with something else, or without a
+    /// request because they had [no body](Http::skip_empty).
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Acquire)

@@ -164,6 +164,19 @@ fn each_event_is_a_request_as_flume_makes_it() {
 }
 
 #[test]
+fn an_event_without_a_body_holds_nobody_up_if_it_is_to_be_skipped() {
+    let server = Server::new(|request| Reply::Status(if request.body.is_empty() { 400 } else { 200 }));
+    let (channel, mut run) = start(&["", "a", "", "", "b", ""]);
+    let mut sink = server.sink().skip_empty(true);
+    assert_eq!(run.step(&mut sink, 10).unwrap(), 6);
+    assert_eq!((channel.waiting(), server.bodies()), (0, vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!((sink.count().requests(), sink.count().delivered(), sink.count().dropped()), (2, 2, 4));
+    sink.close().unwrap();
+    let (_, mut run) = start(&["", "a"]);
+    assert!(permanent(run.step(&mut server.sink(), 10)).contains("answered 400"), "only if it is asked for");
+}
+
+#[test]
 fn batches_are_what_flumes_http_source_understands() {
     let events = [Event::new("a").with_header("k", "\"v\"").unwrap(), Event::new("b\u{e4}\n")];
     for (format, content_type, expected) in [
