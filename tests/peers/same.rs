@@ -127,7 +127,8 @@ fn order(path: &Path) -> (u64, u64, String) {
     (numbers.next().unwrap_or(0), number, name)
 }
 
-/// What is compared: text, after what cannot be the same (times, ports, random numbers) has been replaced.
+/// What is compared: text, after what cannot be the same (times, ports, random numbers) has been replaced. Each byte is a
+/// character, so that no two of them are taken for the same; what the output has in UTF-8, a [`Normal`] sees as its bytes.
 pub(crate) type Normal = fn(&Run, String) -> String;
 
 /// Runs `case` on both sides and compares.
@@ -139,7 +140,7 @@ pub(crate) fn same(case: &str, drive: impl Fn(&Run), normal: Normal) {
         let output = run
             .output()
             .into_iter()
-            .map(|(dir, bytes)| (dir, normal(&run, String::from_utf8_lossy(&bytes).into_owned())));
+            .map(|(dir, bytes)| (dir, normal(&run, bytes.into_iter().map(char::from).collect())));
         output.collect::<BTreeMap<_, _>>()
     });
     let [flume, ours] = outputs;
@@ -147,18 +148,23 @@ pub(crate) fn same(case: &str, drive: impl Fn(&Run), normal: Normal) {
     assert_eq!(ours.keys().collect::<Vec<_>>(), flume.keys().collect::<Vec<_>>(), "{case}: directories with output");
     for (dir, flume) in &flume {
         let ours = ours.get(dir).expect("the same directories");
-        let differ = flume.lines().zip(ours.lines()).position(|(flume, ours)| flume != ours);
-        let at = differ.unwrap_or_else(|| flume.lines().count().min(ours.lines().count()));
+        let differ = lines(flume).zip(lines(ours)).position(|(flume, ours)| flume != ours);
+        let at = differ.unwrap_or_else(|| lines(flume).count().min(lines(ours).count()));
         assert!(
             flume == ours,
             "{case}: {dir} differs at line {at}:\nFlume: {:?}\nours:  {:?}\n({} and {} lines)",
-            flume.lines().nth(at),
-            ours.lines().nth(at),
-            flume.lines().count(),
-            ours.lines().count()
+            lines(flume).nth(at),
+            lines(ours).nth(at),
+            lines(flume).count(),
+            lines(ours).count()
         );
     }
-    println!("{case}: {} lines agree", flume.values().map(|text| text.lines().count()).sum::<usize>());
+    println!("{case}: {} lines agree", flume.values().map(|text| lines(text).count()).sum::<usize>());
+}
+
+/// The lines without their line feeds. A carriage return belongs to its line.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\n')
 }
 
 /// Everything as it is.
@@ -177,7 +183,7 @@ pub(crate) fn sorted_headers(_: &Run, text: String) -> String {
         }
         None => format!("{line}\n"),
     };
-    text.lines().map(line).collect()
+    lines(&text).map(line).collect()
 }
 
 /// The same, with the directories of the run, times in milliseconds and ports replaced.
@@ -204,7 +210,7 @@ pub(crate) fn sorted_and_anonymous(run: &Run, text: String) -> String {
 /// The lines in any order: where several threads or sinks share the work.
 pub(crate) fn any_order(run: &Run, text: String) -> String {
     let text = sorted_and_anonymous(run, text);
-    let mut lines: Vec<&str> = text.lines().collect();
+    let mut lines: Vec<&str> = self::lines(&text).collect();
     lines.sort_unstable();
     lines.join("\n")
 }

@@ -10,7 +10,7 @@ use crate::process::{Side, post, send_lines, send_tcp, send_udp};
 #[allow(clippy::needless_pass_by_value)] // a `Normal`
 fn without_repetition(run: &Run, text: String) -> String {
     let mut seen = BTreeSet::new();
-    let kept = text.lines().filter(|line| seen.insert(*line)).collect::<Vec<_>>().join("\n");
+    let kept = super::lines(&text).filter(|line| seen.insert(*line)).collect::<Vec<_>>().join("\n");
     assert!(run.side == Side::Flume || kept.len() + 1 == text.len(), "ours repeats lines");
     kept
 }
@@ -138,7 +138,7 @@ fn netcat_over_udp() {
         let text = sorted_and_anonymous(run, text);
         let sender =
             |line: &str| line.split_once("127.0.0.1:").and_then(|(_, rest)| Some(rest.split_once('}')?.1.to_owned()));
-        text.lines().filter_map(sender).filter(|line| line != " ready").collect::<Vec<_>>().join("\n")
+        super::lines(&text).filter_map(sender).filter(|line| line != " ready").collect::<Vec<_>>().join("\n")
     });
 }
 
@@ -187,7 +187,7 @@ fn syslog_over_udp() {
     };
     same("syslog-udp", drive, |run, text| {
         let text = sorted_headers(run, text);
-        text.lines().filter(|line| !line.ends_with("ready")).collect::<Vec<_>>().join("\n")
+        super::lines(&text).filter(|line| !line.ends_with("ready")).collect::<Vec<_>>().join("\n")
     });
 }
 
@@ -306,7 +306,7 @@ fn interceptors_in_a_chain() {
             }
             None => format!("{line}\n"),
         };
-        text.lines().map(mask).collect()
+        super::lines(&text).map(mask).collect()
     });
 }
 
@@ -608,5 +608,5 @@ fn agent_events(dir: &std::path::Path) -> Vec<String> {
             .then(|| fs::read_to_string(path).unwrap_or_default())
     });
     let text = logs.collect::<String>();
-    text.lines().filter_map(|line| Some(line[line.find("Event: {")?..].trim_end().to_owned())).collect()
+    super::lines(&text).filter_map(|line| Some(line[line.find("Event: {")?..].trim_end().to_owned())).collect()
 }
