@@ -175,6 +175,8 @@ pub const SYSLOG_EVENT_BYTES_FLUME: usize = 2500;
 pub const SYSLOG_IDLE: Duration = Duration::from_secs(3600);
 /// Names of clients that a source remembers, at most.
 pub const HOST_NAMES_MAX: usize = 4096;
+/// Clients that wait for their names to be looked up aside, at most.
+pub const HOST_NAME_LOOKUPS_MAX: usize = 64;
 /// How long a source believes that a client has the name that was looked up for it.
 pub const HOST_NAME_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 /// Addresses that one source listens at, at most.

@@ -104,12 +104,13 @@ impl SyslogUdp {
 
     /// Gives each event the header `name` with the name of the client: what the system's resolver says, if that name has the
     /// client's address again; otherwise the address. The resolver is asked once for each client and
-    /// [ten minutes](crate::limits::HOST_NAME_AGE_MAX); all that is received meanwhile waits for it. Default: none.
+    /// [ten minutes](crate::limits::HOST_NAME_AGE_MAX), aside: until it has answered, and while
+    /// [too many](crate::limits::HOST_NAME_LOOKUPS_MAX) wait for it, a client has its address. Default: none.
     #[cfg(feature = "dns")]
     #[cfg_attr(docsrs, doc(cfg(feature = "dns")))]
     #[must_use]
     pub fn client_hostname_header(mut self, name: impl Into<String>) -> Self {
-        self.reading.client_hostname_header = Some((name.into(), crate::source::net::HostNames::new()));
+        self.reading.client_hostname_header = Some((name.into(), crate::source::net::HostNames::aside()));
         self
     }
 
