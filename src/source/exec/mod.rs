@@ -81,7 +81,8 @@ pub use report::{ExecReport, ExecSettingError};
 /// # Counters
 ///
 /// `dropped_events`: lines that the channel did not take, which happens only while the source stops, if a single line is too
-/// large for it, or if the channel is closed or cannot tell what became of them. `event_read_fail`: commands that could not be started.
+/// large for it, or if the channel is closed or cannot tell what became of them. `event_read_fail`: commands that could not be
+/// started.
 #[must_use = "a source does nothing until it is run"]
 pub struct Exec {
     settings: Settings,
