@@ -123,8 +123,6 @@ fn mistakes_in_taildir_are_named() {
         ("type = TAILDIR\nfilegroups = f", "filegroups.f"),
         ("type = TAILDIR\nfilegroups = f\nfilegroups.f = app.log", "has no directory"),
         ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/(", "a group is not closed"),
-        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nfilegroups.g = /logs/y", "filegroups.g"),
-        ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nheaders.g.a = b", "headers.g.a"),
         ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nskipToEnd = ja", "skipToEnd = ja"),
         ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nmaxBatchCount = 0", "maxBatchCount = 0"),
         ("type = TAILDIR\nfilegroups = f\nfilegroups.f = /logs/x\nidleTimout = 5", "is it idleTimeout?"),
