@@ -17,6 +17,9 @@ pub(crate) struct Shape {
     fingerprint: String,
 }
 
+/// Every node but `Fixed(0)` takes a byte at least: records have lost the fields that take none, and one without any left is
+/// `Fixed(0)`. So the time to pass over a datum is bounded by its bytes, whatever the schema. A record of two fields,
+/// each a record of two fields and so on down to null, would otherwise be a tree of any size without a byte.
 #[derive(Clone, Debug)]
 enum Node {
     /// So many bytes.
@@ -70,7 +73,7 @@ impl Shape {
         number: usize,
         reader: &mut Reader<'_>,
         depth: usize,
-        empty_items: &mut usize,
+        empty_items: &mut u64,
     ) -> Result<(), Malformed> {
         let Some(depth) = depth.checked_sub(1) else { return Err(Malformed::Range("the depth of a datum")) };
         match self.nodes.get(number) {
@@ -104,7 +107,7 @@ impl Shape {
         has_keys: bool,
         reader: &mut Reader<'_>,
         depth: usize,
-        empty_items: &mut usize,
+        empty_items: &mut u64,
     ) -> Result<(), Malformed> {
         loop {
             let count = reader.long("the items of a datum")?;
@@ -115,19 +118,19 @@ impl Shape {
             if count == 0 {
                 return Ok(());
             }
+            if !has_keys && matches!(self.nodes.get(number), Some(Node::Fixed(0))) {
+                // Whoever takes the datum to pieces has to go through them.
+                *empty_items = empty_items.saturating_add(count.unsigned_abs());
+                if *empty_items > AVRO_EMPTY_ITEMS_MAX as u64 {
+                    return Err(Malformed::Range("the number of empty items of a datum"));
+                }
+                continue;
+            }
             for _ in 0..count.unsigned_abs() {
-                let before = reader.rest().len();
                 if has_keys {
                     reader.bytes("a key of a datum")?;
                 }
                 self.skip_node(number, reader, depth, empty_items)?;
-                if reader.rest().len() == before {
-                    // Nothing else bounds what takes no bytes.
-                    *empty_items += 1;
-                    if *empty_items > AVRO_EMPTY_ITEMS_MAX {
-                        return Err(Malformed::Range("the number of empty items of a datum"));
-                    }
-                }
             }
         }
     }
@@ -142,8 +145,9 @@ impl Builder {
     /// Adds a schema and says which node it is. No schema is deeper than the JSON that it was read from can be.
     fn add(&mut self, schema: &Schema) -> Result<usize, ShapeError> {
         let number = self.nodes.len();
-        // Takes the number; what it is follows.
-        self.nodes.push(Node::Fixed(0));
+        // Takes the number; what it is follows. A record that is part of itself without anything between is never whole,
+        // so that it does not count as empty.
+        self.nodes.push(Node::Record(Vec::new()));
         let node = match schema {
             Schema::Null => Node::Fixed(0),
             Schema::Boolean => Node::Fixed(1),
@@ -187,18 +191,25 @@ impl Builder {
             Schema::Record(record) => {
                 self.names.insert(record.name.clone(), number);
                 let fields = record.fields.iter().map(|field| self.add(&field.schema));
-                Node::Record(fields.collect::<Result<_, _>>()?)
+                let fields = fields.collect::<Result<_, _>>()?;
+                self.record(fields)
             }
             Schema::Ref { name } => {
                 // A node of its own, so that the numbers of the others stay.
                 let named = self.names.get(name).ok_or_else(|| ShapeError::Unknown(name.to_string()))?;
-                Node::Record(vec![*named])
+                self.record(vec![*named])
             }
         };
         if let Some(place) = self.nodes.get_mut(number) {
             *place = node;
         }
         Ok(number)
+    }
+
+    /// A record of these fields, as far as they take any bytes.
+    fn record(&self, mut fields: Vec<usize>) -> Node {
+        fields.retain(|field| !matches!(self.nodes.get(*field), Some(Node::Fixed(0))));
+        if fields.is_empty() { Node::Fixed(0) } else { Node::Record(fields) }
     }
 }
 

@@ -146,9 +146,16 @@ mod avro {
     }
 
     pub(in super::super) fn avro_seeds() -> Vec<Vec<u8>> {
-        let schemas: [(&str, &[u8], i64); 4] = [
+        let schemas: [(&str, &[u8], i64); 5] = [
             ("\"long\"", b"\x02\x04\x80\x01", 3),
             ("\"null\"", b"", 5),
+            (
+                r#"{"type":"record","name":"B","fields":[
+                    {"name":"x","type":{"type":"record","name":"A","fields":[{"name":"n","type":"null"}]}},
+                    {"name":"y","type":"A"}]}"#,
+                b"",
+                3,
+            ),
             (r#"{"type":"record","name":"R","fields":[{"name":"s","type":"string"}]}"#, b"\x02a\x04bc", 2),
             (
                 r#"{"type":"array","items":["null",{"type":"map","values":"bytes"}]}"#,

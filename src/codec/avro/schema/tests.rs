@@ -77,6 +77,26 @@ fn no_datum_is_deeper_or_longer_than_it_may_be() {
 }
 
 #[test]
+fn parts_without_bytes_cost_no_time() {
+    // Twice the one before, 60 times.
+    let doubled = (1..60).fold(r#"{"type":"record","name":"A0","fields":[{"name":"n","type":"null"}]}"#.to_owned(), |inner, k| {
+        let before = k - 1;
+        format!(
+            r#"{{"type":"record","name":"A{k}","fields":[{{"name":"x","type":{inner}}},{{"name":"y","type":"A{before}"}}]}}"#
+        )
+    });
+    assert_eq!(skip(&doubled, b"rest"), Ok(0));
+    let with_a_byte = format!(
+        r#"{{"type":"record","name":"B","fields":[{{"name":"e","type":{doubled}}},{{"name":"b","type":"boolean"}},{{"name":"f","type":"A9"}}]}}"#
+    );
+    assert_eq!(skip(&with_a_byte, b"\x01rest"), Ok(1));
+    let array = format!(r#"{{"type":"array","items":{doubled}}}"#);
+    assert_eq!(skip(&array, b"\x04\x00"), Ok(2));
+    let whole = r#"{"type":"record","name":"L","fields":[{"name":"a","type":"L"},{"name":"b","type":"L"}]}"#;
+    assert_eq!(skip(whole, b""), Err(Malformed::Range("the depth of a datum")));
+}
+
+#[test]
 fn the_fingerprint_is_javas() {
     // From the table of the specification, in the order of the bytes.
     assert_eq!(Shape::of("\"null\"").unwrap().fingerprint(), "8a8f25cce724dd63");
