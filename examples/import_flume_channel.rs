@@ -12,19 +12,18 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aqueduct::import::FlumeFileChannel;
+use aqueduct::import::{FlumeFileChannel, ImportError};
 use aqueduct::{Channel, FileStore, limits};
 
 const USAGE: &str =
-    "usage: import_flume_channel --checkpoint-dir DIR --data-dirs DIR[,DIR...] --store DIR --channel NAME
+    "usage: import_flume_channel --checkpoint-dir DIR --data-dirs DIR[,DIR...] --store DIR --channel NAME [--new-backlog]
 
   --checkpoint-dir  `checkpointDir` of the Flume channel; its agent must be stopped
   --data-dirs       its `dataDirs`
   --store           directory of the store to import into; created if it is not there
-  --channel         channel of that store";
+  --channel         channel of that store
+  --new-backlog     import all of it, although another backlog was imported into that channel before";
 
-/// The owner under which the store keeps how far the import has come.
-const POSITION: &str = "import-flume-channel";
 const BATCH: usize = 1000;
 const BATCH_BYTES: u64 = 8 << 20;
 /// Of a put: a batch that is nearly full, and the largest event.
@@ -35,15 +34,21 @@ struct Arguments {
     data_dirs: Vec<PathBuf>,
     store: PathBuf,
     channel: String,
+    is_new: bool,
 }
 
 fn arguments() -> Result<Option<Arguments>, String> {
     let mut values = [const { None::<String> }; 4];
     let names = ["--checkpoint-dir", "--data-dirs", "--store", "--channel"];
+    let mut is_new = false;
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         if name == "--help" {
             return Ok(None);
+        }
+        if name == "--new-backlog" {
+            is_new = true;
+            continue;
         }
         let index = names.iter().position(|known| *known == name).ok_or(format!("unknown argument {name}"))?;
         values[index] = Some(given.next().ok_or(format!("{name} needs a value"))?);
@@ -55,6 +60,7 @@ fn arguments() -> Result<Option<Arguments>, String> {
         data_dirs: next()?.split(',').map(|dir| dir.trim().into()).collect(),
         store: next()?.into(),
         channel: next()?,
+        is_new,
     }))
 }
 
@@ -63,13 +69,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for log in flume.torn() {
         println!("{}: the last record is cut off; its transaction was never committed", log.display());
     }
-    // Flume's events can be larger than our default allows.
+    // Flume's events can be larger than our default allows, and its channels hold what the disk holds.
     let store = FileStore::builder(&arguments.store).body_bytes_max(limits::FLUME_BODY_BYTES_MAX);
+    let store = store.capacity_events(u64::MAX).capacity_bytes(u64::MAX);
     let store = store.transaction_bytes_max(FLUME_TRANSACTION_BYTES).open()?;
     let channel = store.channel(&arguments.channel)?;
-    let done = match channel.position(POSITION) {
-        Some(position) => std::str::from_utf8(&position)?.parse()?,
-        None => 0,
+    let done = match flume.imported_into(&channel) {
+        Err(ImportError::OtherBacklog { .. }) if arguments.is_new => 0,
+        done => done?,
     };
     println!("{} events in the Flume channel, {done} of them imported before", flume.len());
     let mut events = flume.events_from(done);
@@ -88,7 +95,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             break;
         }
         // With the events: a restart goes on behind them.
-        put.set_position(POSITION, imported.to_string());
+        flume.mark_imported(&mut put, &arguments.channel, imported);
         put.commit()?;
     }
     println!(

@@ -2,6 +2,7 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
+mod progress;
 mod proto;
 mod queue;
 mod record;
@@ -83,6 +84,20 @@ pub enum ImportError {
         path: PathBuf,
         /// What it is, and what to do.
         detail: String,
+    },
+    /// The channel has taken over, in whole or in part, a backlog that is not this one.
+    #[error(
+        "channel {channel} has {imported} of {of} events of another backlog: Flume has run since, or the directories are those \
+         of another channel. Whether events of this backlog are among them cannot be told; import it into another channel, \
+         or say that it is new"
+    )]
+    OtherBacklog {
+        /// The channel.
+        channel: String,
+        /// So many events it has.
+        imported: String,
+        /// Of so many.
+        of: String,
     },
 }
 
