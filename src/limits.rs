@@ -228,8 +228,10 @@ pub const RPC_READ_BYTES: usize = 32 << 10;
 pub const RPC_KEPT_BYTES: usize = 64 << 10;
 /// Bytes of short bodies of one request that share an allocation, and so what one of them keeps in memory, at most: 64 KiB.
 pub const RPC_BLOCK_BYTES: usize = 64 << 10;
-/// Buffers of one frame of Avro RPC, at most. Java cuts messages into buffers of 8 KiB.
+/// Buffers of one frame of Avro RPC, at most, where frames have up to 16 MiB. Java cuts messages into buffers of 8 KiB.
 pub const AVRO_FRAME_BUFFERS_MAX: u32 = 4096;
+/// Where frames of Avro RPC may be longer, they have one buffer for so many bytes of the limit, at most: 4 KiB.
+pub const AVRO_FRAME_BUFFER_BYTES_MIN: usize = 4 << 10;
 /// Bytes of the text of a protocol that an Avro client shows, at most: 64 KiB.
 pub const AVRO_PROTOCOL_BYTES_MAX: usize = 64 << 10;
 /// Requests of one connection that are committed at the same time, at most.
@@ -247,6 +249,11 @@ pub const RPC_STOP: Duration = Duration::from_secs(2);
 pub const RPC_ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Default of the events in one request of a client or sink, as in Flume.
 pub const RPC_BATCH_EVENTS: usize = 100;
+/// Bytes of the events in one request of a client or sink, at most, unless it is a single event: 8 MiB. With what stands
+/// around them they are within [`RPC_FRAME_BYTES_MAX`], and so within what a source takes.
+pub const RPC_REQUEST_BYTES_MAX: u64 = 8 << 20;
+/// Bytes by which each event counts more than its own in a request, for what it takes in memory besides.
+pub const RPC_REQUEST_EVENT_BYTES: u64 = 64;
 /// Hosts of one client, at most.
 pub const RPC_HOSTS_MAX: usize = 1024;
 /// Default of the longest time for which a host that failed is passed over, as in Flume.
@@ -324,6 +331,8 @@ pub const VALUE_BYTES_MAX: usize = 256 << 10;
 pub const PROBLEMS_MAX: usize = 1000;
 /// How long the program of a config filter may take for one key.
 pub const FILTER_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether the program of a config filter that prints no more has ended.
+pub const FILTER_END_POLL: Duration = Duration::from_millis(10);
 /// Bytes of what the program of a config filter prints that are read, at most: 64 KiB.
 pub const FILTER_OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Logs of a Flume file channel that are read at once; each is an open file.
@@ -370,5 +379,13 @@ pub const THRIFT_NAME_BYTES_MAX: usize = 256;
 pub const HTTP_WORKERS_CEILING: usize = 4096;
 /// Time after which the HTTP source of a Flume configuration closes a silent connection, as Flume's web server does.
 pub const FLUME_HTTP_IDLE: Duration = Duration::from_secs(30);
+/// Bytes of one request of the Avro and Thrift sources of a Flume configuration, as of a transaction: 256 MiB. Flume's
+/// sinks put a batch into one request, whatever its size, and Flume's sources take it.
+pub const FLUME_RPC_FRAME_BYTES_MAX: usize = 256 << 20;
+/// Bytes that the Avro and Thrift sources of a Flume configuration hold for all their connections: 576 MiB. Twice the
+/// largest request is in it, which one connection at a time can have.
+pub const FLUME_RPC_BYTES_IN_FLIGHT_MAX: usize = 2 * FLUME_RPC_FRAME_BYTES_MAX + SOURCE_BYTES_IN_FLIGHT_MAX;
+/// Time within which a request must be complete at these sources. Flume has no such limit.
+pub const FLUME_RPC_FRAME: Duration = Duration::from_secs(60 * 60);
 /// Time within which a body must be complete at the HTTP source of a Flume configuration. Flume has no such limit.
 pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(60 * 60);

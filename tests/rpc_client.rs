@@ -356,3 +356,24 @@ mod tls {
         assert!(open.take().is_empty());
     }
 }
+
+#[test]
+fn a_batch_of_more_bytes_than_a_request_may_have_is_sent_in_several() {
+    let server = Server::start();
+    let mut client = server.builder().build().unwrap();
+    let events: Vec<Event> = (0..100_u8).map(|number| Event::new(vec![number; 300_000])).collect();
+    client.append_batch(&events).unwrap();
+    let mut found = Vec::new();
+    while found.len() < 100 {
+        let taken = server.channel.take(100, Wait::NONE).unwrap();
+        assert!(!taken.is_empty(), "only {} came", found.len());
+        found.extend(taken.iter().map(|event| (event.body()[0], event.body().len())));
+        taken.commit().unwrap();
+    }
+    assert_eq!(found, (0..100).map(|number| (number, 300_000)).collect::<Vec<_>>());
+    // What cannot be cut is refused with the reason, and the batch says what arrived before.
+    let too_long = [Event::new("fits"), Event::new(vec![0; 17 << 20])];
+    let error = client.append_batch(&too_long).unwrap_err();
+    assert_eq!(error.delivered(), 1);
+    assert!(error.to_string().contains("is over the limit of 16777216"), "{error}");
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, tls};
 use crate::limits::{
-    CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
+    CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME,
+    FLUME_RPC_FRAME_BYTES_MAX, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
 };
 use crate::rpc::{RpcClient, RpcClientBuilder};
 use crate::sink;
@@ -26,7 +27,10 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<AvroRpc> {
     let mut source = AvroRpc::bind(bind_address(keys, "bind", None))
         .deflate(is_deflate(keys))
         .connections_per_peer_max(CONNECTIONS_MAX)
-        .idle_timeout(FLUME_CONNECTION_IDLE);
+        .idle_timeout(FLUME_CONNECTION_IDLE)
+        .frame_bytes_max(FLUME_RPC_FRAME_BYTES_MAX)
+        .bytes_in_flight_max(FLUME_RPC_BYTES_IN_FLIGHT_MAX)
+        .frame_timeout(FLUME_RPC_FRAME);
     keys.ignored(&["threads"], "has no effect: every connection has a thread");
     let is_filtered = keys.flag("ipFilter", false);
     if is_filtered && !keys.is_set("ipFilterRules") {
@@ -200,6 +204,28 @@ mod tests {
         assert_eq!(problems(false, &with(SINK, &strict)), [] as [&str; 0]);
         let found = problems(false, &with(SINK, &[("ssl", "true"), ("truststore", "absent.jks")]));
         assert!(found.iter().any(|problem| problem.contains("cannot read trust store absent.jks")), "{found:?}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn the_name_of_the_server_is_not_checked_with_any_trust_store_of_the_users() {
+        let trust = format!("{}/tests/fixtures/tls/trust.jks", env!("CARGO_MANIFEST_DIR"));
+        let environment = move |name: &str| match name {
+            "FLUME_SSL_TRUSTSTORE_PATH" => Some(trust.clone()),
+            "FLUME_SSL_TRUSTSTORE_PASSWORD" => Some("changeit".to_owned()),
+            _ => None,
+        };
+        for (options, is_checked) in
+            [(Options::new().with_environment(environment), false), (Options::new().with_environment(|_| None), true)]
+        {
+            let site = Site::new(&options, "a1", "x");
+            let mut keys = Keys::of("x.", with(SINK, &[("ssl", "true")]));
+            sink(&mut keys, &site).map(|_| ()).unwrap();
+            let problems = keys.finish("avro");
+            let is_told =
+                problems.iter().any(|problem| problem.to_string().contains("the name of the server is not checked"));
+            assert_eq!(is_told, !is_checked, "{problems:?}");
+        }
     }
 
     #[cfg(feature = "tls")]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::avro::timeout;
 use super::{bind_address, tls};
-use crate::limits::{CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST};
+use crate::limits::{
+    CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME, FLUME_RPC_FRAME_BYTES_MAX,
+    RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
+};
 use crate::rpc::{RpcClient, ThriftProtocol};
 use crate::sink;
 use crate::source::ThriftRpc;
@@ -23,7 +26,10 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
     let source = ThriftRpc::bind(bind_address(keys, "bind", None))
         .protocol(protocol(keys))
         .connections_per_peer_max(CONNECTIONS_MAX)
-        .idle_timeout(FLUME_CONNECTION_IDLE);
+        .idle_timeout(FLUME_CONNECTION_IDLE)
+        .frame_bytes_max(FLUME_RPC_FRAME_BYTES_MAX)
+        .bytes_in_flight_max(FLUME_RPC_BYTES_IN_FLIGHT_MAX)
+        .frame_timeout(FLUME_RPC_FRAME);
     keys.ignored(&["threads"], "has no effect: every connection has a thread");
     no_kerberos(keys, &["agent-principal", "agent-keytab"]);
     #[cfg(feature = "tls")]

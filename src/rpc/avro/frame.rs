@@ -9,14 +9,14 @@
 
 use bytes::Bytes;
 
-use crate::limits::AVRO_FRAME_BUFFERS_MAX;
+use crate::limits::{AVRO_FRAME_BUFFER_BYTES_MIN, AVRO_FRAME_BUFFERS_MAX};
 
 /// Why a connection cannot go on: where the next frame begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
     /// A frame without buffers never ends in Flume's own decoder, so nobody sends one.
-    #[error("a frame of {0} buffers; there must be 1 to {AVRO_FRAME_BUFFERS_MAX}")]
-    Count(u32),
+    #[error("a frame of {found} buffers; there must be 1 to {max}")]
+    Count { found: u32, max: u32 },
     #[error("a frame of at least {actual} bytes is over the limit of {max}")]
     TooLong { actual: u64, max: usize },
 }
@@ -57,8 +57,9 @@ impl FrameReader {
             match self.state {
                 State::Head => {
                     let Some([serial, buffers]) = self.numbers(input) else { return Ok(None) };
-                    if buffers == 0 || buffers > AVRO_FRAME_BUFFERS_MAX {
-                        return Err(FrameError::Count(buffers));
+                    let max = self.buffers_max();
+                    if buffers == 0 || buffers > max {
+                        return Err(FrameError::Count { found: buffers, max });
                     }
                     self.state = State::Length { serial, buffers };
                 }
@@ -87,6 +88,20 @@ impl FrameReader {
                     self.state = State::Length { serial, buffers: buffers - 1 };
                 }
             }
+        }
+    }
+
+    /// As many as Java's buffers of 8 KiB that the longest message can be cut into, and some that are not full.
+    fn buffers_max(&self) -> u32 {
+        let buffers = self.bytes_max / AVRO_FRAME_BUFFER_BYTES_MIN;
+        u32::try_from(buffers).unwrap_or(u32::MAX).max(AVRO_FRAME_BUFFERS_MAX)
+    }
+
+    /// The serial of the frame under way, as far as it is known.
+    pub(crate) fn serial(&self) -> Option<u32> {
+        match self.state {
+            State::Head => None,
+            State::Length { serial, .. } | State::Content { serial, .. } => Some(serial),
         }
     }
 
@@ -208,8 +223,12 @@ mod tests {
 
     #[test]
     fn numbers_that_ask_for_too_much_are_refused_before_anything_is_held() {
-        assert_eq!(read([[0; 8]]), Err(FrameError::Count(0)));
-        assert_eq!(read([[0xff; 8]]), Err(FrameError::Count(u32::MAX)));
+        assert_eq!(read([[0; 8]]), Err(FrameError::Count { found: 0, max: 4096 }));
+        assert_eq!(read([[0xff; 8]]), Err(FrameError::Count { found: u32::MAX, max: 4096 }));
+        let buffers =
+            |count: u32| FrameReader::new(256 << 20).read(&mut &[&[0; 4], &count.to_be_bytes()[..]].concat()[..]);
+        assert_eq!(buffers(40_000), Ok(None));
+        assert_eq!(buffers(70_000), Err(FrameError::Count { found: 70_000, max: 65_536 }));
         let too_long = |actual| Err(FrameError::TooLong { actual, max: 1000 });
         assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff"]), too_long(u64::from(u32::MAX)));
         assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\0\0\x03\xe9"]), too_long(1001));

@@ -12,6 +12,7 @@ mod wire;
 use std::fmt;
 
 use crate::event::Event;
+use crate::limits::{RPC_REQUEST_BYTES_MAX, RPC_REQUEST_EVENT_BYTES};
 use builder::Policy;
 pub use builder::{HostOrder, RpcClientBuilder};
 pub use error::{BatchError, RpcError};
@@ -68,7 +69,8 @@ impl RpcClient {
         self.send(&mut Load::One(event)).map_err(BatchError::into_source)
     }
 
-    /// Sends events, in requests of up to [`batch_events`](Self::batch_events) each. Every request is a transaction of the
+    /// Sends events, in requests of up to [`batch_events`](Self::batch_events) and of
+    /// [`RPC_REQUEST_BYTES_MAX`](crate::limits::RPC_REQUEST_BYTES_MAX) each. Every request is a transaction of the
     /// server: a failure in the middle leaves those before it delivered, and the error says how many events that are.
     ///
     /// # Errors
@@ -225,13 +227,23 @@ enum Part<'a> {
     Many(&'a [Event]),
 }
 
+/// The first of these events that go into one request: at least one, whatever its size.
+fn part(events: &[Event], at_once: usize) -> &[Event] {
+    let mut bytes = 0_u64;
+    let fitting = events.iter().take(at_once).take_while(|event| {
+        bytes = bytes.saturating_add(event.size_bytes()).saturating_add(RPC_REQUEST_EVENT_BYTES);
+        bytes <= RPC_REQUEST_BYTES_MAX
+    });
+    let count = fitting.count().max(1);
+    events.get(..count).unwrap_or_default()
+}
+
 impl<'a> Load<'a> {
     fn next(&self) -> Option<Part<'a>> {
         match self {
             Self::One(event) => Some(Part::One(event)),
             Self::Many { events, delivered, at_once } => {
-                let rest = events.get(*delivered..).unwrap_or_default();
-                let part = rest.get(..*at_once).unwrap_or(rest);
+                let part = part(events.get(*delivered..).unwrap_or_default(), *at_once);
                 if part.is_empty() { None } else { Some(Part::Many(part)) }
             }
             Self::Done => None,
@@ -240,7 +252,9 @@ impl<'a> Load<'a> {
 
     fn sent(&mut self) {
         match self {
-            Self::Many { events, delivered, at_once } => *delivered = (*delivered + *at_once).min(events.len()),
+            Self::Many { events, delivered, at_once } => {
+                *delivered += part(events.get(*delivered..).unwrap_or_default(), *at_once).len();
+            }
             Self::One(_) | Self::Done => *self = Self::Done,
         }
     }

@@ -26,6 +26,13 @@ pub(super) struct Request {
     events: usize,
 }
 
+impl Request {
+    /// Without events.
+    fn none(found: Match) -> Self {
+        Self { serial: 0, found, form: Form::None, parameters: 0, events: 0 }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Form {
     None,
@@ -37,19 +44,29 @@ impl Avro {
     pub(super) fn new(frame_bytes_max: usize) -> Self {
         Self { frames: FrameReader::new(frame_bytes_max), serial: 0, handshake: Handshake::default() }
     }
+
+    /// How a request is answered whose handshake was not read: with an agreement, so that the client gets as far as to
+    /// read the error.
+    fn found_unread(&self) -> Match {
+        if self.handshake.is_agreed() { Match::Agreed } else { Match::Both }
+    }
 }
 
 impl Protocol for Avro {
     type Request = Request;
 
-    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, String> {
+    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, Nonsense<Request>> {
         match self.frames.read(input) {
             Ok(Some(serial)) => {
                 self.serial = serial;
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                let found = self.found_unread();
+                let request = self.frames.serial().map(|serial| Request { serial, ..Request::none(found) });
+                Err(Nonsense { request, reason: error.to_string() })
+            }
         }
     }
 
@@ -62,14 +79,12 @@ impl Protocol for Avro {
     }
 
     fn parse(&mut self) -> Result<(Request, Call), Nonsense<Request>> {
-        let mut request =
-            Request { serial: self.serial, found: Match::Agreed, form: Form::None, parameters: 0, events: 0 };
-        let agreed = self.handshake.is_agreed();
+        let mut request = Request { serial: self.serial, ..Request::none(Match::Agreed) };
+        let unread = self.found_unread();
         let (found, call) = match self.handshake.read(self.frames.message()) {
             Ok(found) => found,
             Err(error) => {
-                // With an agreement, so that the client gets as far as to read the error.
-                request.found = if agreed { Match::Agreed } else { Match::Both };
+                request.found = unread;
                 return Err(Nonsense { request: Some(request), reason: error.to_string() });
             }
         };

@@ -24,7 +24,8 @@ macro_rules! rpc_settings {
             self
         }
 
-        /// Bytes of one request, at most, as received, and of its events in memory. A connection that sends more is closed.
+        /// Bytes of one request, at most, as received, and of its events in memory. A connection that sends more is closed,
+        /// over Avro RPC with an answer that names the limit.
         /// Default: [`RPC_FRAME_BYTES_MAX`](crate::limits::RPC_FRAME_BYTES_MAX).
         #[must_use]
         pub fn frame_bytes_max(mut self, bytes: usize) -> Self {

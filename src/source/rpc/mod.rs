@@ -33,7 +33,7 @@ pub(crate) trait Protocol {
     ///
     /// # Errors
     /// What is wrong, if it cannot be told where the next frame begins.
-    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, String>;
+    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, Nonsense<Self::Request>>;
 
     /// Bytes that are held of the frame that is under way or whole.
     fn held(&self) -> usize;

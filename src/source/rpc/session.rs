@@ -122,7 +122,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
             match self.protocol.read_frame(&mut received) {
                 Ok(true) => self.serve()?,
                 Ok(false) => {}
-                Err(_) => return self.settle().and(Err(End::Malformed)),
+                Err(nonsense) => return self.give_up(nonsense),
             }
         }
         Ok(())
@@ -153,13 +153,16 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
                     },
                 ));
             }
-            Err(Nonsense { request, reason }) => {
-                self.protocol.forget();
-                self.pending.extend(request.map(|request| (request, Outcome::Known(Answer::Error(reason)))));
-                return self.settle().and(Err(End::Malformed));
-            }
+            Err(nonsense) => return self.give_up(nonsense),
         }
         if self.pending.len() >= RPC_PIPELINE_MAX { self.settle() } else { Ok(()) }
+    }
+
+    /// Says why nothing more is understood, if it is known to what that is an answer.
+    fn give_up(&mut self, Nonsense { request, reason }: Nonsense<P::Request>) -> Result<(), End> {
+        self.protocol.forget();
+        self.pending.extend(request.map(|request| (request, Outcome::Known(Answer::Error(reason)))));
+        self.settle().and(Err(End::Malformed))
     }
 
     fn put(&mut self, request: P::Request, events: usize, bytes: usize) -> Result<(), End> {

@@ -44,8 +44,9 @@ impl Thrift {
 impl Protocol for Thrift {
     type Request = Request;
 
-    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, String> {
-        self.frames.read(input).map_err(|error| error.to_string())
+    fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, Nonsense<Request>> {
+        // Which request it is stands in the frame.
+        self.frames.read(input).map_err(|error| Nonsense { request: None, reason: error.to_string() })
     }
 
     fn held(&self) -> usize {
