@@ -1,15 +1,17 @@
 //! Config filters: values that come from elsewhere, `${filter['key']}`.
 
 use std::io::{self, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::keys::{Keys, shown};
 use super::options::Options;
 use super::problem::{Problem, Severity};
 use super::section::{Kind, Section, Sections};
-use crate::limits::{FILTER_OUTPUT_BYTES_MAX, FILTER_WAIT};
+use crate::clock::{Clock, SystemClock};
+use crate::limits::{FILTER_END_POLL, FILTER_OUTPUT_BYTES_MAX, FILTER_WAIT};
 
 /// Resolves the references to filters in the values of all other components.
 pub(super) fn apply(agent: &str, sections: &mut Sections, options: &Options, problems: &mut Vec<Problem>) {
@@ -111,8 +113,11 @@ impl Filter {
                 let value = options.environment(key);
                 value.ok_or_else(|| format!("config filter {}: there is no {key} in the environment", self.name))
             }
-            Source::External(command) => run(command, key)
-                .map_err(|error| format!("config filter {}: {}: {error}", self.name, command.join(" "))),
+            Source::External(command) => run(command, key, FILTER_WAIT)
+                // The program alone: its arguments may be secrets, resolved from elsewhere.
+                .map_err(|error| {
+                    format!("config filter {}: {}: {error}", self.name, command.first().map_or("", String::as_str))
+                }),
         }
     }
 }
@@ -129,7 +134,7 @@ fn key_of(text: &str) -> Option<(&str, usize)> {
 }
 
 /// The first line that a program prints when it is given a key.
-fn run(command: &[String], key: &str) -> Result<String, String> {
+fn run(command: &[String], key: &str, wait: Duration) -> Result<String, String> {
     let Some((program, arguments)) = command.split_first() else { return Err("there is no program".to_owned()) };
     let mut child = Command::new(program)
         .args(arguments)
@@ -139,13 +144,16 @@ fn run(command: &[String], key: &str) -> Result<String, String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| format!("cannot be run: {error}"))?;
-    let output = output_of(&mut child);
-    if output.is_err() {
-        // It may run on for ever.
+    let clock = SystemClock::new();
+    let left = || wait.saturating_sub(clock.monotonic());
+    let ended = output_of(&mut child, left()).and_then(|output| Ok((output, end_of(&mut child, left)?)));
+    let ended = ended.map_err(|why| why.unwrap_or_else(|| format!("did not end within {} s", wait.as_secs())));
+    if ended.is_err() {
+        // It may run on for ever. A child that is killed is quickly gone.
         let _ = child.kill();
+        let _ = child.wait();
     }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    let output = output?;
+    let (output, status) = ended?;
     if !status.success() {
         return Err(format!("failed with {status} for the key {key}"));
     }
@@ -156,10 +164,13 @@ fn run(command: &[String], key: &str) -> Result<String, String> {
     }
 }
 
+/// Why a program has no end; nothing if it is too late.
+type NoEnd = Option<String>;
+
 /// All that a program prints, if it ends in time.
-fn output_of(child: &mut Child) -> Result<Vec<u8>, String> {
-    let Some(stdout) = child.stdout.take() else { return Err("has no output".to_owned()) };
-    let (done, wait) = mpsc::channel();
+fn output_of(child: &mut Child, wait: Duration) -> Result<Vec<u8>, NoEnd> {
+    let Some(stdout) = child.stdout.take() else { return Err(Some("has no output".to_owned())) };
+    let (done, end) = mpsc::channel();
     let read = move || {
         let mut output = Vec::new();
         let max = FILTER_OUTPUT_BYTES_MAX as u64;
@@ -168,10 +179,23 @@ fn output_of(child: &mut Child) -> Result<Vec<u8>, String> {
         let _ = done.send(result.map(|_| output));
     };
     let thread = thread::Builder::new().name("aqueduct-filter".to_owned()).spawn(read);
-    thread.map_err(|error| format!("no thread: {error}"))?;
-    match wait.recv_timeout(FILTER_WAIT) {
-        Ok(output) => output.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("did not end within {} s", FILTER_WAIT.as_secs())),
+    thread.map_err(|error| Some(format!("no thread: {error}")))?;
+    match end.recv_timeout(wait) {
+        Ok(output) => output.map_err(|error| Some(error.to_string())),
+        Err(_) => Err(None),
+    }
+}
+
+/// How a program ends that prints no more, which need not be its end.
+fn end_of(child: &mut Child, left: impl Fn() -> Duration) -> Result<ExitStatus, NoEnd> {
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| Some(error.to_string()))? {
+            return Ok(status);
+        }
+        if left().is_zero() {
+            return Err(None);
+        }
+        thread::sleep(FILTER_END_POLL.min(left()));
     }
 }
 

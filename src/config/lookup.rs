@@ -26,34 +26,37 @@ pub(super) struct Resolved {
 impl Resolver<'_> {
     /// The value of a property with its references resolved.
     pub(super) fn resolve(&self, raw: &Raw) -> Resolved {
-        let mut work = Work { resolver: self, within: Vec::new(), count: 0, problems: Vec::new() };
+        let mut work = Work { resolver: self, foreign: None, within: Vec::new(), count: 0, problems: Vec::new() };
         let value = work.replace(&raw.value);
         Resolved { value, problems: work.problems }
     }
 
-    /// The value that a name stands for.
-    fn lookup(&self, name: &str) -> Found {
+    /// The value that a name stands for. Messages show what was written, `said`: the name may have come out of other
+    /// references, and so be secret.
+    fn lookup(&self, name: &str, said: &str) -> Found {
         let Some((kind, rest)) = name.split_once(':') else { return self.property(name) };
+        let said = said.strip_prefix(kind).and_then(|said| said.strip_prefix(':')).unwrap_or(said);
         match kind.to_ascii_lowercase().as_str() {
             "env" => self.options.environment(rest).map_or_else(
                 || {
                     Found::Missing(format!(
-                        "there is no {rest} in the environment, so the text stays as it is; {DEFAULT}"
+                        "there is no {said} in the environment, so the text stays as it is; {DEFAULT}"
                     ))
                 },
-                Found::Value,
+                Found::Foreign,
             ),
             "sys" => self.system(rest).map_or_else(
-                || Found::Missing(format!("there is no system property {rest}, so the text stays as it is; {DEFAULT}")),
-                Found::Value,
+                || Found::Missing(format!("there is no system property {said}, so the text stays as it is; {DEFAULT}")),
+                Found::Foreign,
             ),
             "base64decoder" => match base64_decode(rest) {
-                Some(text) => Found::Value(text),
-                None => Found::Broken(format!("{rest} is not text in Base64")),
+                Some(text) => Found::Foreign(text),
+                None => Found::Broken(format!("{said} is not text in Base64")),
             },
-            "base64encoder" => Found::Value(base64_encode(rest.as_bytes())),
-            "file" => file(rest),
-            "properties" => property_of_file(rest),
+            "base64encoder" => Found::Foreign(base64_encode(rest.as_bytes())),
+            "file" => file(rest, said),
+            "properties" => property_of_file(rest, said),
+            // The kind is one of a few words.
             other if UNSUPPORTED.contains(&other) => {
                 Found::Broken(format!("references of the kind {kind}: are not supported"))
             }
@@ -65,7 +68,7 @@ impl Resolver<'_> {
         match self.entries.get(name) {
             Some(raw) => Found::Value(raw.value.clone()),
             None if self.is_env_allowed() && self.options.environment(name).is_some() => {
-                Found::Value(self.options.environment(name).unwrap_or_default())
+                Found::Foreign(self.options.environment(name).unwrap_or_default())
             }
             None => Found::Unknown,
         }
@@ -92,7 +95,10 @@ impl Resolver<'_> {
 }
 
 enum Found {
+    /// The value of another key.
     Value(String),
+    /// A value that stands elsewhere and is not shown.
+    Foreign(String),
     /// There is no such value; a default may stand for it.
     Missing(String),
     /// Nothing is known by such a name: it may not be meant as a reference.
@@ -103,6 +109,8 @@ enum Found {
 
 struct Work<'a> {
     resolver: &'a Resolver<'a>,
+    // The reference whose value, which is not shown, is being resolved.
+    foreign: Option<String>,
     // The references that are being resolved, outermost first.
     within: Vec<String>,
     // How many there were so far: each may bring in others.
@@ -149,7 +157,7 @@ impl Work<'_> {
     fn reference(&mut self, written: &str) -> Option<String> {
         if self.within.len() == REFERENCES_DEPTH_MAX || self.within.iter().any(|outer| outer == written) {
             let chain = self.within.iter().map(String::as_str).chain([written]).collect::<Vec<_>>().join(" -> ");
-            self.problems.push((Severity::Fatal, format!("the reference contains itself: {chain}")));
+            self.tell(Severity::Fatal, format!("the reference contains itself: {chain}"));
             return None;
         }
         self.count += 1;
@@ -166,29 +174,49 @@ impl Work<'_> {
             Some((name, default)) => (name, Some(default.to_owned())),
             None => (inner.as_str(), None),
         };
-        let value = match (self.resolver.lookup(name), default) {
+        let said = if inner == written { name } else { written };
+        let mut is_foreign = false;
+        let value = match (self.resolver.lookup(name, said), default) {
             (Found::Value(value), _) => Some(value),
+            (Found::Foreign(value), _) => {
+                is_foreign = true;
+                Some(value)
+            }
             (Found::Missing(_) | Found::Unknown, Some(default)) => Some(default),
             (Found::Missing(why), None) => {
-                self.problems.push((Severity::Ignored, why));
+                self.tell(Severity::Ignored, why);
                 None
             }
             (Found::Unknown, None) => {
                 // Filters have their turn later.
                 if !name.contains('[') {
-                    let why = format!("nothing is called {name}, so the text ${{{name}}} stays as it is");
-                    self.problems.push((Severity::Warning, why));
+                    let why = format!("nothing is called {said}, so the text ${{{said}}} stays as it is");
+                    self.tell(Severity::Warning, why);
                 }
                 None
             }
             (Found::Broken(why), _) => {
-                self.problems.push((Severity::Dropped, why));
+                self.tell(Severity::Dropped, why);
                 None
             }
         };
+        let outer = self.foreign.clone();
+        if is_foreign && outer.is_none() {
+            self.foreign = Some(written.to_owned());
+        }
         let value = value.map(|value| self.replace(&value));
+        self.foreign = outer;
         self.within.pop();
         value
+    }
+
+    /// A problem, in words that show nothing of a value that stands elsewhere.
+    fn tell(&mut self, severity: Severity, why: String) {
+        let why = match &self.foreign {
+            None => why,
+            Some(written) => format!("what ${{{written}}} stands for has a reference that cannot be resolved"),
+        };
+        self.problems.push((severity, why));
     }
 }
 
@@ -214,34 +242,41 @@ fn end_of(reference: &str) -> Option<usize> {
 }
 
 /// `<charset>:<path>`: the content of a file.
-fn file(rest: &str) -> Found {
+fn file(rest: &str, said: &str) -> Found {
     let Some((charset, path)) = rest.split_once(':') else {
         return Found::Broken("a reference to a file is written as ${file:UTF-8:/path}".to_owned());
     };
     if !charset.eq_ignore_ascii_case("UTF-8") && !charset.eq_ignore_ascii_case("US-ASCII") {
-        return Found::Broken(format!("files are read as UTF-8 or US-ASCII, not as {charset}"));
+        return Found::Broken(format!("files are read as UTF-8 or US-ASCII, not as {}", part(said, ":").0));
     }
-    let text = content(Path::new(path), VALUE_BYTES_MAX).map_err(|error| format!("cannot read {path}: {error}"));
-    let text = text.and_then(|text| String::from_utf8(text).map_err(|_| format!("{path} is not UTF-8")));
-    text.map_or_else(Found::Broken, Found::Value)
+    let said = part(said, ":").1;
+    let text = content(Path::new(path), VALUE_BYTES_MAX).map_err(|error| format!("cannot read {said}: {error}"));
+    let text = text.and_then(|text| String::from_utf8(text).map_err(|_| format!("{said} is not UTF-8")));
+    text.map_or_else(Found::Broken, Found::Foreign)
 }
 
 /// `<path>::<key>`: a property of another file.
-fn property_of_file(rest: &str) -> Found {
+fn property_of_file(rest: &str, said: &str) -> Found {
     let Some((path, key)) = rest.split_once("::") else {
         return Found::Broken("a reference to a property of a file is written as ${properties:/path::key}".to_owned());
     };
+    let (said_path, said_key) = part(said, "::");
     let bytes = match content(Path::new(path), PROPERTIES_BYTES_MAX) {
         Ok(bytes) => bytes,
-        Err(error) => return Found::Broken(format!("cannot read {path}: {error}")),
+        Err(error) => return Found::Broken(format!("cannot read {said_path}: {error}")),
     };
     match properties::parse(&bytes) {
-        Err(error) => Found::Broken(format!("{path}:{}: {}", error.line, error.reason)),
+        Err(error) => Found::Broken(format!("{said_path}:{}: {}", error.line, error.reason)),
         Ok(found) => match found.into_iter().rev().find(|property| property.key == key) {
-            Some(property) => Found::Value(property.value),
-            None => Found::Missing(format!("{path} has no {key}, so the text stays as it is; {DEFAULT}")),
+            Some(property) => Found::Foreign(property.value),
+            None => Found::Missing(format!("{said_path} has no {said_key}, so the text stays as it is; {DEFAULT}")),
         },
     }
+}
+
+/// Both parts of what was written; the whole twice, if only what it stands for has two.
+fn part<'a>(said: &'a str, between: &str) -> (&'a str, &'a str) {
+    if said.contains("${") { (said, said) } else { said.split_once(between).unwrap_or((said, said)) }
 }
 
 fn base64_encode(bytes: &[u8]) -> String {

@@ -45,12 +45,23 @@ fn a_filter_runs_a_program() {
     for (command, problem) in [
         ("true", "config filter f1: true: printed nothing for the key KEY"),
         ("false", "config filter f1: false: failed with exit status: 1 for the key KEY"),
+        ("false --token s3cret", "config filter f1: false: failed with exit status: 1 for the key KEY"),
         ("/none/at/all", "config filter f1: /none/at/all: cannot be run: No such file or directory"),
     ] {
         let (value, problems) = filtered(&external(command), "${f1['KEY']}");
         assert_eq!(value, "${f1['KEY']}");
         assert!(problems.len() == 1 && problems[0].contains(problem), "{problems:?}");
     }
+}
+
+#[test]
+fn a_program_that_does_not_end_is_ended_whether_it_prints_or_not() {
+    let script = |text: &str| ["sh", "-c", text].map(str::to_owned);
+    let wait = Duration::from_millis(100);
+    for text in ["exec sleep 1000", "echo 5; exec >&-; exec sleep 1000"] {
+        assert_eq!(run(&script(text), "KEY", wait), Err("did not end within 0 s".to_owned()), "{text}");
+    }
+    assert_eq!(run(&script("echo 5; exec >&-; sleep 0.05"), "KEY", FILTER_WAIT), Ok("5".to_owned()));
 }
 
 #[test]

@@ -11,6 +11,8 @@ fn resolve(pairs: &[(&str, &str)], value: &str) -> (String, Vec<String>) {
             "PORT" => Some("4141".to_owned()),
             "NAME" => Some("PORT".to_owned()),
             "TEXT" => Some("${env:PORT}".to_owned()),
+            "SECRET" => Some("s3cret?".to_owned()),
+            "TRAP" => Some("a${s3cret}${s3cret:-b}".to_owned()),
             _ => None,
         })
         .with_home("/h")
@@ -127,4 +129,22 @@ fn names_come_from_the_environment_if_flume_was_told_so() {
     assert_eq!(resolved(&options), "${PORT}");
     let options = options.with_property("propertiesImplementation", "org.apache.flume.node.EnvVarResolverProperties");
     assert_eq!(resolved(&options), "1");
+}
+
+#[test]
+fn messages_show_what_is_written_and_nothing_of_what_it_stands_for() {
+    for (value, expected) in [
+        ("${base64Decoder:${env:SECRET}}", "Dropped: ${env:SECRET} is not text in Base64"),
+        ("${env:${env:SECRET}}", "Ignored: there is no ${env:SECRET} in the environment"),
+        ("${sys:${env:SECRET}}", "Ignored: there is no system property ${env:SECRET}"),
+        ("${${env:SECRET}}", "Warning: nothing is called ${env:SECRET}, so the text ${${env:SECRET}} stays"),
+        ("${file:${env:SECRET}:/x}", "Dropped: files are read as UTF-8 or US-ASCII, not as ${env:SECRET}:/x"),
+        ("${file:UTF-8:/none/${env:SECRET}}", "Dropped: cannot read UTF-8:/none/${env:SECRET}: No such file"),
+        ("${properties:/none/${env:SECRET}::k}", "Dropped: cannot read /none/${env:SECRET}::k: No such file"),
+        ("${env:TRAP}", "Warning: what ${env:TRAP} stands for has a reference that cannot be resolved"),
+    ] {
+        let (_, problems) = resolve(&[], value);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{value}: {problems:?}");
+        assert!(!problems[0].contains("s3cret"), "{value}: {problems:?}");
+    }
 }
