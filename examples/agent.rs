@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use aqueduct::agent::{Health, Outcome, RunningAgent, ShutdownReport};
-use aqueduct::config::{Channels, ConfigError, Options, Plan, Problem, Properties};
+use aqueduct::config::{Channels, ConfigError, OpenError, Options, Plan, Problem, Properties};
 use aqueduct::{Channel, Drain, Wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -56,7 +56,8 @@ fn main() -> ExitCode {
     };
     run(&arguments).unwrap_or_else(|failure| {
         eprintln!("agent: {failure}");
-        ExitCode::from(if failure.is::<ConfigError>() { 78 } else { 1 })
+        let is_mistake = failure.is::<ConfigError>() || matches!(failure.downcast_ref(), Some(OpenError::Config(_)));
+        ExitCode::from(if is_mistake { 78 } else { 1 })
     })
 }
 
@@ -366,8 +367,8 @@ fn open(plan: Plan, channels: &mut Channels) -> Result<RunningAgent, Box<dyn Err
 
 fn say_left(report: &ShutdownReport, channels: &Channels) {
     for left in report.left.iter().filter(|left| left.events > 0) {
-        let is_durable = channels.get(&left.name).is_some_and(|channel| channel.store_part().is_some());
-        let then = if is_durable { "which wait for the next start" } else { "which are lost" };
+        let is_kept = channels.get(&left.name).is_some_and(|channel| channel.outlives_close());
+        let then = if is_kept { "which wait for the next start" } else { "which are lost" };
         eprintln!("agent: {} events are left in channel {}, {then}", left.events, left.name);
     }
     for end in &report.components {

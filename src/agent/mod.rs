@@ -41,7 +41,9 @@ mod topology;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::channel::Channel;
 pub use crate::stats::{ComponentStatus, Health};
 pub use backoff::Backoff;
 pub use builder::{AgentBuilder, PermanentPolicy, SinkBuilder, SourceBuilder};
@@ -102,6 +104,17 @@ impl Agent {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.topology.name
+    }
+
+    /// The same agent on other channels of the same names, in their order; whether it closes them when it stops.
+    pub(crate) fn on_channels(
+        mut self,
+        channels: Vec<(String, Arc<dyn Channel>)>,
+        close: bool,
+    ) -> Result<Self, BuildErrors> {
+        let plans = channels.into_iter().map(|(name, channel)| topology::ChannelPlan { name, channel, close });
+        self.topology.channels = plans.collect();
+        self.topology.check_same().map(|()| self)
     }
 
     /// Starts the sinks, then the sources, and returns once every source is open, so that listeners accept connections.

@@ -111,12 +111,14 @@ impl Topology {
         if mistakes.is_empty() { Ok(self) } else { Err(BuildErrors::new(self.name, mistakes)) }
     }
 
-    fn check_channels(&self, mistakes: &mut Vec<Mistake>) {
-        check_names(
-            ComponentKind::Channel,
-            &self.channels.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>(),
-            mistakes,
-        );
+    /// Finds two names for one channel.
+    pub(super) fn check_same(&self) -> Result<(), BuildErrors> {
+        let mut mistakes = Vec::new();
+        self.check_stores(&mut mistakes);
+        if mistakes.is_empty() { Ok(()) } else { Err(BuildErrors::new(self.name.clone(), mistakes)) }
+    }
+
+    fn check_stores(&self, mistakes: &mut Vec<Mistake>) {
         for (index, plan) in self.channels.iter().enumerate() {
             let part = plan.channel.store_part();
             let same =
@@ -124,6 +126,17 @@ impl Topology {
             if let Some(first) = same {
                 mistakes.push(Mistake::SameChannel { first: first.name.clone(), second: plan.name.clone() });
             }
+        }
+    }
+
+    fn check_channels(&self, mistakes: &mut Vec<Mistake>) {
+        check_names(
+            ComponentKind::Channel,
+            &self.channels.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>(),
+            mistakes,
+        );
+        self.check_stores(mistakes);
+        for plan in &self.channels {
             if !self.is_used(&plan.name) {
                 mistakes.push(Mistake::UnusedChannel { name: plan.name.clone() });
             }

@@ -57,6 +57,12 @@ pub trait Channel: Debug + Send + Sync {
         None
     }
 
+    /// Whether the events that are left when it is closed are there when it is opened again: they are not lost with the
+    /// process. True for a part of a store. For implementers that wrap a channel: forward it.
+    fn outlives_close(&self) -> bool {
+        self.store_part().is_some()
+    }
+
     /// Takes up to `max` events. Waits for the first one; an empty transaction means that none came in time.
     ///
     /// There may be fewer than `max` although more are there: a channel may bound the bytes of a take, and what it gathers in
@@ -129,6 +135,10 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
 
     fn store_part(&self) -> Option<(u64, u16)> {
         (**self).store_part()
+    }
+
+    fn outlives_close(&self) -> bool {
+        (**self).outlives_close()
     }
 
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {

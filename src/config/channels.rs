@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::plan::{Plan, PlannedChannel};
+use super::stores::Stores;
 use crate::channel::Channel;
 use crate::error::StorageError;
 
@@ -15,6 +16,8 @@ use crate::error::StorageError;
 #[derive(Debug, Default)]
 pub struct Channels {
     open: BTreeMap<String, Open>,
+    // A channel that is opened later may be part of the store of one that goes on.
+    stores: Stores,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl Channels {
         if let Some(open) = self.open.get(&site.name) {
             return Ok(open.channel.clone());
         }
-        let channel = (setup.open)()?;
+        let channel = (setup.open)(&self.stores)?;
         self.open.insert(site.name, Open { values, channel: channel.clone() });
         Ok(channel)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::options::Options;
 use super::plan::Plan;
-use super::problem::{ConfigError, Origin, Problem, Severity};
+use super::problem::{ConfigError, OpenError, Origin, Problem, Severity};
 use super::{properties, read};
 use crate::agent::Agent;
 use crate::limits::PROPERTIES_BYTES_MAX;
@@ -131,7 +131,7 @@ impl Properties {
     ///
     /// # Errors
     /// All mistakes in the description of this agent, or why a channel cannot be opened.
-    pub fn agent(&self, name: &str) -> Result<Agent, ConfigError> {
+    pub fn agent(&self, name: &str) -> Result<Agent, OpenError> {
         self.plan(name, &Options::new())?.open()
     }
 

@@ -29,7 +29,7 @@ pub use file::Properties;
 pub use keys::{BatchSize, Keys, Number};
 pub use options::Options;
 pub use plan::Plan;
-pub use problem::{ConfigError, Origin, Problem, Refused, Severity};
+pub use problem::{ConfigError, OpenError, Origin, Problem, Refused, Severity};
 pub use registry::{Made, Registry};
 pub use setup::{ChannelSetup, ProcessorSetup, SelectorSetup, SinkSetup, SourceSetup};
 pub use site::Site;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::registry::Registry;
-use super::stores::Stores;
 use crate::sink::{LogFormat, Logger};
 
 /// How a configuration is read, and what there is beside it.
@@ -27,7 +26,6 @@ pub struct Options {
     environment: Arc<Environment>,
     home: Option<PathBuf>,
     log: Option<Arc<Log>>,
-    stores: Stores,
 }
 
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -43,7 +41,6 @@ impl Options {
             environment: Arc::new(|name| std::env::var(name).ok()),
             home: None,
             log: None,
-            stores: Stores::default(),
         }
     }
 
@@ -109,10 +106,6 @@ impl Options {
         let home = || self.environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         // Java's `user.home` of a user who has none.
         self.home.clone().or_else(home).unwrap_or_else(|| PathBuf::from("?"))
-    }
-
-    pub(super) fn stores(&self) -> Stores {
-        self.stores.clone()
     }
 
     pub(super) fn log(&self) -> Arc<Log> {

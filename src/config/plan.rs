@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::channels::Channels;
 use super::groups::PlannedGroup;
-use super::problem::{ConfigError, Problem, Severity};
+use super::problem::{ConfigError, OpenError, Problem, Severity};
 use super::setup::{ChannelSetup, SelectorSetup, SinkSetup, SourceSetup};
 use super::site::ChannelSite;
-use crate::agent::{Agent, AgentBuilder, Mistake};
-use crate::channel::Channel;
+use crate::agent::{Agent, AgentBuilder, BuildErrors};
+use crate::channel::MemoryChannel;
 use crate::event::Event;
 use crate::interceptor::Interceptor;
 use crate::selector::{Route, Selector, SelectorError};
@@ -21,12 +20,20 @@ use crate::sink::group::{GroupPolicy, PolicyError};
 #[derive(Debug)]
 #[must_use = "a plan opens nothing before `open`"]
 pub struct Plan {
-    pub(super) name: String,
+    // On channels that stand for those of the plan, so that everything else is checked before one is opened.
+    agent: Agent,
+    summary: String,
+    pub(super) channels: Vec<PlannedChannel>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// What an agent is put together of.
+#[derive(Debug)]
+pub(super) struct Parts {
     pub(super) channels: Vec<PlannedChannel>,
     pub(super) sources: Vec<PlannedSource>,
     pub(super) sinks: Vec<PlannedSink>,
     pub(super) groups: Vec<PlannedGroup>,
-    pub(super) warnings: Vec<Problem>,
 }
 
 #[derive(Debug)]
@@ -56,7 +63,7 @@ impl Plan {
     /// The name of the agent.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.agent.name()
     }
 
     /// What is odd and harms nothing; of a lenient reading also what was passed over and dropped.
@@ -69,9 +76,9 @@ impl Plan {
     ///
     /// # Errors
     /// If a channel cannot be opened. Those that were opened are closed again then.
-    pub fn open(self) -> Result<Agent, ConfigError> {
+    pub fn open(self) -> Result<Agent, OpenError> {
         let mut channels = Channels::new();
-        let agent = self.assemble(&mut channels, AgentBuilder::channel);
+        let agent = self.assemble(&mut channels, true);
         if agent.is_err() {
             // Nothing was put into them.
             let _ = channels.close();
@@ -101,26 +108,39 @@ impl Plan {
     ///
     /// # Errors
     /// If a channel cannot be opened or closed. Those that are open stay so.
-    pub fn open_with(self, channels: &mut Channels) -> Result<Agent, ConfigError> {
-        self.assemble(channels, AgentBuilder::shared_channel)
+    pub fn open_with(self, channels: &mut Channels) -> Result<Agent, OpenError> {
+        self.assemble(channels, false)
     }
 
-    fn assemble(
-        self,
-        channels: &mut Channels,
-        add: fn(AgentBuilder, String, Arc<dyn Channel>) -> AgentBuilder,
-    ) -> Result<Agent, ConfigError> {
-        let whole =
-            |message: String| ConfigError::of(Problem::new(Severity::Fatal, format!("agent {}", self.name), message));
-        channels.close_others(&self.channels).map_err(|error| whole(error.to_string()))?;
-        let mut builder = Agent::builder(&self.name);
+    fn assemble(self, channels: &mut Channels, close: bool) -> Result<Agent, OpenError> {
+        let agent = self.agent.name().to_owned();
+        let closed = channels.close_others(&self.channels);
+        closed.map_err(|source| OpenError::Close { agent: agent.clone(), source })?;
+        let mut open = Vec::new();
         for planned in self.channels {
             let name = planned.site.name.clone();
-            let channel = channels.open(planned).map_err(|error| {
-                let key = format!("{}.channels.{name}", self.name);
-                ConfigError::of(Problem::new(Severity::Fatal, key, error.to_string()))
-            })?;
-            builder = add(builder, name, channel);
+            let key = format!("{agent}.channels.{name}");
+            let channel = channels.open(planned).map_err(|source| OpenError::Channel { key, source })?;
+            open.push((name, channel));
+        }
+        let assembled = self.agent.on_channels(open, close);
+        Ok(assembled.map_err(|errors| ConfigError::new(format!("agent {agent}"), problems(&agent, &errors)))?)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)
+    }
+}
+
+impl Parts {
+    /// Puts the agent together, on channels that are not open yet.
+    pub(super) fn build(self, name: &str) -> Result<Plan, Vec<Problem>> {
+        let summary = self.summary(name);
+        let mut builder = Agent::builder(name);
+        for PlannedChannel { site, .. } in &self.channels {
+            builder = builder.channel(&site.name, MemoryChannel::new(&site.name));
         }
         for source in self.sources {
             builder = source.add_to(builder);
@@ -132,20 +152,23 @@ impl Plan {
         for PlannedGroup { name, sinks, policy } in self.groups {
             builder = builder.sink_group(name, Boxed(policy)).of(sinks);
         }
-        builder.build().map_err(|errors| {
-            let problem = |mistake: &Mistake| Problem::new(Severity::Fatal, &self.name, mistake.to_string());
-            ConfigError::new(format!("agent {}", self.name), errors.mistakes().iter().map(problem).collect())
-        })
+        let agent = builder.build().map_err(|errors| problems(name, &errors))?;
+        Ok(Plan { agent, summary, channels: self.channels, warnings: Vec::new() })
+    }
+
+    fn summary(&self, name: &str) -> String {
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (sources, channels) = (count(self.sources.len(), "source"), count(self.channels.len(), "channel"));
+        let mut summary = format!("agent {name}: {sources}, {channels}, {}", count(self.sinks.len(), "sink"));
+        if !self.groups.is_empty() {
+            summary += &format!(", {}", count(self.groups.len(), "sink group"));
+        }
+        summary
     }
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        let (sources, channels) = (count(self.sources.len(), "source"), count(self.channels.len(), "channel"));
-        write!(f, "agent {}: {sources}, {channels}, {}", self.name, count(self.sinks.len(), "sink"))?;
-        if self.groups.is_empty() { Ok(()) } else { write!(f, ", {}", count(self.groups.len(), "sink group")) }
-    }
+fn problems(agent: &str, errors: &BuildErrors) -> Vec<Problem> {
+    errors.mistakes().iter().map(|mistake| Problem::new(Severity::Fatal, agent, mistake.to_string())).collect()
 }
 
 impl PlannedSource {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::StorageError;
+
 /// Where a property stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -146,6 +148,32 @@ impl fmt::Display for ConfigError {
 }
 
 impl Error for ConfigError {}
+
+/// Why an agent cannot be opened whose configuration was found to be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A channel cannot be opened: its files are in use, damaged, or not to be read or written. Nothing is wrong with the
+    /// configuration, and trying again may help.
+    #[error("{key}: {source}")]
+    Channel {
+        /// The key of the channel, such as `a1.channels.c1`.
+        key: String,
+        /// What is in the way.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A channel with which the agent does not go on cannot be closed in good order.
+    #[error("agent {agent}: {source}")]
+    Close {
+        /// The agent.
+        agent: String,
+        /// Why not.
+        source: StorageError,
+    },
+    /// There is a mistake in the configuration after all.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
 
 /// A component could not be made; why is among the problems of its [`Keys`](super::Keys), which alone make this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

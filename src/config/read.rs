@@ -8,11 +8,12 @@ use super::groups::{Members, PlannedGroup};
 use super::keys::{BatchSize, Entry, Keys, shown};
 use super::lookup::Resolver;
 use super::options::Options;
-use super::plan::{Plan, PlannedChannel, PlannedSink, PlannedSource};
+use super::plan::{Parts, Plan, PlannedChannel, PlannedSink, PlannedSource};
 use super::problem::{ConfigError, Origin, Problem, Severity};
 use super::registry::Table;
 use super::section::{Kind, Section, Sections};
 use super::site::{ChannelSite, Site};
+use super::stores::SHARED;
 use crate::agent::nearest;
 use crate::limits::{NAME_BYTES_MAX, PROBLEMS_MAX};
 
@@ -28,8 +29,11 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     reader.check_names(&sections);
     let known = reader.known(&sections, Kind::Channel);
     let known_sinks = reader.known(&sections, Kind::Sink);
-    let channels: Vec<PlannedChannel> =
-        sections.take(Kind::Channel).into_iter().filter_map(|section| reader.channel(section)).collect();
+    let mut channels = Vec::new();
+    for section in sections.take(Kind::Channel) {
+        let channel = reader.channel(section, &channels);
+        channels.extend(channel);
+    }
     let sites: Vec<ChannelSite> = channels.iter().map(|channel| channel.site.clone()).collect();
     let sources: Vec<PlannedSource> =
         sections.take(Kind::Source).into_iter().filter_map(|section| reader.source(section, &sites, &known)).collect();
@@ -37,8 +41,7 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
         sections.take(Kind::Sink).into_iter().filter_map(|section| reader.sink(section, &sites, &known)).collect();
     let (groups, lost) = reader.sink_groups(sections.take(Kind::SinkGroup), &sinks, &known_sinks);
     sinks.retain(|sink| !lost.contains(&sink.name));
-    let plan = Plan { name: agent.to_owned(), channels, sources, sinks, groups, warnings: Vec::new() };
-    reader.finish(plan)
+    reader.finish(Parts { channels, sources, sinks, groups })
 }
 
 fn no_agent(properties: &Properties, agent: &str) -> Problem {
@@ -114,7 +117,7 @@ impl Reader<'_> {
         }
     }
 
-    fn channel(&mut self, section: Section) -> Option<PlannedChannel> {
+    fn channel(&mut self, section: Section, others: &[PlannedChannel]) -> Option<PlannedChannel> {
         let name = section.name.clone();
         let values = section.entries.iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect();
         let mut keys = self.keys(Kind::Channel, section);
@@ -122,6 +125,11 @@ impl Reader<'_> {
         let table = &self.options.registry().channels;
         keys.ignored(&["config"], OLD_CONFIG);
         let made = table.make(&mut keys, &site, "type", None, None);
+        let store = made.as_ref().ok().and_then(|setup| setup.store.as_ref());
+        let mut stores = others.iter().filter_map(|other| other.setup.store.as_ref());
+        if store.is_some_and(|store| stores.any(|other| !store.is_compatible_with(other))) {
+            keys.problem(Severity::Fatal, "checkpointDir", SHARED);
+        }
         let is_good = self.finish_component(keys, table);
         let setup = made.ok().filter(|_| is_good)?;
         let transaction_events_max = setup.transaction_events_max;
@@ -271,18 +279,20 @@ impl Reader<'_> {
     }
 
     /// The plan, if what is wrong with it is bearable.
-    fn finish(mut self, mut plan: Plan) -> Result<Plan, ConfigError> {
+    fn finish(mut self, mut parts: Parts) -> Result<Plan, ConfigError> {
         let from = if self.options.is_lenient() { Severity::Fatal } else { Severity::Ignored };
         let mut is_good = self.problems.iter().all(|problem| problem.severity < from);
         if is_good {
-            self.check_whole(&mut plan);
+            self.check_whole(&mut parts);
             is_good = self.problems.iter().all(|problem| problem.severity < from);
         }
+        let plan = if is_good { parts.build(self.agent) } else { Err(Vec::new()) };
+        let plan = plan.map_err(|mistakes| self.problems.extend(mistakes));
         // In the order of the file; what is nowhere comes last.
         self.problems
             .sort_by_cached_key(|problem| problem.origin.as_ref().map_or((usize::MAX, String::new()), Origin::order));
         self.problems.truncate(PROBLEMS_MAX);
-        if is_good {
+        if let Ok(mut plan) = plan {
             plan.warnings = self.problems;
             return Ok(plan);
         }
@@ -291,7 +301,7 @@ impl Reader<'_> {
     }
 
     /// What Flume looks at last: who is connected to whom.
-    fn check_whole(&mut self, plan: &mut Plan) {
+    fn check_whole(&mut self, plan: &mut Parts) {
         let agent = self.agent;
         let whole = |message: &str| Problem::new(Severity::Fatal, agent, message);
         if plan.channels.is_empty() {

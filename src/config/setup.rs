@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keys::BatchSize;
+use super::stores::{StoreSettings, Stores};
 use crate::agent::{AnySource, Backoff, IntoSink, IntoSource, PermanentPolicy};
 use crate::channel::Channel;
 use crate::limits::{SINK_BATCH_EVENTS, SOURCE_BATCH_EVENTS, TRANSACTION_EVENTS_MAX};
@@ -99,9 +100,11 @@ impl SinkSetup {
 pub struct ChannelSetup {
     pub(super) transaction_events_max: usize,
     pub(super) open: Box<OpenChannel>,
+    /// The store that it is part of, to be compared with those of the other channels.
+    pub(super) store: Option<StoreSettings>,
 }
 
-type OpenChannel = dyn FnOnce() -> Result<Arc<dyn Channel>, Box<dyn Error + Send + Sync>> + Send;
+type OpenChannel = dyn FnOnce(&Stores) -> Result<Arc<dyn Channel>, Box<dyn Error + Send + Sync>> + Send;
 
 impl ChannelSetup {
     /// A channel that `open` opens, when everything else has been found to be right.
@@ -110,11 +113,32 @@ impl ChannelSetup {
         C: Channel + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let open = || match open() {
+        Self::opened_by(move |_| open())
+    }
+
+    /// A channel of a store with these settings, which other channels may have opened.
+    pub(super) fn in_store<C, E>(
+        settings: StoreSettings,
+        open: impl FnOnce(&Stores, &StoreSettings) -> Result<C, E> + Send + 'static,
+    ) -> Self
+    where
+        C: Channel + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let store = Some(settings.clone());
+        Self { store, ..Self::opened_by(move |stores| open(stores, &settings)) }
+    }
+
+    fn opened_by<C, E>(open: impl FnOnce(&Stores) -> Result<C, E> + Send + 'static) -> Self
+    where
+        C: Channel + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let open = |stores: &Stores| match open(stores) {
             Ok(channel) => Ok(Arc::new(channel) as Arc<dyn Channel>),
             Err(error) => Err(error.into()),
         };
-        Self { transaction_events_max: TRANSACTION_EVENTS_MAX, open: Box::new(open) }
+        Self { transaction_events_max: TRANSACTION_EVENTS_MAX, open: Box::new(open), store: None }
     }
 
     /// A channel that holds nothing outside of memory.

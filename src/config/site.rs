@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::keys::Keys;
 use super::options::Options;
 use super::registry::Made;
-use super::stores::Stores;
 use crate::limits::TRANSACTION_EVENTS_MAX;
 use crate::sink::{Logger, Serializer};
 
@@ -90,10 +89,6 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn home(&self) -> PathBuf {
         self.options.home()
-    }
-
-    pub(super) fn stores(&self) -> Stores {
-        self.options.stores()
     }
 
     /// A logger sink that writes to where the agent's log goes.

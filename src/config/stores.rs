@@ -21,9 +21,9 @@ use crate::wait::Wait;
 
 /// The open stores, by directory. File channels that name the same directories, which Flume cannot have, are channels of
 /// one store: what a source sends to them is committed in one transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Stores {
-    open: Arc<Mutex<BTreeMap<PathBuf, Weak<Shared>>>>,
+    open: Mutex<BTreeMap<PathBuf, Weak<Shared>>>,
 }
 
 /// A file channel as it is configured.
@@ -44,6 +44,11 @@ impl StoreSettings {
         std::iter::once(("checkpointDir", self.checkpoint.as_path())).chain(data)
     }
 
+    /// Whether both can be channels of one agent: of different stores, or of one that is configured alike in both.
+    pub(crate) fn is_compatible_with(&self, other: &Self) -> bool {
+        self.checkpoint != other.checkpoint || self.is_shared_with(other)
+    }
+
     /// What all channels of a store have in common.
     fn is_shared_with(&self, other: &Self) -> bool {
         Self { capacity: 0, ..self.clone() } == Self { capacity: 0, ..other.clone() }
@@ -59,11 +64,12 @@ pub(crate) enum StoreOpenError {
     Channel { dir: PathBuf, source: StorageError },
     #[error(transparent)]
     Spillable(#[from] SpillableError),
-    #[error(
-        "the file channel in {} shares its checkpointDir with another; all keys but capacity must be the same in both", dir.display()
-    )]
+    #[error("the file channel in {} {SHARED}", dir.display())]
     Settings { dir: PathBuf },
 }
+
+/// What is wrong with two channels of one store that are configured differently.
+pub(crate) const SHARED: &str = "shares its checkpointDir with another; all keys but capacity must be the same in both";
 
 impl Stores {
     /// Opens the channel `name` in the store of these settings, which may be open already.
@@ -168,6 +174,10 @@ impl<C: Channel> Channel for StoreChannel<C> {
 
     fn store_part(&self) -> Option<(u64, u16)> {
         self.channel.store_part()
+    }
+
+    fn outlives_close(&self) -> bool {
+        self.channel.outlives_close()
     }
 
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {

@@ -249,3 +249,16 @@ fn a_changed_configuration_is_taken_over() {
     assert_eq!(code, Some(0));
     assert!(said.contains("agent: 1 events are left in channel show, which are lost"), "{said}");
 }
+
+/// Nothing is wrong with a configuration whose channel cannot be opened now.
+#[test]
+fn a_channel_that_cannot_be_opened_is_no_mistake_of_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    std::fs::write(dir.path().join("check"), "a file, and no directory").unwrap();
+    std::fs::write(&conf, collecting(dir.path())).unwrap();
+    let output = run(&["-f", conf.to_str().unwrap(), "-n", "a1"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("a1.channels.disk: the file channel in "), "{said}");
+}

@@ -70,12 +70,12 @@ fn channels_of_the_same_directories_share_a_store_and_others_do_not() {
     assert_eq!(["a", "b", "c"].map(|name| stats(name).capacity_events), [1_000_000, 20_000, 1_000_000]);
     open.close().unwrap();
     let differ = [("a", shared.clone()), ("b", format!("{shared}\nfsyncPerTransaction = false"))];
-    let error = plan(&text(5, &differ)).unwrap().open().unwrap_err().to_string();
+    let found = mistakes(&text(5, &differ));
+    let problem = "shares its checkpointDir with another; all keys but capacity must be the same in both";
     assert!(
-        error.contains("shares its checkpointDir with another; all keys but capacity must be the same in both"),
-        "{error}"
+        matches!(&found[..], [only] if only.contains("a1.channels.b.checkpointDir") && only.contains(problem)),
+        "{found:?}"
     );
-    // What was opened before the mistake is closed again.
     agent_again(&text(5, &[("a", shared)]));
 }
 
@@ -136,4 +136,17 @@ fn keys_of_flumes_log_are_known_and_those_that_cannot_be_kept_are_mistakes() {
             "f:17: a1.channels.c1.dataDirs = ,: names no directory",
         ]
     );
+}
+
+#[test]
+fn a_channel_without_overflow_does_not_look_at_its_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("c/check")).unwrap();
+    std::fs::write(dir.path().join("c/check/checkpoint"), "x").unwrap();
+    let text = |overflow: u32| {
+        let keys = format!("{}\ntype = SPILLABLEMEMORY\noverflowCapacity = {overflow}", dirs(dir.path(), "c"));
+        text(5, &[("c1", keys)])
+    };
+    assert!(mistakes(&text(10))[0].contains("holds the files of a Flume file channel"));
+    agent(&text(0)).run_to_completion(Wait::FOREVER).unwrap();
 }

@@ -328,3 +328,30 @@ fn times_that_flume_takes_for_none_are_accepted() {
         ["f:12: a1.sinks.k1.sink.rollInterval = -2: must be a number from -1 on"]
     );
 }
+
+/// A selector of the user's that works with no channel.
+struct Never;
+
+impl aqueduct::selector::Selector for Never {
+    fn select(&self, _: &aqueduct::Event, _: &mut aqueduct::selector::Route<'_>) {}
+
+    fn bind(&mut self, _: &[String]) -> Result<(), aqueduct::selector::SelectorError> {
+        Err(aqueduct::selector::SelectorError::new("no channel will do"))
+    }
+}
+
+#[test]
+fn what_the_agent_refuses_is_found_by_the_plan_before_anything_is_opened() {
+    let mut registry = aqueduct::config::Registry::standard();
+    registry.selector(&["never"], |_, _| Ok(aqueduct::config::SelectorSetup::new(Never)));
+    let text = format!("{GOOD}a1.sources.r1.selector.type = never\n");
+    let error = super::plan_with(&text, aqueduct::config::Options::new().with_registry(registry)).unwrap_err();
+    assert!(error.to_string().contains("no channel will do"), "{error}");
+    // As Flume takes it: a channel that is named again is meant once.
+    let again = format!("{GOOD}a1.channels = c1 c2\na1.channels.c2.type = memory\na1.sources.r1.channels = c1 c2\n");
+    super::plan(&format!("{again}a1.sources.r1.selector.optional = c2 c1 c2\n")).unwrap().open().unwrap();
+    let empty = format!("{GOOD}a1.sources.r1.selector.type = multiplexing\n");
+    let warnings = super::warnings(&empty);
+    assert!(warnings.iter().any(|warning| warning.contains("every event is dropped")), "{warnings:?}");
+    super::plan(&empty).unwrap().open().unwrap();
+}

@@ -163,6 +163,11 @@ impl Channel for Spillable {
         PutTransaction::new(Arc::clone(&self.shared) as Arc<dyn PutTarget>)
     }
 
+    /// What is in memory is written into the store then.
+    fn outlives_close(&self) -> bool {
+        true
+    }
+
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
         self.shared.take(max, wait)
     }

@@ -19,10 +19,11 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
     let put_wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
     let settings = settings(keys, site, capacity, put_wait);
-    let stores = site.stores();
+    refuse_flume_files(keys, &settings);
     let name = site.name().to_owned();
     let events = settings.transaction_events;
-    Ok(ChannelSetup::new(move || stores.open(&name, &settings)).transaction_events_max(events))
+    let setup = ChannelSetup::in_store(settings, move |stores, settings| stores.open(&name, settings));
+    Ok(setup.transaction_events_max(events))
 }
 
 /// The settings of the store, by the keys that are Flume's for every channel with files. Opens nothing.
@@ -37,14 +38,16 @@ pub(super) fn settings(keys: &mut Keys, site: &Site<'_>, capacity: u64, put_wait
     let transaction_events = transaction_capacity(keys, capacity, 10_000);
     let durability = durability(keys);
     without_effect(keys);
-    let settings = StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability };
-    // Events that are in there must not be passed over, and a check must find it, too.
+    StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability }
+}
+
+/// Events that are in there must not be passed over, and a check must find it, too.
+pub(super) fn refuse_flume_files(keys: &mut Keys, settings: &StoreSettings) {
     for (key, dir) in settings.dirs() {
         if let Some(file) = flume_files(dir) {
             keys.mistake(key, moved(dir, &file));
         }
     }
-    settings
 }
 
 fn durability(keys: &mut Keys) -> Durability {

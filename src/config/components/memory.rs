@@ -1,12 +1,15 @@
 //! Flume's `memory` channel.
 
+use std::path::Path;
+
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
-use super::seconds_or_none;
+use super::{JAVA_INT_MAX, seconds_or_none};
 use crate::MemoryChannel;
 use crate::limits::{
     FLUME_BODY_BYTES_MAX, FLUME_MEMORY_PERCENT, FLUME_TRANSACTION_BYTES_MAX, MEMORY_CHANNEL_BYTES, PUT_WAIT,
     TRANSACTION_EVENTS_MAX,
 };
+use crate::vfs::{OpenMode, OsVfs, Vfs};
 use crate::wait::Wait;
 
 pub(super) fn register(registry: &mut Registry) {
@@ -14,10 +17,20 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let capacity = keys.number("capacity", 1..=EVENTS_MAX, 100);
+    let capacity = keys.number("capacity", 1..=JAVA_INT_MAX, 100);
     let transaction = transaction_capacity(keys, capacity, 100);
     let wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
     let bytes = byte_capacity(keys, 100);
+    in_memory(keys, site, (capacity, bytes, transaction), wait)
+}
+
+/// A channel in memory of so many events and bytes, and so many events of a transaction.
+pub(super) fn in_memory(
+    keys: &mut Keys,
+    site: &Site<'_>,
+    (capacity, bytes, transaction): (u64, u64, usize),
+    wait: Wait,
+) -> Made<ChannelSetup> {
     let channel = MemoryChannel::builder(site.name())
         .capacity_events(capacity)
         .capacity_bytes(bytes)
@@ -34,7 +47,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
 /// Events of one transaction. Flume drops a channel whose capacity is below the default; the default gives way here.
 pub(super) fn transaction_capacity(keys: &mut Keys, capacity: u64, default: usize) -> usize {
     let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-    let given = keys.optional_number("transactionCapacity", 1..=TRANSACTION_EVENTS_CEILING);
+    let given: Option<u64> = keys.optional_number("transactionCapacity", 1..=JAVA_INT_MAX);
+    let given = given.map(|events| usize::try_from(events).unwrap_or(usize::MAX));
     if given.is_some_and(|events| events > capacity) {
         keys.mistake("transactionCapacity", format!("is over the capacity of {capacity}; Flume drops the channel"));
     }
@@ -58,9 +72,43 @@ pub(super) fn byte_capacity(keys: &mut Keys, slot: u64) -> u64 {
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     let total = u64::from(info.mem_unit).saturating_mul(info.totalram);
+    let total = cgroup_bytes(Path::new("/sys/fs/cgroup")).map_or(total, |limit| limit.min(total));
     (total / 100 * FLUME_MEMORY_PERCENT).max(MEMORY_CHANNEL_BYTES)
 }
 
-const EVENTS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
-/// Java's largest `int`.
-const TRANSACTION_EVENTS_CEILING: usize = i32::MAX.unsigned_abs() as usize;
+/// The limit of the container, if there is one: the cgroup's own, as a container sees it, of version 2 or 1. Java looks at
+/// it, too.
+fn cgroup_bytes(root: &Path) -> Option<u64> {
+    let limit = |file: &str| {
+        // The kernel says that the file is empty.
+        let mut text = [0; CGROUP_FILE_BYTES_MAX];
+        let file = OsVfs::new().open(&root.join(file), OpenMode::Read).ok()?;
+        let read = file.read_at(&mut text, 0).ok()?;
+        // Version 2 says `max` where there is no limit, version 1 a number beyond any memory.
+        str::from_utf8(text.get(..read)?).ok()?.trim().parse().ok()
+    };
+    limit("memory.max").or_else(|| limit("memory/memory.limit_in_bytes"))
+}
+
+const CGROUP_FILE_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)] // the files of the kernel are made here
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_container_is_what_its_cgroup_may_have() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(cgroup_bytes(dir.path()), None);
+        std::fs::create_dir(dir.path().join("memory")).unwrap();
+        std::fs::write(dir.path().join("memory/memory.limit_in_bytes"), "536870912\n").unwrap();
+        assert_eq!(cgroup_bytes(dir.path()), Some(512 << 20));
+        std::fs::write(dir.path().join("memory.max"), "1073741824\n").unwrap();
+        assert_eq!(cgroup_bytes(dir.path()), Some(1 << 30));
+        std::fs::remove_dir_all(dir.path().join("memory")).unwrap();
+        std::fs::write(dir.path().join("memory.max"), "max\n").unwrap();
+        assert_eq!(cgroup_bytes(dir.path()), None);
+    }
+}

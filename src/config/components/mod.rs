@@ -114,3 +114,5 @@ fn number_without_effect(keys: &mut Keys, key: &str, why: &str) {
 
 /// No pause is longer than a day.
 const MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Java's largest `int`.
+const JAVA_INT_MAX: u64 = i32::MAX.unsigned_abs() as u64;

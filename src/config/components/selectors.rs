@@ -1,7 +1,10 @@
 //! Flume's channel selectors.
 
+use std::collections::HashSet;
+
 use super::super::{Keys, Made, Registry, SelectorSetup, Site};
-use crate::selector::{LoadBalancing, Multiplexing};
+use crate::event::Event;
+use crate::selector::{LoadBalancing, Multiplexing, Route};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.selector(&["replicating", "org.apache.flume.channel.ReplicatingChannelSelector"], replicating);
@@ -15,16 +18,23 @@ fn replicating(keys: &mut Keys, site: &Site<'_>) -> Made<SelectorSetup> {
 
 fn multiplexing(keys: &mut Keys, site: &Site<'_>) -> Made<SelectorSetup> {
     let mut selector = Multiplexing::on(keys.text("header", "flume.selector.header"));
+    let mut is_empty = true;
     for (value, _) in keys.sub("mapping.") {
         let channels = channels_for(keys, &format!("mapping.{value}"), site);
         selector = selector.map(value, channels);
+        is_empty = false;
     }
     for (value, _) in keys.sub("optional.") {
         let channels = channels_for(keys, &format!("optional.{value}"), site);
         selector = selector.optional(value, channels);
+        is_empty = false;
     }
-    selector = selector.default_to(channels_of(keys, "default", site));
-    Ok(SelectorSetup::new(selector))
+    let default = channels_of(keys, "default", site);
+    if is_empty && default.is_empty() {
+        keys.warn("type", "without mapping.<value>, optional.<value> and default, every event is dropped, as in Flume");
+        return Ok(SelectorSetup::new(|_: &Event, _: &mut Route<'_>| ()));
+    }
+    Ok(SelectorSetup::new(selector.default_to(default)))
 }
 
 /// Flume has this selector since 1.10 and cannot make it.
@@ -54,15 +64,16 @@ pub(super) fn channels_of(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<St
             );
         }
     }
-    names.dedup();
+    // As in Flume, a channel that is named again is meant once.
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     names
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{mistakes_of_selector, selector};
-    use crate::event::Event;
-    use crate::selector::Route;
+    use super::*;
 
     /// Where events with these values of a header go: first letters of the channels, the optional ones behind a bar.
     fn routes(kind: &str, pairs: &[(&str, &str)], header: &str, values: &[&str]) -> Vec<String> {
@@ -92,6 +103,7 @@ mod tests {
         assert_eq!(found, ["c1|c3", "c2c3|", "c4|", "c4|c3", "c4|"]);
         let class = "org.apache.flume.channel.MultiplexingChannelSelector";
         assert_eq!(routes(class, &[("mapping.a", "c1")], "flume.selector.header", &["a", "b"]), ["c1|", "|"]);
+        assert_eq!(routes(class, &[], "flume.selector.header", &["a"]), ["|"]);
     }
 
     #[test]
@@ -106,6 +118,7 @@ mod tests {
         let setup = selector("replicating", &[("optional", "c2 c3")]);
         assert!(setup.selector.is_none());
         assert_eq!(setup.optional, ["c2", "c3"]);
+        assert_eq!(selector("replicating", &[("optional", "c3 c2 c3")]).optional, ["c3", "c2"]);
     }
 
     #[test]

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
-use super::{file_channel, memory, number_without_effect};
-use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX, SPILLABLE_MEMORY_EVENTS};
+use super::{JAVA_INT_MAX, file_channel, memory, number_without_effect};
+use crate::Spillable;
+use crate::limits::SPILLABLE_MEMORY_EVENTS;
 use crate::wait::Wait;
-use crate::{MemoryChannel, Spillable};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.channel(&["SPILLABLEMEMORY", "org.apache.flume.channel.SpillableMemoryChannel"], make);
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let memory = keys.number("memoryCapacity", 0..=EVENTS_MAX, SPILLABLE_MEMORY_EVENTS);
-    let overflow = keys.number("overflowCapacity", 0..=EVENTS_MAX, OVERFLOW_EVENTS);
-    let timeout = keys.seconds("overflowTimeout", 0..=EVENTS_MAX, Duration::from_secs(3));
+    let memory = keys.number("memoryCapacity", 0..=JAVA_INT_MAX, SPILLABLE_MEMORY_EVENTS);
+    let overflow = keys.number("overflowCapacity", 0..=JAVA_INT_MAX, OVERFLOW_EVENTS);
+    let timeout = keys.seconds("overflowTimeout", 0..=JAVA_INT_MAX, Duration::from_secs(3));
     let bytes = memory::byte_capacity(keys, 500);
     without_effect(keys);
     if memory == 0 && overflow == 0 {
@@ -27,12 +27,15 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let capacity = if overflow == 0 { memory } else { overflow };
     let settings = file_channel::settings(keys, site, capacity.max(1), put_wait);
     let events = settings.transaction_events;
-    if overflow == 0 {
-        return memory_only(keys, site, (memory.max(1), bytes, events), Wait::up_to(timeout));
+    if overflow > 0 {
+        file_channel::refuse_flume_files(keys, &settings);
     }
-    let (stores, name) = (site.stores(), site.name().to_owned());
-    let open = move || {
-        stores.open_with(&settings, |store| {
+    if overflow == 0 {
+        return memory::in_memory(keys, site, (memory.max(1), bytes, events), Wait::up_to(timeout));
+    }
+    let name = site.name().to_owned();
+    let setup = ChannelSetup::in_store(settings, move |stores, settings| {
+        stores.open_with(settings, |store| {
             let channel = Spillable::builder(name)
                 .memory_events(memory)
                 .memory_bytes(bytes)
@@ -42,28 +45,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
                 .put_wait(put_wait);
             Ok(channel.open(store)?)
         })
-    };
-    Ok(ChannelSetup::new(open).transaction_events_max(events))
-}
-
-/// Without an overflow.
-fn memory_only(
-    keys: &mut Keys,
-    site: &Site<'_>,
-    (capacity, bytes, transaction): (u64, u64, usize),
-    wait: Wait,
-) -> Made<ChannelSetup> {
-    let channel = MemoryChannel::builder(site.name())
-        .capacity_events(capacity)
-        .capacity_bytes(bytes)
-        .transaction_events_max(transaction)
-        .transaction_bytes_max(bytes.min(FLUME_TRANSACTION_BYTES_MAX))
-        .body_bytes_max(usize::try_from(bytes).unwrap_or(usize::MAX).min(FLUME_BODY_BYTES_MAX))
-        .put_wait(wait);
-    match channel.build() {
-        Ok(channel) => Ok(ChannelSetup::ready(channel).transaction_events_max(transaction)),
-        Err(error) => Err(keys.refuse(error)),
-    }
+    });
+    Ok(setup.transaction_events_max(events))
 }
 
 fn without_effect(keys: &mut Keys) {
@@ -75,12 +58,11 @@ fn without_effect(keys: &mut Keys) {
 }
 
 const OVERFLOW_EVENTS: u64 = 100_000_000;
-/// Java's largest `int`.
-const EVENTS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 
 #[cfg(test)]
 mod tests {
     use super::super::super::Options;
+    use super::super::super::stores::Stores;
     use super::*;
     use crate::channel::Channel;
 
@@ -95,7 +77,7 @@ mod tests {
     fn open(dir: &std::path::Path, pairs: &[(&str, &str)]) -> std::sync::Arc<dyn Channel> {
         let (made, problems) = problems(dir, pairs);
         assert_eq!(problems, [] as [&str; 0], "{pairs:?}");
-        (made.unwrap().open)().unwrap()
+        (made.unwrap().open)(&Stores::default()).unwrap()
     }
 
     #[test]

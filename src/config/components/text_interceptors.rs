@@ -11,10 +11,6 @@ pub(super) fn register(registry: &mut Registry) {
     registry.interceptor(&["search_replace", &class("SearchAndReplaceInterceptor$Builder")], search_replace);
     registry.interceptor(&["remove_header", &class("RemoveHeaderInterceptor$Builder")], remove_header);
     registry.interceptor(&["uuid", "org.apache.flume.sink.solr.morphline.UUIDInterceptor$Builder"], uuid);
-    registry.interceptors.without(
-        &["org.apache.flume.sink.solr.morphline.MorphlineInterceptor$Builder"],
-        "register an interceptor of your own under that name",
-    );
 }
 
 fn class(name: &str) -> String {
