@@ -6,12 +6,31 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aqueduct::Drain;
+use aqueduct::agent::{Health, RunningAgent};
 use aqueduct::config::{Options, Properties};
 
-/// Ports that were free a moment ago.
-fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+/// Three ports of TCP and two of UDP that were free a moment ago.
+fn free_ports() -> [u16; 5] {
+    let tcp = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let udp = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let [first, second, third] = tcp.map(|listener| listener.local_addr().unwrap().port());
+    let [fourth, fifth] = udp.map(|socket| socket.local_addr().unwrap().port());
+    [first, second, third, fourth, fifth]
+}
+
+/// The agent at work, and its ports. If another program was faster to take one, it is started again with others.
+fn start(dir: &Path) -> (RunningAgent, [u16; 5]) {
+    for _ in 0..20 {
+        let ports = free_ports();
+        let properties = Properties::parse("f", conf(dir, ports).as_bytes()).unwrap();
+        let agent = properties.plan("a1", &Options::new()).unwrap().open().unwrap();
+        let Ok(running) = agent.start() else { continue };
+        if running.stats().sources.iter().all(|source| source.status.health == Health::Running) {
+            return (running, ports);
+        }
+        running.shutdown(Drain::NONE).unwrap();
+    }
+    panic!("no ports are free");
 }
 
 fn conf(dir: &Path, [tcp, first, second, udp, lines]: [u16; 5]) -> String {
@@ -67,10 +86,7 @@ fn lines(dir: &Path) -> Vec<String> {
 #[test]
 fn syslog_and_lines_reach_both_sinks_of_a_group() {
     let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports();
-    let properties = Properties::parse("f", conf(dir.path(), ports).as_bytes()).unwrap();
-    let running = properties.plan("a1", &Options::new()).unwrap().open().unwrap().start().unwrap();
-    let [tcp, first, second, udp, plain] = ports;
+    let (running, [tcp, first, second, udp, plain]) = start(dir.path());
     for (port, text) in [
         (tcp, "<34>Oct 11 22:14:15 web-1 app: over tcp\n"),
         (first, "<13>1 - web-2 first port\n"),
