@@ -74,7 +74,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let store = store.capacity_events(u64::MAX).capacity_bytes(u64::MAX);
     let store = store.transaction_bytes_max(FLUME_TRANSACTION_BYTES).open()?;
     let channel = store.channel(&arguments.channel)?;
-    let done = match flume.imported_into(&channel) {
+    let owner = FlumeFileChannel::position_owner(&arguments.channel);
+    let done = match flume.imported_before(&arguments.channel, channel.position(&owner).as_deref()) {
         Err(ImportError::OtherBacklog { .. }) if arguments.is_new => 0,
         done => done?,
     };
@@ -95,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             break;
         }
         // With the events: a restart goes on behind them.
-        flume.mark_imported(&mut put, &arguments.channel, imported);
+        put.set_position(owner.as_str(), flume.position(imported));
         put.commit()?;
     }
     println!(

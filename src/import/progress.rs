@@ -1,40 +1,42 @@
 //! How far the import of a backlog has come, kept by the channel that it goes into.
 
 use super::{FlumeFileChannel, ImportError};
-use crate::channel::{Channel, PutTransaction};
-
-/// The position of one import into one channel. Positions are the store's, so that it has the name of the channel.
-///
-/// ```text
-/// <events imported> <events of the backlog> <checksum of the backlog>
-/// ```
-fn owner(channel: &str) -> String {
-    format!("import-flume-channel/{channel}")
-}
 
 impl FlumeFileChannel {
-    /// How many of the events, from the first on, [`mark_imported`](Self::mark_imported) says to be in `channel`.
+    /// The owner of the position of an import into the channel of this name. Positions are the store's, so that the name is
+    /// part of it.
+    #[must_use]
+    pub fn position_owner(channel: &str) -> String {
+        format!("import-flume-channel/{channel}")
+    }
+
+    /// The position to be committed with events, if so many are imported then, from the first on.
+    ///
+    /// ```text
+    /// <events imported> <events of the backlog> <checksum of the backlog>
+    /// ```
+    #[must_use]
+    pub fn position(&self, imported: usize) -> String {
+        format!("{imported} {}", self.fingerprint())
+    }
+
+    /// How many of the events, from the first on, a channel has already, as its position says.
     ///
     /// # Errors
     /// [`ImportError::OtherBacklog`]: what was imported into the channel before is not the beginning of this backlog.
     /// Flume has run in between, or it was another channel of Flume's.
-    pub fn imported_into(&self, channel: &impl Channel) -> Result<usize, ImportError> {
-        let Some(position) = channel.position(&owner(channel.name())) else { return Ok(0) };
-        let text = String::from_utf8_lossy(&position).into_owned();
+    pub fn imported_before(&self, channel: &str, position: Option<&[u8]>) -> Result<usize, ImportError> {
+        let Some(position) = position else { return Ok(0) };
+        let text = String::from_utf8_lossy(position).into_owned();
         let (imported, backlog) = text.split_once(' ').unwrap_or((&text, ""));
         match imported.parse() {
             Ok(imported) if backlog == self.fingerprint() => Ok(imported),
             _ => Err(ImportError::OtherBacklog {
-                channel: channel.name().to_owned(),
+                channel: channel.to_owned(),
                 imported: imported.to_owned(),
                 of: backlog.split(' ').next().unwrap_or_default().to_owned(),
             }),
         }
-    }
-
-    /// Notes in a transaction of the channel `name` that with its events so many are imported, from the first on.
-    pub fn mark_imported(&self, put: &mut PutTransaction, name: &str, imported: usize) {
-        put.set_position(owner(name), format!("{imported} {}", self.fingerprint()));
     }
 
     /// The number of events, and a checksum over the logs and the places of all events: a backlog that has grown, shrunk or
@@ -59,7 +61,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{FileStore, Wait};
+    use crate::{Channel, FileStore, Wait};
 
     /// The files of a stopped Flume channel with so many events in log 1.
     fn flume(dir: &Path, events: u8) -> FlumeFileChannel {
@@ -84,13 +86,18 @@ mod tests {
         flume
     }
 
+    fn before(flume: &FlumeFileChannel, channel: &impl Channel) -> Result<usize, ImportError> {
+        let position = channel.position(&FlumeFileChannel::position_owner(channel.name()));
+        flume.imported_before(channel.name(), position.as_deref())
+    }
+
     fn import(flume: &FlumeFileChannel, channel: &impl Channel, until: usize) {
-        let done = flume.imported_into(channel).unwrap();
+        let done = before(flume, channel).unwrap();
         let mut put = channel.begin_put();
         for event in flume.events_from(done).take(until - done) {
             put.push(event.unwrap());
         }
-        flume.mark_imported(&mut put, channel.name(), until);
+        put.set_position(FlumeFileChannel::position_owner(channel.name()), flume.position(until));
         put.commit().unwrap();
     }
 
@@ -101,9 +108,9 @@ mod tests {
         let store = FileStore::open(dir.path().join("store")).unwrap();
         let (c1, c2) = (store.channel("c1").unwrap(), store.channel("c2").unwrap());
         import(&a, &c1, 3);
-        assert_eq!(b.imported_into(&c2).unwrap(), 0);
+        assert_eq!(before(&b, &c2).unwrap(), 0);
         import(&b, &c2, 1);
-        assert_eq!((a.imported_into(&c1).unwrap(), b.imported_into(&c2).unwrap()), (3, 1));
+        assert_eq!((before(&a, &c1).unwrap(), before(&b, &c2).unwrap()), (3, 1));
         import(&b, &c2, 4);
         let depth = |channel: &dyn Channel| channel.stats().depth_events;
         assert_eq!((depth(&c1), depth(&c2)), (3, 4));
@@ -117,7 +124,7 @@ mod tests {
         let channel = store.channel("c1").unwrap();
         import(&flume(dir.path(), 3), &channel, 2);
         let later = flume(dir.path(), 5);
-        let error = later.imported_into(&channel).unwrap_err();
+        let error = before(&later, &channel).unwrap_err();
         assert!(matches!(error, ImportError::OtherBacklog { .. }));
         let text = error.to_string();
         assert!(text.starts_with("channel c1 has 2 of 3 events of another backlog"), "{text}");
