@@ -37,7 +37,7 @@ pub(in super::super) fn server(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
 pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<TlsClient>> {
     let is_on = keys.flag("ssl", false);
     let trusts_everyone = keys.flag("trust-all-certs", false);
-    let is_own = keys.is_set("truststore");
+    let has_own = keys.is_set("truststore");
     let trust = trust_store(keys).or_else(|| global_trust_store(site));
     let verify = keys.flag("verify-hostname", trust.is_none());
     let identity = key_store(keys, site, false);
@@ -49,7 +49,7 @@ pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
         keys.warn("trust-all-certs", "trusts whoever answers: no better than plain text");
     } else if !verify && !keys.is_set("verify-hostname") {
         // As in Flume. With certificates that the whole world trusts it would be no check at all, so it is one there.
-        let key = if is_own { "truststore" } else { "ssl" };
+        let key = if has_own { "truststore" } else { "ssl" };
         keys.warn(key, "the name of the server is not checked, as in Flume; verify-hostname = true checks it");
     }
     let mut builder = TlsClient::builder().protocols(protocols).verify_hostname(verify);
