@@ -159,11 +159,11 @@ impl Parts {
     fn summary(&self, name: &str) -> String {
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let (sources, channels) = (count(self.sources.len(), "source"), count(self.channels.len(), "channel"));
-        let mut summary = format!("agent {name}: {sources}, {channels}, {}", count(self.sinks.len(), "sink"));
+        let mut parts = vec![sources, channels, count(self.sinks.len(), "sink")];
         if !self.groups.is_empty() {
-            summary += &format!(", {}", count(self.groups.len(), "sink group"));
+            parts.push(count(self.groups.len(), "sink group"));
         }
-        summary
+        format!("agent {name}: {}", parts.join(", "))
     }
 }
 
