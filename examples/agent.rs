@@ -367,7 +367,7 @@ fn open(plan: Plan, channels: &mut Channels) -> Result<RunningAgent, Box<dyn Err
 
 fn say_left(report: &ShutdownReport, channels: &Channels) {
     for left in report.left.iter().filter(|left| left.events > 0) {
-        let is_kept = channels.get(&left.name).is_some_and(|channel| channel.outlives_close());
+        let is_kept = channels.get(&left.name).is_some_and(Channel::outlives_close);
         let then = if is_kept { "which wait for the next start" } else { "which are lost" };
         eprintln!("agent: {} events are left in channel {}, {then}", left.events, left.name);
     }

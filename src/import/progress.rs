@@ -60,6 +60,8 @@ mod tests {
 
     use std::path::Path;
 
+    use bytes::BufMut;
+
     use super::*;
     use crate::{Channel, FileStore, Wait};
 
@@ -76,7 +78,7 @@ mod tests {
             let commit = [head(4), vec![5, 0x0d, 1, 0, 0, 0]].concat();
             for record in [put, commit] {
                 log.push(super::super::record::RECORD);
-                log.extend(u32::try_from(record.len()).unwrap().to_be_bytes());
+                log.put_u32(u32::try_from(record.len()).unwrap());
                 log.extend(record);
             }
         }

@@ -225,8 +225,11 @@ mod tests {
     fn numbers_that_ask_for_too_much_are_refused_before_anything_is_held() {
         assert_eq!(read([[0; 8]]), Err(FrameError::Count { found: 0, max: 4096 }));
         assert_eq!(read([[0xff; 8]]), Err(FrameError::Count { found: u32::MAX, max: 4096 }));
-        let buffers =
-            |count: u32| FrameReader::new(256 << 20).read(&mut &[&[0; 4], &count.to_be_bytes()[..]].concat()[..]);
+        let buffers = |count: u32| {
+            let mut head = vec![0; 4];
+            put_u32(&mut head, count);
+            FrameReader::new(256 << 20).read(&mut &head[..])
+        };
         assert_eq!(buffers(40_000), Ok(None));
         assert_eq!(buffers(70_000), Err(FrameError::Count { found: 70_000, max: 65_536 }));
         let too_long = |actual| Err(FrameError::TooLong { actual, max: 1000 });
