@@ -236,6 +236,6 @@ mod tests {
     fn the_morphline_interceptor_is_named_as_missing() {
         let class = "org.apache.flume.sink.solr.morphline.MorphlineInterceptor$Builder";
         let mistakes = mistakes_of_interceptor(class, &[]);
-        assert!(mistakes[0].contains("is not part of this crate; register an interceptor"), "{mistakes:#?}");
+        assert!(mistakes[0].contains("is not part of this crate; register one of your own"), "{mistakes:#?}");
     }
 }

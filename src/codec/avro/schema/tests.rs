@@ -78,13 +78,17 @@ fn no_datum_is_deeper_or_longer_than_it_may_be() {
 
 #[test]
 fn parts_without_bytes_cost_no_time() {
-    // Twice the one before, 60 times.
-    let doubled = (1..60).fold(r#"{"type":"record","name":"A0","fields":[{"name":"n","type":"null"}]}"#.to_owned(), |inner, k| {
-        let before = k - 1;
+    // Each record is twice the one before: a tree of 2^60 leaves without a byte, in a datum without one.
+    let nothing = r#"{"type":"record","name":"A0","fields":[{"name":"n","type":"null"}]}"#.to_owned();
+    let doubles = (1..60).map(|k| {
+        let half = k - 1;
         format!(
-            r#"{{"type":"record","name":"A{k}","fields":[{{"name":"x","type":{inner}}},{{"name":"y","type":"A{before}"}}]}}"#
+            r#"{{"type":"record","name":"A{k}","fields":[{{"name":"x","type":"A{half}"}},{{"name":"y","type":"A{half}"}}]}}"#
         )
     });
+    let fields = std::iter::once(nothing).chain(doubles).enumerate();
+    let fields: Vec<String> = fields.map(|(k, record)| format!(r#"{{"name":"f{k}","type":{record}}}"#)).collect();
+    let doubled = format!(r#"{{"type":"record","name":"All","fields":[{}]}}"#, fields.join(","));
     assert_eq!(skip(&doubled, b"rest"), Ok(0));
     let with_a_byte = format!(
         r#"{{"type":"record","name":"B","fields":[{{"name":"e","type":{doubled}}},{{"name":"b","type":"boolean"}},{{"name":"f","type":"A9"}}]}}"#
