@@ -80,13 +80,13 @@ fn no_datum_is_deeper_or_longer_than_it_may_be() {
 fn parts_without_bytes_cost_no_time() {
     // Each record is twice the one before: a tree of 2^60 leaves without a byte, in a datum without one.
     let nothing = r#"{"type":"record","name":"A0","fields":[{"name":"n","type":"null"}]}"#.to_owned();
-    let doubles = (1..60).map(|k| {
+    let records = (1..60).map(|k| {
         let half = k - 1;
         format!(
             r#"{{"type":"record","name":"A{k}","fields":[{{"name":"x","type":"A{half}"}},{{"name":"y","type":"A{half}"}}]}}"#
         )
     });
-    let fields = std::iter::once(nothing).chain(doubles).enumerate();
+    let fields = std::iter::once(nothing).chain(records).enumerate();
     let fields: Vec<String> = fields.map(|(k, record)| format!(r#"{{"name":"f{k}","type":{record}}}"#)).collect();
     let doubled = format!(r#"{{"type":"record","name":"All","fields":[{}]}}"#, fields.join(","));
     assert_eq!(skip(&doubled, b"rest"), Ok(0));
