@@ -125,7 +125,9 @@ impl PutTransaction {
     /// Transactions submitted one after the other by one thread keep their order.
     ///
     /// # Blocking
-    /// For room in the channel, at most as long as the wait.
+    /// For room in the channel, at most as long as the wait. Whether the disk has room shows only when a file channel writes: for
+    /// that, [`Ticket::wait`](crate::Ticket::wait) waits as long, and tries again; a ticket that is awaited says
+    /// [`Full`](PutError::Full) at once.
     ///
     /// # Errors
     /// If there is no room, or the transaction can never be put.

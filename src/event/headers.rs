@@ -53,7 +53,8 @@ impl Headers {
         Self { encoded: Bytes::new() }
     }
 
-    /// Checks and adopts headers in their encoded form, as [`Headers::as_encoded`] gives it, without a copy.
+    /// Checks and adopts headers in their encoded form, as [`Headers::as_encoded`] gives it, without a copy. That each name stands
+    /// there once is left to whoever wrote them: of a name that comes twice, look-ups and changes see the first.
     ///
     /// # Errors
     /// If the bytes are not such a form, or break a limit.
