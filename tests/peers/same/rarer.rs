@@ -50,7 +50,7 @@ fn tail_dir_with_groups_that_are_in_no_list() {
             fs::create_dir_all(run.input.join(dir)).expect("a directory");
         }
         for file in 0..3 {
-            let rows: String = (0..20).map(|row| format!("x{file} {row}\n")).collect();
+            let rows = (0..20).map(|row| format!("x{file} {row}\n")).collect::<Vec<_>>().concat();
             fs::write(run.input.join(format!("x/{file}.log")), rows).expect("a log");
         }
         fs::write(run.input.join("y/one.log"), b"a\r\nb\rc\n\n\xff\xfe\n").expect("a log");
