@@ -10,6 +10,8 @@ mod rarer;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::process::{Agent, Side, free_port};
 
@@ -71,6 +73,8 @@ impl Run {
         let beside = self.dir.join("dropped");
         fs::write(&beside, content).expect("a file");
         fs::rename(&beside, &path).expect("its name");
+        // Times of files go by the kernel's ticks. Two files of one tick would be taken in the order of their names, here or there.
+        thread::sleep(Duration::from_millis(20));
     }
 
     /// Waits until so many lines are there.
