@@ -247,9 +247,9 @@ impl FileStoreBuilder {
         super::open::open(self.checked()?)
     }
 
-    /// Looks at what is in the store, without changing a byte of it or keeping a lock (whether it is in use is seen by trying the lock for a moment): what an open with these settings would
-    /// report, what waits in the channels, and the files behind it. Works on stores that cannot be opened, and on file systems
-    /// that cannot be written to.
+    /// Looks at what is in the store, without changing a byte of it or keeping a lock (whether it is in use is seen by trying
+    /// the lock for a moment): what an open with these settings would report, what waits in the channels, and the files behind
+    /// it. Works on stores that cannot be opened, and on file systems that cannot be written to.
     ///
     /// The store may be in use: then [`Inspection::in_use`] says so, and what is found may be out of date or look damaged.
     ///
