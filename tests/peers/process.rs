@@ -68,8 +68,15 @@ impl Agent {
         }
     }
 
-    /// Asks it to stop (SIGTERM) and waits.
+    /// Asks it to stop (SIGTERM) and waits. Ours only once it has said that it is ready: a request that comes before a program
+    /// has said what is to happen on a signal simply ends it, and what a test waits for may be there from an earlier life.
     pub(crate) fn stop(mut self) -> ExitStatus {
+        if self.side == Side::Ours {
+            let log = self.log.clone();
+            self.await_that("it is ready", || {
+                fs::read(&log).is_ok_and(|said| memchr::memmem::find(&said, b"agent: ready").is_some())
+            });
+        }
         self.signal("-TERM");
         let begun = Instant::now();
         loop {
