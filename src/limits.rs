@@ -389,3 +389,21 @@ pub const FLUME_RPC_BYTES_IN_FLIGHT_MAX: usize = 2 * FLUME_RPC_FRAME_BYTES_MAX +
 pub const FLUME_RPC_FRAME: Duration = Duration::from_secs(60 * 60);
 /// Time within which a body must be complete at the HTTP source of a Flume configuration. Flume has no such limit.
 pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(60 * 60);
+/// Longest time in milliseconds that a property of a component may give where the component has no limit of its own: a day.
+pub const PROPERTY_MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// The largest head of a request that an HTTP source can be set to in a Flume configuration: 1 MiB.
+pub const HTTP_HEADER_BYTES_CEILING: usize = 1 << 20;
+/// Bytes of the name that the system's resolver has for an address, at most.
+pub const HOST_NAME_BYTES_MAX: usize = 1025;
+/// Events that a source that makes them itself makes in one poll, at most, whatever the batch has room for.
+pub const MADE_EVENTS_PER_POLL_MAX: u64 = 100_000;
+/// Changes of files that are taken in at one look of a source that follows files, at most; others are left for the next look.
+pub const WATCH_NOTES_MAX: usize = 65_536;
+/// Bytes of a checkpoint, at most: 256 MiB, far above what the limits on positions, channels and segments add up to.
+pub const CHECKPOINT_BYTES_MAX: u64 = 256 << 20;
+/// Full-grown segments that a lane keeps to use them again: filling them with zeros costs as much as writing the events.
+pub const REUSABLE_SEGMENTS_MAX: usize = 3;
+/// Times at which events came that a file channel remembers to tell the age of its oldest one, at most; they get coarser.
+pub const CHANNEL_AGES_MAX: usize = 4096;
+/// Events that a spillable channel saves in one transaction when it is closed, at most.
+pub const SPILLABLE_SAVE_EVENTS_MAX: usize = 1000;

@@ -149,7 +149,8 @@ impl PullRunner {
     fn commit(&self, mut batch: PutBatch, room: usize) -> Result<Committed, Failure> {
         let counters = self.context.counters();
         let (events, positions) = (batch.events().len(), batch.positions().len());
-        self.context.count_received(&batch);
+        // Of a batch that is read again in smaller parts, those are counted.
+        let mut is_uncounted = batch.resume.is_none();
         let mut refused = false;
         let mut full_attempts = 0;
         loop {
@@ -158,6 +159,11 @@ impl PullRunner {
                 let ticket = self.context.submit_counted(batch, Some(Wait::up_to(PUT_SLICE)));
                 Ok::<_, SourceError>(ticket.and_then(PutTicket::wait))
             })?;
+            let can_shrink = positions > 0 && events > 1 && room > 1;
+            let shrinks = can_shrink && matches!(attempt, Err(PutError::TooLarge { .. }));
+            if !shrinks && std::mem::take(&mut is_uncounted) {
+                self.context.count_received_events(events);
+            }
             let Err(error) = attempt else {
                 counters.accepted_events.fetch_add(events as u64, Ordering::Relaxed);
                 counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
@@ -179,7 +185,7 @@ impl PullRunner {
                 }
                 // What has a position can be read again. `room` shrinks each time, so this comes to an end even with a
                 // source that takes no notice of it.
-                PutError::TooLarge { .. } if positions > 0 && events > 1 && room > 1 => {
+                PutError::TooLarge { .. } if shrinks => {
                     return Ok(Committed::Smaller(room.min(events) / 2));
                 }
                 // What is committed is known once the store has been opened again. The position from before would bring the same

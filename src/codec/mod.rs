@@ -3,6 +3,7 @@
 #[cfg(any(feature = "avro", feature = "rpc"))]
 pub(crate) mod avro;
 pub mod charset;
+pub(crate) mod java_date;
 #[cfg(feature = "json")]
 pub(crate) mod json_events;
 pub mod line;

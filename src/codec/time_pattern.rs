@@ -206,7 +206,7 @@ fn begins_numeric(rest: &str) -> bool {
 }
 
 /// Text up to the next letter, quoted or not.
-fn literal(rest: &mut &str) -> Result<String, String> {
+pub(super) fn literal(rest: &mut &str) -> Result<String, String> {
     let mut text = String::new();
     let mut quoted = false;
     let mut chars = rest.char_indices().peekable();
@@ -268,7 +268,7 @@ fn number(field: Field, rest: &mut &str, fields: &mut Fields) -> Option<()> {
 }
 
 /// The index of the name, long or short, that `rest` begins with.
-fn name(rest: &mut &str, names: &[&str]) -> Option<i64> {
+pub(super) fn name(rest: &mut &str, names: &[&str]) -> Option<i64> {
     for short in [false, true] {
         for (index, name) in names.iter().enumerate() {
             let length = if short { name.len().min(SHORT_NAME) } else { name.len() };
@@ -314,11 +314,29 @@ fn offset(rest: &mut &str) -> Option<Offset> {
     Offset::from_seconds(i32::try_from(sign * (hours * 60 + minutes) * 60).ok()?).ok()
 }
 
+/// `+hhmm`, or `+hh:mm` with a colon.
+pub(super) fn numeric_offset(rest: &mut &str, colon: bool) -> Option<Offset> {
+    let (sign, unsigned) = match rest.strip_prefix('-') {
+        Some(unsigned) => (-1, unsigned),
+        None => (1, rest.strip_prefix('+')?),
+    };
+    *rest = unsigned;
+    let hours = digits_of(rest, 2, 2)?;
+    if colon {
+        *rest = rest.strip_prefix(':')?;
+    }
+    let minutes = digits_of(rest, 2, 2)?;
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    Offset::from_seconds(i32::try_from(sign * (hours * 60 + minutes) * 60).ok()?).ok()
+}
+
 const YEAR_DIGITS_MAX: usize = 9;
 const NANO_DIGITS: usize = 9;
 /// Letters of the short form of a name.
 const SHORT_NAME: usize = 3;
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -332,7 +350,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 #[cfg(test)]
 mod tests {

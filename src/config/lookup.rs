@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::file::{Raw, content};
 use super::options::Options;
 use super::problem::Severity;
 use super::properties;
+use crate::clock::{Clock, SystemClock};
+use crate::codec::java_date::JavaDate;
 use crate::limits::{PROPERTIES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX, VALUE_BYTES_MAX};
 
 /// Resolves the references of values.
@@ -54,6 +59,8 @@ impl Resolver<'_> {
                 None => Found::Broken(format!("{said} is not text in Base64")),
             },
             "base64encoder" => Found::Foreign(base64_encode(rest.as_bytes())),
+            "date" => date(rest, said),
+            "java" => Found::Broken(format!("${{java:{said}}} tells of a Java machine, and there is none here")),
             "file" => file(rest, said),
             "properties" => property_of_file(rest, said),
             // The kind is one of a few words.
@@ -89,6 +96,13 @@ impl Resolver<'_> {
             "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
             "user.name" => self.options.environment("USER"),
             "java.io.tmpdir" => Some("/tmp".to_owned()),
+            "file.separator" => Some("/".to_owned()),
+            "path.separator" => Some(":".to_owned()),
+            "line.separator" => Some("\n".to_owned()),
+            "os.name" => Some("Linux".to_owned()).filter(|_| cfg!(target_os = "linux")),
+            "os.arch" => {
+                Some(if std::env::consts::ARCH == "x86_64" { "amd64" } else { std::env::consts::ARCH }.to_owned())
+            }
             _ => None,
         }
     }
@@ -241,6 +255,20 @@ fn end_of(reference: &str) -> Option<usize> {
     None
 }
 
+/// The time of the reading in a pattern of Java's.
+fn date(pattern: &str, said: &str) -> Found {
+    if pattern.is_empty() {
+        return Found::Foreign(String::new());
+    }
+    match JavaDate::new(pattern) {
+        Ok(form) => {
+            let now = Timestamp::try_from(SystemClock::new().wall()).unwrap_or(Timestamp::UNIX_EPOCH);
+            Found::Foreign(form.format(now, &TimeZone::system()))
+        }
+        Err(why) => Found::Broken(format!("{said} is no pattern for a date: {why}")),
+    }
+}
+
 /// `<charset>:<path>`: the content of a file.
 fn file(rest: &str, said: &str) -> Found {
     let Some((charset, path)) = rest.split_once(':') else {
@@ -313,8 +341,8 @@ fn base64_decode(text: &str) -> Option<String> {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// Kinds that commons-text has besides.
-const UNSUPPORTED: [&str; 11] =
-    ["java", "date", "const", "localhost", "resourcebundle", "urldecoder", "urlencoder", "xml", "script", "dns", "url"];
+const UNSUPPORTED: [&str; 9] =
+    ["const", "localhost", "resourcebundle", "urldecoder", "urlencoder", "xml", "script", "dns", "url"];
 const DEFAULT: &str = "${name:-text} gives a default";
 
 #[cfg(test)]

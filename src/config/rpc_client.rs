@@ -1,6 +1,6 @@
 //! The RPC client by Flume's properties.
 
-use super::components::client_settings;
+use super::components::{client_settings, thrift_client_settings};
 use super::keys::Keys;
 use super::options::Options;
 use super::problem::{ConfigError, Refused, Severity};
@@ -10,8 +10,9 @@ use crate::rpc::{HostOrder, RpcClient};
 
 impl RpcClient {
     /// A client by the properties of Flume's `RpcClientFactory`: `hosts`, `hosts.<name>`, `client.type` (`default`,
-    /// `default_failover`, `default_loadbalance`), `batch-size`, `connect-timeout`, `request-timeout`, `max-attempts`,
-    /// `host-selector`, `backoff`, `maxBackoff`, `compression-type`, `compression-level`, and those of TLS.
+    /// `default_failover`, `default_loadbalance`, `thrift`), `batch-size`, `connect-timeout`, `request-timeout`, `max-attempts`,
+    /// `host-selector`, `backoff`, `maxBackoff`, `compression-type`, `compression-level`, for Thrift `protocol`, and those of
+    /// TLS.
     ///
     /// ```
     /// use aqueduct::rpc::RpcClient;
@@ -52,15 +53,20 @@ fn read(keys: &mut Keys, site: &Site<'_>) -> Result<RpcClient, Refused> {
     for name in &names {
         addresses.push(keys.required(&format!("hosts.{name}")).trim().to_owned());
     }
-    let builder = client_settings(keys, site, RpcClient::builder(addresses))?;
-    let mut builder = builder.batch_events(keys.number("batch-size", 1..=TRANSACTION_EVENTS_MAX, RPC_BATCH_EVENTS));
+    let batch = keys.number("batch-size", 1..=TRANSACTION_EVENTS_MAX, RPC_BATCH_EVENTS);
+    keys.ignored(&["maxConnections"], "has no effect: a client has one connection to each host");
+    if matches!(kind, Kind::Thrift) {
+        // The first host counts, as in Flume.
+        let builder = thrift_client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch);
+        return builder.build().map_err(|error| keys.refuse(error));
+    }
+    let mut builder = client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch);
     let attempts = keys.optional_number("max-attempts", 1..=usize::MAX);
     let order = keys.choice("host-selector", ORDERS, HostOrder::RoundRobin);
     let is_patient = keys.flag("backoff", false);
     let backoff = keys.millis("maxBackoff", 0..=u64::MAX, RPC_HOST_BACKOFF_MAX);
-    keys.ignored(&["maxConnections"], "has no effect: a client has one connection to each host");
     match kind {
-        Kind::Default => {}
+        Kind::Default | Kind::Thrift => {}
         Kind::Failover => {
             builder = builder.failover();
             if let Some(attempts) = attempts {
@@ -83,12 +89,15 @@ enum Kind {
     Default,
     Failover,
     Balance,
+    Thrift,
 }
 
 const KINDS: &[(&str, Kind)] = &[
     ("DEFAULT", Kind::Default),
     ("DEFAULT_FAILOVER", Kind::Failover),
     ("DEFAULT_LOADBALANCE", Kind::Balance),
+    ("THRIFT", Kind::Thrift),
+    ("org.apache.flume.api.ThriftRpcClient", Kind::Thrift),
     ("org.apache.flume.api.NettyAvroRpcClient", Kind::Default),
     ("org.apache.flume.api.FailoverRpcClient", Kind::Failover),
     ("org.apache.flume.api.LoadBalancingRpcClient", Kind::Balance),
@@ -128,6 +137,24 @@ mod tests {
             let client = RpcClient::from_properties(pairs).unwrap();
             assert_eq!(client.batch_events(), 7);
         }
+    }
+
+    #[test]
+    fn a_thrift_client_is_made_of_flumes_properties() {
+        let base = [("hosts", "h1"), ("hosts.h1", "localhost:1"), ("maxConnections", "3"), ("batch-size", "9")];
+        for kind in ["thrift", "THRIFT", "org.apache.flume.api.ThriftRpcClient"] {
+            for protocol in ["binary", "COMPACT"] {
+                let pairs = [&base[..], &[("client.type", kind), ("protocol", protocol), ("request-timeout", "2000")]];
+                assert_eq!(RpcClient::from_properties(pairs.concat()).unwrap().batch_events(), 9);
+            }
+        }
+        let thrift = [&base[..], &[("client.type", "thrift"), ("protocol", "json"), ("max-attempts", "3")]].concat();
+        let found = problems(&thrift);
+        assert!(
+            found.len() == 2 && found.iter().any(|one| one.starts_with("max-attempts: the client has no such")),
+            "{found:?}"
+        );
+        assert!(problems(&[&base[..], &[("protocol", "binary")]].concat())[0].contains("has no such key"));
     }
 
     #[test]

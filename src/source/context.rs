@@ -154,11 +154,15 @@ impl SourceContext {
 
     /// Counts a batch as received, unless it is known to have been before.
     pub(crate) fn count_received(&self, batch: &PutBatch) {
-        if batch.resume.is_some() {
-            return;
+        if batch.resume.is_none() {
+            self.count_received_events(batch.events.len());
         }
+    }
+
+    /// A batch of so many events.
+    pub(crate) fn count_received_events(&self, events: usize) {
         let counters = &self.inner.counters;
-        counters.received_events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+        counters.received_events.fetch_add(events as u64, Ordering::Relaxed);
         counters.received_batches.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
+use crate::limits::MADE_EVENTS_PER_POLL_MAX;
 
 /// Events with the bodies `0`, `1`, `2` and so on: Flume's `seq` source, for tests of a pipeline.
 ///
@@ -69,7 +70,7 @@ impl PullSource for Sequence {
     }
 
     fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
-        let room = u64::try_from(out.room()).unwrap_or(u64::MAX).min(BATCH_EVENTS_MAX);
+        let room = u64::try_from(out.room()).unwrap_or(u64::MAX).min(MADE_EVENTS_PER_POLL_MAX);
         let end = self.next.saturating_add(room).min(self.total);
         if self.next < end {
             push_numbers(self.next, end, out);
@@ -117,8 +118,6 @@ fn decode(position: &[u8]) -> Option<u64> {
 struct PositionError(Bytes);
 
 const POSITION: &str = "";
-/// Events of one poll, whatever the batch has room for, so that one poll stays short.
-const BATCH_EVENTS_MAX: u64 = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
 use crate::clock::{Clock, SystemClock};
-use crate::limits::{BODY_BYTES_MAX, STRESS_BODY_BYTES, STRESS_SLICE};
+use crate::limits::{BODY_BYTES_MAX, MADE_EVENTS_PER_POLL_MAX, STRESS_BODY_BYTES, STRESS_SLICE};
 use crate::shutdown::Shutdown;
 
 /// Makes events as fast as they are taken, or as fast as it is told to: Flume's `StressSource`, to measure a pipeline.
@@ -136,7 +136,7 @@ impl PullSource for Stress {
         }
         let left = self.total.map_or(u64::MAX, |total| total - self.made);
         let room = u64::try_from(out.room()).unwrap_or(u64::MAX);
-        self.batch = left.min(room).min(BATCH_EVENTS_MAX);
+        self.batch = left.min(room).min(MADE_EVENTS_PER_POLL_MAX);
         for _ in 0..self.batch {
             out.push(self.body.clone());
         }
@@ -165,9 +165,6 @@ fn body(bytes: usize) -> Bytes {
 fn per(events: u64, rate: u64) -> f64 {
     events as f64 / rate as f64
 }
-
-/// Events of one poll, whatever the batch has room for, so that one poll stays short.
-const BATCH_EVENTS_MAX: u64 = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use super::frame::{LanePos, StoreId};
 use super::segment::LaneDir;
 use super::state::LaneState;
 use crate::error::StorageError;
+use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::vfs::OpenMode;
 
 /// A checkpoint.
@@ -85,7 +86,7 @@ pub(crate) fn read_slot(dir: &LaneDir, slot: u64) -> Option<Checkpoint> {
     let path = dir.file(&slot_name(slot));
     let file = dir.vfs.open(&path, OpenMode::Read).ok()?;
     let len = file.metadata().ok()?.len;
-    let mut bytes = vec![0; usize::try_from(len.min(SLOT_BYTES_MAX)).ok()?];
+    let mut bytes = vec![0; usize::try_from(len.min(CHECKPOINT_BYTES_MAX)).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
     Checkpoint::decode(bytes.into(), &dir.store, dir.lane).ok()
 }
@@ -94,8 +95,12 @@ pub(crate) fn read_slot(dir: &LaneDir, slot: u64) -> Option<Checkpoint> {
 pub(crate) fn write(dir: &LaneDir, checkpoint: &Checkpoint) -> Result<(), StorageError> {
     let path = dir.file(&slot_name(checkpoint.generation % 2));
     let bytes = checkpoint.encode(&dir.store, dir.lane);
-    if bytes.len() as u64 > SLOT_BYTES_MAX {
-        return Err(StorageError::Limit { what: "checkpoint bytes", actual: bytes.len() as u64, max: SLOT_BYTES_MAX });
+    if bytes.len() as u64 > CHECKPOINT_BYTES_MAX {
+        return Err(StorageError::Limit {
+            what: "checkpoint bytes",
+            actual: bytes.len() as u64,
+            max: CHECKPOINT_BYTES_MAX,
+        });
     }
     let mut created = false;
     let mut write = || -> io::Result<()> {
@@ -119,6 +124,4 @@ pub(crate) fn slot_name(slot: u64) -> String {
 
 /// The numbers of the slots.
 pub(crate) const SLOTS: std::ops::Range<u64> = 0..2;
-/// Far above what the limits on positions, channels and segments can add up to in practice.
-const SLOT_BYTES_MAX: u64 = 256 << 20;
 const MAGIC: &[u8; 8] = b"aquecpt\x01";

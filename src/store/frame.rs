@@ -66,7 +66,7 @@ pub(crate) struct SegmentHeader {
 pub(crate) enum HeaderError {
     /// Not a header, or torn.
     Invalid,
-    /// Written by a newer version.
+    /// Written by another version.
     Version(u16),
 }
 

@@ -479,7 +479,7 @@ impl Gate {
     /// Notes when the events up to now came, at most a few times a second.
     fn note_age(&mut self, now: Duration) {
         if self.ages.back().is_none_or(|(_, last)| now.saturating_sub(*last) >= AGE_STEP) {
-            if self.ages.len() >= AGES_MAX {
+            if self.ages.len() >= limits::CHANNEL_AGES_MAX {
                 // Coarser samples for a long backlog: every other one goes.
                 let mut keep = false;
                 self.ages.retain(|_| {
@@ -546,4 +546,3 @@ impl OpenTake {
 pub(crate) type ReadResult = Result<bool, StorageError>;
 
 const AGE_STEP: Duration = Duration::from_millis(100);
-const AGES_MAX: usize = 4096;

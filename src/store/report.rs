@@ -126,7 +126,7 @@ pub enum OpenError {
     /// A system call failed, or a small file of the store is damaged.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The store was written by a newer version.
+    /// The store was written by another version of the crate, most likely a newer one.
     #[error("{} has format version {found}; this version reads up to {newest}", path.display())]
     Version {
         /// The file.

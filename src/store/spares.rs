@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::lane::Lane;
 use super::segment::{LaneDir, NotActivated, Segment, Spare};
 use crate::error::StorageError;
-use crate::limits::SEGMENT_BYTES_RESERVE;
+use crate::limits::{REUSABLE_SEGMENTS_MAX, SEGMENT_BYTES_RESERVE};
 
 /// The supply of one lane.
 #[derive(Debug)]
@@ -234,7 +234,7 @@ impl Spares {
     }
 
     fn drop_smallest(&mut self, dir: &LaneDir) {
-        if self.reusable.len() > REUSABLE_SEGMENTS {
+        if self.reusable.len() > REUSABLE_SEGMENTS_MAX {
             self.reusable.sort_unstable_by_key(|spare| std::cmp::Reverse(spare.size));
             let smallest = self.reusable.pop().map(|spare| spare.path);
             smallest.into_iter().for_each(|path| self.remove(dir, path));
@@ -269,6 +269,4 @@ fn reserve_name(id: u32) -> String {
 }
 
 pub(crate) const RESERVE_SEGMENTS: usize = 2;
-/// Full-grown segments kept to be used again: filling them with zeros costs as much as writing the events.
-const REUSABLE_SEGMENTS: usize = 3;
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;

@@ -5,6 +5,7 @@
 //! their names), line by line.
 
 mod cases;
+mod odd_input;
 mod rarer;
 
 use std::collections::BTreeMap;

@@ -351,8 +351,10 @@ fn a_batch_too_large_is_read_again_in_parts_or_told() {
     let channel = || MemoryChannel::builder("c").transaction_events_max(3).build().unwrap();
     let log = Log::default();
     let builder = agent().channel("c", channel()).source("in", Counting::to(50, |_| Ok(()))).batch(25).to(["c"]);
-    let (_running, outcome) = run(builder.sink("out", log.sink()).from("c"));
+    let (running, outcome) = run(builder.sink("out", log.sink()).from("c"));
     assert_eq!((outcome, log.lines()), (Outcome::Completed, numbers_text(50)));
+    // What is read again is not counted again.
+    assert_eq!(running.stats().source("in").unwrap().stats.received_events, 50);
 
     let builder = agent().channel("c", channel()).source("in", numbers(10, 10)).to(["c"]);
     let (running, outcome) = run(builder.sink("out", log.sink()).from("c"));

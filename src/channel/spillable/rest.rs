@@ -9,11 +9,8 @@ use super::Shared;
 use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
 use crate::error::{PutError, StorageError};
-use crate::limits::{POSITION_OWNER_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX};
+use crate::limits::{POSITION_OWNER_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::wait::Wait;
-
-/// Events that are saved in one transaction, at most.
-const SAVE_EVENTS_MAX: usize = 1000;
 
 /// A commit in the store whose positions are not set yet.
 pub(super) struct Committing<'a>(&'a Shared);
@@ -73,7 +70,7 @@ impl Shared {
 
     /// Moves what is in memory into the store. What cannot be moved stays.
     fn save_events(&self) -> Result<(), StorageError> {
-        let mut events_max = SAVE_EVENTS_MAX;
+        let mut events_max = SPILLABLE_SAVE_EVENTS_MAX;
         loop {
             let take = self.memory.take_rest(events_max);
             if take.is_empty() {

@@ -3,6 +3,7 @@
 //! Both members may be missing. Values may be numbers and booleans, which are taken as they are written. A header that is
 //! `null` is none, a body that is `null` is empty, and further members are ignored.
 
+mod lenient;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,15 @@ pub(crate) fn read_array<E>(text: &str, each: Each<'_, E>) -> Result<(), ReadErr
     let mut json = serde_json::Deserializer::from_str(text);
     let outcome = json.deserialize_seq(ArrayVisitor(&mut reader)).and_then(|()| json.end());
     reader.outcome(outcome)
+}
+
+/// Reads an array of events that may be written in the ways beside JSON that Gson, and so Flume, takes.
+pub(crate) fn read_lenient_array<E>(text: &str, each: Each<'_, E>) -> Result<(), ReadError<E>> {
+    match lenient::read_array(text, each) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(stopped)) => Err(ReadError::Stopped(stopped)),
+        Err(lenient::Odd) => Err(ReadError::Malformed("is not an array of events".to_owned())),
+    }
 }
 
 /// Reads one event.

@@ -161,3 +161,70 @@ fn any_text_is_events_or_an_error() {
     }
     assert!(check_value("1 2").is_err() && check_value("").is_err() && check_value("'x'").is_err());
 }
+
+#[test]
+fn what_is_no_json_is_read_as_gson_reads_it() {
+    let one = |body: &str, headers: &[(&str, &str)]| Some(vec![event(body, headers)]);
+    // As seen on Flume 1.11.0.
+    for (text, expected) in [
+        ("[{'headers':{},'body':'x'}]", one("x", &[])),
+        ("[{headers:{a:b},body:text}]", one("text", &[("a", "b")])),
+        (r#"[{"body":"a"};{"body":"b"}]"#, Some(vec![event("a", &[]), event("b", &[])])),
+        (r#"[{"body":"a";"headers":{"x":"y"}}]"#, one("a", &[("x", "y")])),
+        (r#"[{"body"="a"}]"#, one("a", &[])),
+        (r#"[{"body"=>"a"}]"#, one("a", &[])),
+        ("[{/*c*/\"body\"://x\n\"a\"#y\n}]", one("a", &[])),
+        ("// c\n[{\"body\":\"a\"}]", one("a", &[])),
+        (")]}'\n[{\"body\":\"a\"}]", one("a", &[])),
+        (
+            r#"[{"body":Infinity,"headers":{"n":-Infinity,"m":NaN}}]"#,
+            one("Infinity", &[("n", "-Infinity"), ("m", "NaN")]),
+        ),
+        (
+            r#"[{"body":True,"headers":{"n":NULL,"t":tru,"x":012,"y":.5,"z":0x1F}}]"#,
+            one("true", &[("t", "tru"), ("x", "012"), ("y", ".5"), ("z", "0x1F")]),
+        ),
+        ("[{\"body\":\"line\ntwo \\\n\t\u{1}\"}]", one("line\ntwo \n\t\u{1}", &[])),
+        (r#"[{"body":"\'\ud834\udd1e \ud800 \ud800\u0041\udd1e"}]"#, one("'\u{1d11e} ? ?A?", &[])),
+        (r#"[{"body":'a"b',"headers":{null:"v",true:'it\'s'}}]"#, one("a\"b", &[("null", "v"), ("true", "it's")])),
+        (r#"[{"headers":[["a","b"],["c",1]],"body":"x"}]"#, one("x", &[("a", "b"), ("c", "1")])),
+        (r#"[{"headers":[],"body":nUlL}]"#, one("", &[])),
+        ("[{x:[1,,{y:[;]},'z',],body:un-quo.ted_1}]", one("un-quo.ted_1", &[])),
+        ("\u{feff}[{\u{e9}:1,body:\u{e9}\n}\r,\n{}] \r\n", Some(vec![event("\u{e9}", &[]), event("", &[])])),
+        // Neither does Flume take these; those of the first line are an event that is null.
+        (r#"[{"body":"a"},]"#, None),
+        ("[,{}]", None),
+        ("[;]", None),
+        ("null", None),
+        ("", None),
+        (r#"[{"body":"a",}]"#, None),
+        ("#c\n[] # end", None),
+        ("[] []", None),
+        ("[]]", None),
+        (r#"[{"body":"a"}"#, None),
+        (r#"[{"body":"a" "headers":{}}]"#, None),
+        (r#"[{"body":"\x41"}]"#, None),
+        (r#"[{"body":"\u12"}]"#, None),
+        (r#"[{"body":"\u+123"}]"#, None),
+        ("[{body:unquoted text}]", None),
+        ("[{body:a/b}]", None),
+        ("[{body:a=b}]", None),
+        (r#"[{"body":["a"]}]"#, None),
+        (r#"[{"headers":["a"]}]"#, None),
+        (r#"[{"headers":[["a"]]}]"#, None),
+        (r#"[{"headers":[["a","b","c"]]}]"#, None),
+        (r#"[{"headers":a}]"#, None),
+        (r#"[{"headers":{"a":{}}}]"#, None),
+        (r#"[{"headers":{a:1,"a":2}}]"#, None),
+        (r#"[{"headers":{a:,b:2}}]"#, None),
+        ("[{,body:a}]", None),
+        ("[{body:a/*open}]", None),
+        ("[{},\u{a0}]", None),
+        ("[{},\u{c}{}]", None),
+    ] {
+        assert_eq!(collect(text, read_lenient_array).ok(), expected, "{text}");
+    }
+    // Deeper than JSON's reader goes, in what means nothing.
+    let deep = format!("[{{x:{}1{},body:deep}}]", "[{y:".repeat(5000), "}]".repeat(5000));
+    assert_eq!(collect(&deep, read_lenient_array).ok(), one("deep", &[]));
+}

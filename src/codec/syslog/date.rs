@@ -44,7 +44,7 @@ pub(super) fn rfc3164_len(text: &[u8]) -> Option<usize> {
     let padded = usize::from(rest.starts_with(b" "));
     let digits = rest.get(padded..)?.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
     let time = 4 + padded + digits + 1;
-    let is_date = month_number(month).is_some() && digits > 0 && text.get(time - 1) == Some(&b' ');
+    let is_date = month.iter().all(u8::is_ascii_alphabetic) && digits > 0 && text.get(time - 1) == Some(&b' ');
     (is_date && is_time(text.get(time..time + 8)?)).then_some(time + 8)
 }
 

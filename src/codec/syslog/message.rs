@@ -54,7 +54,8 @@ pub(super) fn multiport<'a>(message: &'a [u8], now: Timestamp, zone: &TimeZone) 
     let (date, after) = rest.split_at_checked(date_end)?;
     fields.millis = Some(match date.first()? {
         b'-' => now.as_millisecond(),
-        b'A'..=b'Z' => date::rfc3164(date, now, zone, date::Days::Existing)?,
+        // As in Flume, a day or time that does not exist is the beginning of 1970.
+        b'A'..=b'Z' => date::rfc3164(date, now, zone, date::Days::Existing).unwrap_or(0),
         _ => date::rfc5424_utc(date)?,
     });
     fields.date = Some(date);

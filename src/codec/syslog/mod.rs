@@ -5,6 +5,7 @@
 //! that is no syslog is an event with its bytes as they came.
 
 mod date;
+mod format;
 mod frame;
 mod keep;
 mod message;
@@ -19,6 +20,7 @@ use super::charset::{Charset, DecodeError};
 use crate::event::{Event, Headers};
 use message::Fields;
 
+pub use format::{DateFormatError, SyslogFormat};
 pub use frame::{Frame, FrameEnd, SyslogFramer};
 pub use keep::{KeepFields, KeptFields, UnknownField};
 
@@ -66,14 +68,15 @@ pub enum Dialect {
 ///
 /// The zone of an RFC 5424 date counts also beside a fraction of a second, and `.5` is half a second. An `Invalid` message has
 /// no `priority` of the message before it. Bytes that are not UTF-8, zero bytes, carriage returns and newlines within
-/// a message change nothing. In `multiport_syslogtcp`, years are right, and what looks like a date of RFC 3164 and is
-/// none is `Invalid` instead of an event of 1970 without the beginning of its text.
+/// a message change nothing. In `multiport_syslogtcp`, years are right; a date of RFC 3164 that does not exist, such
+/// as October 32, is of 1970, as in Flume, but text that is no date at all is `Invalid` and keeps its beginning.
 #[derive(Clone, Debug)]
 pub struct SyslogParser {
     dialect: Dialect,
     keep: KeepFields,
     charset: Charset,
     zone: TimeZone,
+    format: Option<SyslogFormat>,
 }
 
 /// The system has no time zone of a name.
@@ -89,7 +92,7 @@ impl SyslogParser {
     /// A parser that keeps no fields in the body, takes text for UTF-8, and dates without a zone for UTC.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, keep: KeepFields::None, charset: Charset::UTF_8, zone: TimeZone::UTC }
+        Self { dialect, keep: KeepFields::None, charset: Charset::UTF_8, zone: TimeZone::UTC, format: None }
     }
 
     /// Which parts of a message stay in the body, before its text. Default: none.
@@ -123,12 +126,24 @@ impl SyslogParser {
         self
     }
 
+    /// A format of one's own, which is tried before those of the RFCs. Only [`Dialect::Single`] has it. Where it matches a
+    /// message that is not UTF-8, bad bytes are replaced. Default: none.
+    #[must_use]
+    pub fn format(mut self, format: SyslogFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+
     /// The event of one message, which came at the time `now`.
     #[must_use]
     pub fn parse(&self, message: &[u8], end: FrameEnd, now: SystemTime) -> Event {
         let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        let text = self.format.as_ref().map(|format| (format, String::from_utf8_lossy(message)));
         let fields = match self.dialect {
-            Dialect::Single => message::single(message, now, &self.zone),
+            Dialect::Single => message::single(message, now, &self.zone).map(|fields| match &text {
+                Some((format, text)) => format.read(fields.number, text, now, &self.zone).unwrap_or(fields),
+                None => fields,
+            }),
             Dialect::Multiport => message::multiport(message, now, &self.zone).filter(|_| self.is_valid(message)),
         };
         let status = match (&fields, end) {

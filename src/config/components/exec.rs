@@ -1,8 +1,7 @@
 //! Flume's `exec` source.
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::MILLIS_MAX;
-use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, EXEC_RESTART_PAUSE, LINE_BYTES_CEILING};
+use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, EXEC_RESTART_PAUSE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX};
 use crate::source::exec::{Exec, ExecReport};
 
 pub(super) fn register(registry: &mut Registry) {
@@ -21,7 +20,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let mut source = source
         .charset(keys.text("charset", "UTF-8"))
         .batch_max(batch.events().min(site.transaction_events_max()))
-        .batch_wait(keys.millis("batchTimeout", 1..=MILLIS_MAX, EXEC_BATCH_WAIT))
+        .batch_wait(keys.millis("batchTimeout", 1..=PROPERTY_MILLIS_MAX, EXEC_BATCH_WAIT))
         .line_max_bytes(keys.number("maxLineLength", 4..=LINE_BYTES_CEILING, LINE_BYTES_CEILING));
     if keys.flag("restart", false) {
         source = source.restart(pause);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::{MILLIS_MAX, bind_address, tls};
+use super::{bind_address, tls};
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT,
-    HTTP_CONNECTION_BYTES, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS, HTTP_WORKERS_CEILING, SINK_BATCH_EVENTS,
+    HTTP_CONNECTION_BYTES, HTTP_HEADER_BYTES_CEILING, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS,
+    HTTP_WORKERS_CEILING, PROPERTY_MILLIS_MAX, SINK_BATCH_EVENTS,
 };
 use crate::sink::{self, HttpFormat, StatusAction};
 use crate::source::Http;
@@ -95,7 +96,7 @@ fn jetty(keys: &mut Keys, source: Http) -> Http {
             u64::try_from(millis).ok().filter(|millis| *millis > 0).map_or(FLUME_CONNECTION_IDLE, Duration::from_millis)
         }
     };
-    let head = keys.number("HttpConfiguration.requestHeaderSize", 1..=HEADER_CEILING, HTTP_HEADER_BYTES_MIN);
+    let head = keys.number("HttpConfiguration.requestHeaderSize", 1..=HTTP_HEADER_BYTES_CEILING, HTTP_HEADER_BYTES_MIN);
     let workers = keys.number("QueuedThreadPool.maxThreads", 1..=HTTP_WORKERS_CEILING, HTTP_WORKERS);
     for (prefix, known) in [
         ("ServerConnector.", "idleTimeout"),
@@ -116,15 +117,12 @@ fn jetty(keys: &mut Keys, source: Http) -> Http {
         .workers(workers)
 }
 
-/// The largest head of a request that can be set.
-const HEADER_CEILING: usize = 1 << 20;
-
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let endpoint = keys.required("endpoint");
     let is_tls = endpoint.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let mut sink = sink::Http::new(endpoint)
-        .connect_timeout(keys.millis("connectTimeout", 1..=MILLIS_MAX, HTTP_CONNECT))
-        .request_timeout(keys.millis("requestTimeout", 1..=MILLIS_MAX, HTTP_REQUEST))
+        .connect_timeout(keys.millis("connectTimeout", 1..=PROPERTY_MILLIS_MAX, HTTP_CONNECT))
+        .request_timeout(keys.millis("requestTimeout", 1..=PROPERTY_MILLIS_MAX, HTTP_REQUEST))
         .accept(keys.text("acceptHeader", "text/plain"));
     let formats = [("body", HttpFormat::Body), ("json", HttpFormat::JsonArray), ("ndjson", HttpFormat::JsonLines)];
     // As in Flume, which posts nothing for an event without a body: a server may refuse such a request for ever.

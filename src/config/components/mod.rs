@@ -40,10 +40,13 @@ use std::time::Duration;
 
 #[cfg(feature = "rpc")]
 pub(super) use avro::client_settings;
+#[cfg(feature = "rpc")]
+pub(super) use thrift::client_settings as thrift_client_settings;
 
 use super::keys::Keys;
 use super::registry::Registry;
 use crate::agent::Backoff;
+use crate::limits::PROPERTY_MILLIS_MAX;
 
 /// Registers everything that the crate has.
 pub(super) fn register(registry: &mut Registry) {
@@ -78,8 +81,8 @@ pub(super) fn register(registry: &mut Registry) {
 
 /// The pauses of a pollable source.
 fn pollable(keys: &mut Keys) -> Backoff {
-    let max = keys.millis("maxBackoffSleep", 1..=MILLIS_MAX, Duration::from_secs(5));
-    let increment = keys.millis("backoffSleepIncrement", 1..=MILLIS_MAX, Duration::from_secs(1));
+    let max = keys.millis("maxBackoffSleep", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(5));
+    let increment = keys.millis("backoffSleepIncrement", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(1));
     Backoff::new(increment.min(max), max)
 }
 
@@ -99,9 +102,9 @@ fn all_interfaces() -> &'static str {
     if socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok() { "::" } else { "0.0.0.0" }
 }
 
-/// A time in seconds, of which Flume takes -1 for as good as none.
+/// A time in seconds, of which Flume takes anything below zero for none.
 fn seconds_or_none(keys: &mut Keys, key: &str, default: Duration) -> Duration {
-    let seconds = keys.optional_number(key, -1..=i64::MAX);
+    let seconds = keys.optional_number(key, i64::MIN..=i64::MAX);
     seconds.map_or(default, |seconds| Duration::from_secs(seconds.max(0).unsigned_abs()))
 }
 
@@ -112,7 +115,5 @@ fn number_without_effect(keys: &mut Keys, key: &str, why: &str) {
     }
 }
 
-/// No pause is longer than a day.
-const MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Java's largest `int`.
 const JAVA_INT_MAX: u64 = i32::MAX.unsigned_abs() as u64;

@@ -3,8 +3,8 @@
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use super::bind_address;
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, SOURCE_BATCH_EVENTS,
-    SOURCE_BYTES_IN_FLIGHT_MAX,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX,
+    SOURCE_BATCH_EVENTS, SOURCE_BYTES_IN_FLIGHT_MAX,
 };
 use crate::source::tcp_lines::{Ack, OnFull, TcpLines};
 
@@ -16,6 +16,9 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let address = bind_address(keys, "bind", None);
     let line = keys.number("max-line-length", 2..=LINE_BYTES_CEILING / 4, 512);
     let encoding = keys.text("encoding", "utf-8");
+    // Keys of ours: Flume waits for ever.
+    let idle = keys.millis("idle-timeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE);
+    let line_timeout = keys.millis("line-timeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE);
     let ack = if keys.flag("ack-every-event", true) { Ack::AfterCommit } else { Ack::None };
     let source = TcpLines::bind(address)
         .line_chars_max(line)
@@ -26,9 +29,9 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         .ack(ack)
         .on_full(OnFull::Fail)
         .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()))
-        .first_byte_timeout(FLUME_CONNECTION_IDLE)
-        .idle_timeout(FLUME_CONNECTION_IDLE)
-        .line_timeout(FLUME_CONNECTION_IDLE);
+        .first_byte_timeout(idle)
+        .idle_timeout(idle)
+        .line_timeout(line_timeout);
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source)),
         Err(reason) => Err(keys.refuse(reason)),

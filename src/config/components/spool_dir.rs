@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::MILLIS_MAX;
 use crate::SpoolDir;
 use crate::agent::Backoff;
 use crate::codec::pattern::PatternError;
 use crate::limits::{
-    BLOB_BYTES_MAX, FLUME_BODY_BYTES_MAX, MULTI_LINE_BYTES_MAX, MULTI_LINE_LINES_MAX, SPOOL_LINE_BYTES_CEILING,
+    BLOB_BYTES_MAX, FLUME_BODY_BYTES_MAX, MULTI_LINE_BYTES_MAX, MULTI_LINE_LINES_MAX, PROPERTY_MILLIS_MAX,
+    SPOOL_LINE_BYTES_CEILING,
 };
 use crate::source::spool_dir::{Completed, ConsumeOrder, DecodeError, Deserializer, MultiLine};
 
@@ -35,8 +35,8 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
     }
     source = deserializer(keys, source);
     let batch = keys.batch_size("batchSize", 100);
-    let idle = keys.millis("pollDelay", 1..=MILLIS_MAX, Duration::from_millis(500));
-    let retry_max = keys.millis("maxBackoff", 1..=MILLIS_MAX, Duration::from_secs(4));
+    let idle = keys.millis("pollDelay", 1..=PROPERTY_MILLIS_MAX, Duration::from_millis(500));
+    let retry_max = keys.millis("maxBackoff", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(4));
     let retry = Backoff::new(RETRY_MIN.min(retry_max), retry_max);
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(Backoff::new(idle, idle)).retry(retry)),

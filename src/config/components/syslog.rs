@@ -3,12 +3,12 @@
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use super::{all_interfaces, bind_address, number_without_effect, tls};
 use crate::codec::charset::Charset;
-use crate::codec::syslog::KeepFields;
+use crate::codec::syslog::SyslogFormat;
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, SOURCE_BATCH_EVENTS,
-    SOURCE_BYTES_IN_FLIGHT_MAX, SYSLOG_EVENT_BYTES_FLUME,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX,
+    SOURCE_BATCH_EVENTS, SOURCE_BYTES_IN_FLIGHT_MAX, SYSLOG_EVENT_BYTES_FLUME,
 };
-use crate::source::syslog::{SyslogTcp, SyslogUdp};
+use crate::source::syslog::{Reading, SyslogTcp, SyslogUdp};
 
 pub(super) fn register(registry: &mut Registry) {
     registry.source(&["syslogtcp", "org.apache.flume.source.SyslogTcpSource"], tcp);
@@ -18,7 +18,7 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn tcp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let source = SyslogTcp::bind(bind_address(keys, "host", None));
-    own_formats(keys);
+    let source = format(keys).into_iter().fold(source, SyslogTcp::format);
     let batch = SOURCE_BATCH_EVENTS.min(site.transaction_events_max());
     Ok(SourceSetup::new(common(keys, site, source)?.batch_max(batch)))
 }
@@ -56,19 +56,9 @@ fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 
 fn udp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let mut source = SyslogUdp::bind(bind_address(keys, "host", Some(all_interfaces())))
-        .keep_fields(keep_fields(keys))
         .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()));
-    own_formats(keys);
-    if let Some(name) = keys.optional("clientIPHeader") {
-        source = source.client_ip_header(name);
-    }
-    let host_name = host_name_header(keys);
-    #[cfg(feature = "dns")]
-    if let Some(name) = host_name {
-        source = source.client_hostname_header(name);
-    }
-    #[cfg(not(feature = "dns"))]
-    let _ = host_name;
+    source = format(keys).into_iter().fold(source, SyslogUdp::format);
+    reading(keys, source.reading());
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source)),
         Err(reason) => Err(keys.refuse(reason)),
@@ -80,23 +70,14 @@ fn common(keys: &mut Keys, site: &Site<'_>, source: SyslogTcp) -> Made<SyslogTcp
     // Flume takes ten for anything less.
     let longest = keys.number("eventSize", 0..=LINE_BYTES_CEILING, SYSLOG_EVENT_BYTES_FLUME).max(EVENT_BYTES_MIN);
     let mut source = source
-        .keep_fields(keep_fields(keys))
         .event_bytes_max(longest)
         .connections_per_peer_max(CONNECTIONS_MAX)
         .connection_bytes_in_flight_max(CONNECTION_BYTES_IN_FLIGHT_MAX.max(longest))
         .bytes_in_flight_max(SOURCE_BYTES_IN_FLIGHT_MAX.max(longest * CONNECTIONS_MAX))
-        .idle_timeout(FLUME_CONNECTION_IDLE)
-        .message_timeout(FLUME_CONNECTION_IDLE);
-    if let Some(name) = keys.optional("clientIPHeader") {
-        source = source.client_ip_header(name);
-    }
-    let host_name = host_name_header(keys);
-    #[cfg(feature = "dns")]
-    if let Some(name) = host_name {
-        source = source.client_hostname_header(name);
-    }
-    #[cfg(not(feature = "dns"))]
-    let _ = host_name;
+        // Keys of ours: Flume waits for ever.
+        .idle_timeout(keys.millis("idleTimeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE))
+        .message_timeout(keys.millis("messageTimeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE));
+    reading(keys, source.reading());
     #[cfg(feature = "tls")]
     if let Some(tls) = tls::server(keys, site)? {
         source = source.tls(tls);
@@ -120,10 +101,6 @@ fn ports(keys: &mut Keys) -> Vec<u16> {
     ports
 }
 
-fn keep_fields(keys: &mut Keys) -> KeepFields {
-    keys.parsed("keepFields", str::parse).unwrap_or_default()
-}
-
 fn charset(label: &str) -> Result<Charset, String> {
     match Charset::for_label(label) {
         Some(charset) if charset.contains_ascii() => Ok(charset),
@@ -132,19 +109,52 @@ fn charset(label: &str) -> Result<Charset, String> {
     }
 }
 
-fn host_name_header(keys: &mut Keys) -> Option<String> {
-    let name = keys.optional("clientHostnameHeader");
-    if cfg!(not(feature = "dns")) && name.is_some() {
+/// What stays in the body, and what is told of clients.
+fn reading(keys: &mut Keys, reading: &mut Reading) {
+    reading.keep = keys.parsed("keepFields", str::parse).unwrap_or_default();
+    reading.client_ip_header = keys.optional("clientIPHeader");
+    let Some(name) = keys.optional("clientHostnameHeader") else { return };
+    if cfg!(not(feature = "dns")) {
         let why = "names of clients are not part of this build; enable the feature dns of the crate aqueduct";
         keys.mistake("clientHostnameHeader", why);
     }
-    name
+    reading.tell_host_name(name);
 }
 
-/// Keys that Flume's guide does not have.
-fn own_formats(keys: &mut Keys) {
-    let why = "formats of your own are not read; the source knows RFC 3164 and RFC 5424, for others register a source";
-    keys.unsupported(&["format."], why);
+/// A format of one's own, which Flume reads although its guide does not have it.
+fn format(keys: &mut Keys) -> Option<SyslogFormat> {
+    let format = keys.parsed("format.regex", SyslogFormat::new);
+    if !keys.is_set("format.regex") {
+        for key in ["format.search", "format.replace", "format.dateFormat"] {
+            if keys.optional(key).is_some() {
+                keys.mistake(key, "has no effect without format.regex, which says how messages look");
+            }
+        }
+        return None;
+    }
+    let search = keys.optional("format.search");
+    let replace = keys.optional("format.replace");
+    let date = keys.optional("format.dateFormat");
+    let mut format = format?;
+    match (search, replace) {
+        (Some(search), replace) => {
+            // A value that is empty counts as missing, so nothing stands for "remove it".
+            match format.clone().replace(&search, &replace.unwrap_or_default()) {
+                Ok(made) => format = made,
+                Err(error) => keys.mistake("format.search", error.to_string()),
+            }
+        }
+        (None, Some(_)) => keys.mistake("format.replace", "has no effect without format.search"),
+        (None, None) => {}
+    }
+    match date.map(|date| format.clone().date(&date)) {
+        Some(Ok(made)) => Some(made),
+        Some(Err(error)) => {
+            keys.mistake("format.dateFormat", error.to_string());
+            Some(format)
+        }
+        None => Some(format),
+    }
 }
 
 /// Room for a priority and a little text.
@@ -156,6 +166,8 @@ mod tests {
 
     const NONE: [&str; 0] = [];
     const TCP: [(&str, &str); 2] = [("host", "127.0.0.1"), ("port", "5140")];
+    const UDP: [(&str, &str); 1] = [("port", "5140")];
+    const FORMAT: [(&str, &str); 3] = [("host", "127.0.0.1"), ("port", "5140"), ("format.regex", "<(\\d+)>(.*)")];
     const PORTS: [(&str, &str); 1] = [("ports", "5140 5141")];
 
     #[test]
@@ -172,12 +184,19 @@ mod tests {
         ];
         let client = [("clientIPHeader", "ip"), ("clientHostnameHeader", "name")];
         for keep in ["none", "all", "TRUE", "false", "priority,version timestamp  hostname"] {
-            let more = [&client[..], &[("eventSize", "5"), ("keepFields", keep)]].concat();
+            let more = [
+                &client[..],
+                &[("eventSize", "5"), ("keepFields", keep), ("idleTimeout", "60000"), ("messageTimeout", "500")],
+            ]
+            .concat();
             assert_eq!(problems_of_source("syslogtcp", &[&TCP[..], &more, &tls].concat()), NONE, "{keep}");
             assert_eq!(problems_of_source("Multiport_SyslogTcp", &[&PORTS[..], &more, &tls].concat()), NONE, "{keep}");
             let udp = [&[("port", "5140"), ("keepFields", keep)], &client[..]].concat();
             assert_eq!(problems_of_source("syslogudp", &udp), NONE, "{keep}");
         }
+        let format = [("format.search", "T"), ("format.replace", " "), ("format.dateFormat", "yyyy-MM-dd HH:mm:ss")];
+        assert_eq!(problems_of_source("syslogtcp", &[&FORMAT[..], &format].concat()), NONE);
+        assert_eq!(problems_of_source("syslogudp", &[&FORMAT[..], &format].concat()), NONE);
         let multiport = [
             ("host", "::1"),
             ("portHeader", "port"),
@@ -200,9 +219,19 @@ mod tests {
             ("syslogtcp", &TCP[..1], ("keepFields", "all"), "port: is missing"),
             ("syslogtcp", &TCP, ("keepFields", "priority host"), "\"host\" is no field of a syslog message"),
             ("syslogtcp", &TCP, ("eventSize", "x"), "must be a number from 0 to 16777216"),
-            ("syslogtcp", &TCP, ("format.regex", "x"), "formats of your own are not read"),
+            ("syslogtcp", &TCP, ("format.regex", "(x"), "format.regex"),
+            ("syslogtcp", &TCP, ("format.search", "x"), "has no effect without format.regex"),
+            ("syslogudp", &UDP, ("format.dateFormat", "yyyy"), "has no effect without format.regex"),
+            ("syslogtcp", &TCP, ("format.pattern", "x"), "syslogtcp has no such key"),
+            ("multiport_syslogtcp", &PORTS, ("format.regex", "x"), "multiport_syslogtcp has no such key"),
+            ("syslogtcp", &FORMAT, ("format.replace", "x"), "has no effect without format.search"),
+            ("syslogtcp", &FORMAT, ("format.search", "("), "format.search"),
+            ("syslogtcp", &FORMAT, ("format.dateFormat", "yyyy-MM-ddTHH"), "T is not a letter of dates"),
             ("syslogtcp", &TCP, ("ports", "1 2"), "syslogtcp has no such key"),
             ("syslogtcp", &TCP, ("clientIpHeader", "ip"), "is it clientIPHeader?"),
+            ("syslogtcp", &TCP, ("idleTimeout", "0"), "must be a number from 1 to 86400000"),
+            ("multiport_syslogtcp", &PORTS, ("messageTimeout", "86400001"), "must be a number from 1 to 86400000"),
+            ("syslogudp", &UDP, ("idleTimeout", "5"), "syslogudp has no such key"),
             ("syslogudp", &TCP, ("eventSize", "100"), "syslogudp has no such key"),
             ("syslogudp", &TCP, ("ssl", "true"), "syslogudp has no such key"),
             ("multiport_syslogtcp", &[], ("host", "h"), "ports: is missing"),

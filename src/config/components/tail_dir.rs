@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::{MILLIS_MAX, pollable};
+use super::pollable;
 use crate::TailDir;
 use crate::limits::{
-    LINE_BYTES_CEILING, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POSITION_FILE_INTERVAL,
+    LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES,
+    TAIL_POSITION_FILE_INTERVAL,
 };
 use crate::source::tail_dir::{FileGroup, Overlong};
 
@@ -58,7 +59,7 @@ fn group(keys: &mut Keys, name: &str) -> FileGroup {
 fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
     let path = keys.optional("positionFile").map(Into::into);
     let source = source.position_file(path.unwrap_or_else(|| site.home().join(POSITION_FILE)));
-    let interval = keys.millis("writePosInterval", 0..=MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
+    let interval = keys.millis("writePosInterval", 0..=PROPERTY_MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
     // On a channel that keeps no positions this file is what a restart goes on from, as in Flume.
     if keys.flag("writePositionFile", true) {
         return source.write_position_file(interval.max(Duration::from_millis(1)));

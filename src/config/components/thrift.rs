@@ -9,7 +9,7 @@ use crate::limits::{
     CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME, FLUME_RPC_FRAME_BYTES_MAX,
     RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
 };
-use crate::rpc::{RpcClient, ThriftProtocol};
+use crate::rpc::{RpcClient, RpcClientBuilder, ThriftProtocol};
 use crate::sink;
 use crate::source::ThriftRpc;
 
@@ -45,20 +45,8 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let address = bind_address(keys, "hostname", None);
     let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
-    let client = RpcClient::builder([address])
-        .thrift(protocol(keys))
-        .batch_events(batch.events())
-        .connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT))
-        .request_timeout(timeout(keys, "request-timeout", RPC_REQUEST));
     keys.ignored(&["maxConnections"], "has no effect: as in Flume, a sink has one connection");
-    no_kerberos(keys, &["client-principal", "client-keytab", "server-principal"]);
-    #[cfg(feature = "tls")]
-    let client = match tls::client(keys, site)? {
-        Some(tls) => client.tls(tls),
-        None => client,
-    };
-    #[cfg(not(feature = "tls"))]
-    tls::none(keys, site)?;
+    let client = client_settings(keys, site, RpcClient::builder([address]))?.batch_events(batch.events());
     let mut sink = sink::ThriftRpc::with_client(client);
     // Its name in Flume's guide.
     keys.alias("connection-reset-interval", "reset-connection-interval");
@@ -67,6 +55,27 @@ fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
         sink = sink.reset_interval(reset);
     }
     Ok(SinkSetup::new(sink).batch(batch))
+}
+
+/// What every client of Thrift RPC may have.
+pub(in super::super) fn client_settings(
+    keys: &mut Keys,
+    site: &Site<'_>,
+    client: RpcClientBuilder,
+) -> Made<RpcClientBuilder> {
+    let client = client
+        .thrift(protocol(keys))
+        .connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT))
+        .request_timeout(timeout(keys, "request-timeout", RPC_REQUEST));
+    no_kerberos(keys, &["client-principal", "client-keytab", "server-principal"]);
+    #[cfg(feature = "tls")]
+    let client = match tls::client(keys, site)? {
+        Some(tls) => client.tls(tls),
+        None => client,
+    };
+    #[cfg(not(feature = "tls"))]
+    tls::none(keys, site)?;
+    Ok(client)
 }
 
 fn protocol(keys: &mut Keys) -> ThriftProtocol {

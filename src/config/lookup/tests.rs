@@ -110,14 +110,24 @@ fn files_are_read_and_their_absence_is_a_mistake() {
         ("${file:UTF-16:/x}", "files are read as UTF-8 or US-ASCII, not as UTF-16"),
         ("${file:/x}", "a reference to a file is written as ${file:UTF-8:/path}"),
         ("${properties:/x}", "a reference to a property of a file is written as"),
-        ("${java:version}", "references of the kind java: are not supported"),
-        ("${date:yyyy}", "references of the kind date: are not supported"),
+        ("${java:version}", "${java:version} tells of a Java machine, and there is none here"),
+        ("${const:java.lang.Integer.MAX_VALUE}", "references of the kind const: are not supported"),
+        ("${date:QQ:-x}", "QQ is no pattern for a date: Q is not a letter of dates"),
         ("${base64Decoder:?}", "? is not text in Base64"),
         ("${base64Decoder:A}", "A is not text in Base64"),
     ] {
         let (_, problems) = resolve(&[], value);
         assert!(problems.len() == 1 && problems[0].contains(problem), "{value}: {problems:?}");
     }
+}
+
+#[test]
+fn dates_are_those_of_the_reading() {
+    let year = good(&[], "${date:yyyy}");
+    assert!(year.len() == 4 && year.as_str() >= "2026", "{year}");
+    assert_eq!(good(&[], "${date:'at' 'once'}|${date:}|"), "at once||");
+    assert_eq!(good(&[("p", "'x'")], "${none:-${DATE:${p}'y':-z}}"), "x'y");
+    assert_eq!(good(&[], "a${sys:file.separator}b${sys:path.separator}c${sys:line.separator}"), "a/b:c\n");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
 use rustix::io::Errno;
 
-use crate::limits::{WATCH_BYTES, WATCH_SLICE};
+use crate::limits::{WATCH_BYTES, WATCH_NOTES_MAX, WATCH_SLICE};
 use crate::shutdown::Shutdown;
 
 /// Directories that are watched, by the numbers that their owner gives them.
@@ -77,7 +77,7 @@ impl Watch {
         let mut changes = Changes::default();
         let mut buf = [MaybeUninit::uninit(); WATCH_BYTES];
         let mut notes = Reader::new(&self.inotify, &mut buf);
-        for _ in 0..NOTES_MAX {
+        for _ in 0..WATCH_NOTES_MAX {
             let note = match notes.next() {
                 Ok(note) => note,
                 Err(Errno::AGAIN) => break,
@@ -101,9 +101,6 @@ impl Watch {
         Ok(changes)
     }
 }
-
-/// Notes that are looked at in one call.
-const NOTES_MAX: usize = 65_536;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the tests change directories behind the watch's back

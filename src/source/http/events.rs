@@ -60,6 +60,12 @@ impl<'a> Events<'a> {
         self.list.is_empty()
     }
 
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+        self.bytes = 0;
+    }
+
     /// Makes room for so many bytes that are needed while the events are made.
     pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), Rejection> {
         self.before = self.before.saturating_add(bytes);

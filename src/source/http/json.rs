@@ -9,8 +9,9 @@ use crate::event::{Event, Headers};
 ///
 /// Both members of an event may be missing, and others are ignored. Headers and bodies may be numbers and booleans,
 /// too, which are taken as they are written. The text is UTF-8, or what the content type says, which may be UTF-16 or
-/// UTF-32 as well; bodies are stored in the character set of the request, as Flume stores them. The text must be JSON as
-/// its standard has it: Flume's leniency about quotes and comments is not copied.
+/// UTF-32 as well; bodies are stored in the character set of the request, as Flume stores them. What is not JSON is taken in
+/// the ways in which Flume takes it: with single quotes or none, comments, `;` for `,`, `=` for `:`, line ends in text, and
+/// headers as an array of pairs.
 ///
 /// ```
 /// use aqueduct::source::Http;
@@ -38,7 +39,18 @@ impl Handler for JsonHandler {
         events.reserve(charset.text_bytes_max(request.body()))?;
         let text = charset.decode(request.body())?;
         let mut each = |headers: Headers, body: &str| events.push(Event::from_parts(headers, charset.encode(body)));
-        json_events::read_array(&text, &mut each).map_err(|error| rejection("not a JSON array of events", error))
+        let Err(error) = json_events::read_array(&text, &mut each) else { return Ok(()) };
+        if matches!(error, ReadError::Malformed(_)) {
+            events.clear();
+            let mut each = |headers: Headers, body: &str| events.push(Event::from_parts(headers, charset.encode(body)));
+            match json_events::read_lenient_array(&text, &mut each) {
+                Ok(()) => return Ok(()),
+                Err(ReadError::Stopped(rejection)) => return Err(rejection),
+                // What is wrong with it as JSON tells more.
+                Err(ReadError::Malformed(_)) => {}
+            }
+        }
+        Err(rejection("not a JSON array of events", error))
     }
 }
 

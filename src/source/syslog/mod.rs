@@ -7,5 +7,6 @@ mod settings;
 mod tcp;
 mod udp;
 
+pub(crate) use settings::Reading;
 pub use tcp::SyslogTcp;
 pub use udp::SyslogUdp;

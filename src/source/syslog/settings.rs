@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::codec::charset::Charset;
-use crate::codec::syslog::{Dialect, KeepFields, SyslogParser};
+use crate::codec::syslog::{Dialect, KeepFields, SyslogFormat, SyslogParser};
 use crate::event::{Headers, HeadersError};
 #[cfg(feature = "dns")]
 use crate::source::net::HostNames;
@@ -11,11 +11,12 @@ use crate::source::net::client;
 
 /// How messages are read, and what is added to them.
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     pub(super) dialect: Dialect,
-    pub(super) keep: KeepFields,
+    pub(crate) keep: KeepFields,
     pub(super) zone: Option<String>,
-    pub(super) client_ip_header: Option<String>,
+    pub(super) format: Option<SyslogFormat>,
+    pub(crate) client_ip_header: Option<String>,
     #[cfg(feature = "dns")]
     pub(super) client_hostname_header: Option<(String, HostNames)>,
 }
@@ -26,15 +27,28 @@ impl Reading {
             dialect,
             keep: KeepFields::None,
             zone: None,
+            format: None,
             client_ip_header: None,
             #[cfg(feature = "dns")]
             client_hostname_header: None,
         }
     }
 
+    /// Gives each event a header with the name of the client; without the feature `dns`, nothing.
+    #[cfg_attr(not(feature = "dns"), allow(clippy::needless_pass_by_value, clippy::unused_self))]
+    pub(crate) fn tell_host_name(&mut self, name: String) {
+        #[cfg(feature = "dns")]
+        {
+            self.client_hostname_header = Some((name, HostNames::new()));
+        }
+        #[cfg(not(feature = "dns"))]
+        drop(name);
+    }
+
     /// The parser for messages in `charset`.
     pub(super) fn parser(&self, charset: Charset) -> Result<SyslogParser, String> {
         let parser = SyslogParser::new(self.dialect).keep_fields(self.keep.clone()).charset(charset);
+        let parser = self.format.iter().cloned().fold(parser, SyslogParser::format);
         match (&self.zone, self.dialect) {
             (Some(name), _) => parser.zone(name).map_err(|error| format!("zone: {error}")),
             (None, Dialect::Single) => Ok(parser.system_zone()),
@@ -63,13 +77,9 @@ impl Reading {
         }
         #[cfg(feature = "dns")]
         if let Some((name, _)) = &self.client_hostname_header {
-            let longest = "x".repeat(HOST_NAME_BYTES_MAX);
+            let longest = "x".repeat(crate::limits::HOST_NAME_BYTES_MAX);
             headers.insert(name, &longest).map_err(|error| format!("client_hostname_header: {error}"))?;
         }
         self.parser(Charset::UTF_8).map(|_| ())
     }
 }
-
-/// What the system's resolver may say.
-#[cfg(feature = "dns")]
-const HOST_NAME_BYTES_MAX: usize = 1025;

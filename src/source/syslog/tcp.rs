@@ -8,7 +8,7 @@ use super::session::Session;
 use super::settings::Reading;
 use crate::codec::charset::Charset;
 use crate::codec::line::Overlong;
-use crate::codec::syslog::{Dialect, KeepFields, SyslogParser};
+use crate::codec::syslog::{Dialect, KeepFields, SyslogFormat, SyslogParser};
 use crate::event::Headers;
 use crate::limits;
 use crate::source::net::{Connection, Listener, ListenerHandle, ListenerOptions};
@@ -150,10 +150,21 @@ impl SyslogTcp {
         self.handle.clone()
     }
 
+    pub(crate) fn reading(&mut self) -> &mut Reading {
+        &mut self.settings.reading
+    }
+
     /// Which fields of a message stay in the body. Default: none.
     #[must_use]
     pub fn keep_fields(mut self, keep: KeepFields) -> Self {
         self.settings.reading.keep = keep;
+        self
+    }
+
+    /// A format of one's own, which is tried before those of the RFCs; not with several ports. Default: none.
+    #[must_use]
+    pub fn format(mut self, format: SyslogFormat) -> Self {
+        self.settings.reading.format = Some(format);
         self
     }
 
@@ -199,7 +210,7 @@ impl SyslogTcp {
     #[cfg_attr(docsrs, doc(cfg(feature = "dns")))]
     #[must_use]
     pub fn client_hostname_header(mut self, name: impl Into<String>) -> Self {
-        self.settings.reading.client_hostname_header = Some((name.into(), crate::source::net::HostNames::new()));
+        self.settings.reading.tell_host_name(name.into());
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::settings::Reading;
 use crate::codec::charset::Charset;
-use crate::codec::syslog::{Dialect, FrameEnd, KeepFields, STATUS_HEADER, SyslogParser};
+use crate::codec::syslog::{Dialect, FrameEnd, KeepFields, STATUS_HEADER, SyslogFormat, SyslogParser};
 use crate::event::Event;
 use crate::source::net::{Datagram, DatagramHandle, DatagramOptions, Datagrams};
 use crate::source::{OnFull, Source, SourceContext, SourceError};
@@ -81,10 +81,21 @@ impl SyslogUdp {
         self.handle.clone()
     }
 
+    pub(crate) fn reading(&mut self) -> &mut Reading {
+        &mut self.reading
+    }
+
     /// Which fields of a message stay in the body. Default: none.
     #[must_use]
     pub fn keep_fields(mut self, keep: KeepFields) -> Self {
         self.reading.keep = keep;
+        self
+    }
+
+    /// A format of one's own, which is tried before those of the RFCs. Default: none.
+    #[must_use]
+    pub fn format(mut self, format: SyslogFormat) -> Self {
+        self.reading.format = Some(format);
         self
     }
 

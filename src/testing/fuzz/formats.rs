@@ -30,6 +30,39 @@ pub(super) fn json(data: &[u8]) {
     }
 }
 
+/// What JSON has is read the same in the ways beside it, and what is read comes back from what is written of it.
+#[cfg(feature = "json")]
+pub(super) fn lenient_json(data: &[u8]) {
+    type Read = fn(&str, json_events::Each<'_, ()>) -> Result<(), json_events::ReadError<()>>;
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let events = |read: Read| {
+        let mut events = Vec::new();
+        let outcome = read(text, &mut |headers, body| {
+            events.push(Event::from_parts(headers, body.to_owned()));
+            Ok(())
+        });
+        outcome.ok().map(|()| events)
+    };
+    let lenient = events(json_events::read_lenient_array);
+    if let Some(strict) = events(json_events::read_array) {
+        assert_eq!(lenient.as_ref(), Some(&strict), "{text}");
+    }
+    for event in lenient.into_iter().flatten() {
+        let mut out = Vec::new();
+        assert!(json_events::write_event(&mut out, &event).is_ok(), "it came from text");
+    }
+}
+
+#[cfg(feature = "json")]
+pub(super) fn lenient_json_seeds() -> Vec<Vec<u8>> {
+    [
+        "// c\n[{'headers':{a:b,c=1;d=>TRUE},\"body\":un-quo.ted};{/* x */body='it\\'s\\\n\\u00e4'}]",
+        ")]}'\n[{headers:[[a,b],['c',null]],x:[1,,{y:[;]}],body:NaN#e\n}]",
+    ]
+    .map(|seed| seed.as_bytes().to_vec())
+    .into()
+}
+
 #[cfg(feature = "json")]
 pub(super) fn json_seeds() -> Vec<Vec<u8>> {
     [

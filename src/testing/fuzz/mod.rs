@@ -51,12 +51,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "properties", run: text::properties, seeds: text::properties_seeds },
     Target { name: "pattern", run: text::pattern, seeds: text::pattern_seeds },
     Target { name: "time_pattern", run: text::time_pattern, seeds: text::time_pattern_seeds },
+    Target { name: "java_date", run: text::java_date, seeds: text::time_pattern_seeds },
     Target { name: "tail_position", run: places::tail, seeds: places::tail_seeds },
     Target { name: "spool_position", run: places::spool, seeds: places::spool_seeds },
     Target { name: "roll_position", run: places::roll, seeds: places::roll_seeds },
     Target { name: "flume_record", run: places::flume_record, seeds: places::flume_record_seeds },
     #[cfg(feature = "json")]
     Target { name: "json_events", run: formats::json, seeds: formats::json_seeds },
+    #[cfg(feature = "json")]
+    Target { name: "lenient_json", run: formats::lenient_json, seeds: formats::lenient_json_seeds },
     #[cfg(feature = "avro")]
     Target { name: "avro_container", run: formats::avro_container, seeds: formats::avro_container_seeds },
     #[cfg(feature = "rpc")]

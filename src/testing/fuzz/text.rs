@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::input::Input;
+use crate::codec::java_date::JavaDate;
 pub(super) use crate::codec::pattern::fuzz::pattern;
 use crate::codec::time_pattern::TimePattern;
 pub(super) use crate::config::fuzz::properties;
@@ -29,6 +30,23 @@ pub(super) fn time_pattern_seeds() -> Vec<Vec<u8>> {
         seed
     };
     pairs.into_iter().map(seed).collect()
+}
+
+/// What a pattern of Java's writes, it reads again, and nothing breaks it.
+pub(super) fn java_date(data: &[u8]) {
+    let mut input = Input::new(data);
+    let at = usize::from(input.byte());
+    let Ok(text) = std::str::from_utf8(input.rest()) else { return };
+    let Some((pattern, time)) = text.split_at_checked(at.min(text.len())) else { return };
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let Ok(form) = JavaDate::new(pattern) else { return };
+    let _ = form.parse(time, &TimeZone::UTC, now);
+    let _ = form.format(now, &TimeZone::UTC);
+    // With everything that a time consists of in front, and nothing that contradicts it behind.
+    let Ok(whole) = JavaDate::new(&format!("yyyy-MM-dd HH:mm:ss.SSSZ '|' {pattern}")) else { return };
+    let written = whole.format(now, &TimeZone::UTC);
+    let head = JavaDate::new("yyyy-MM-dd HH:mm:ss.SSSZ").map(|head| head.parse(&written, &TimeZone::UTC, now));
+    assert_eq!(head, Ok(Some(0)), "{written}");
 }
 
 pub(super) fn pattern_seeds() -> Vec<Vec<u8>> {

@@ -36,6 +36,44 @@ fn multiport(message: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
+fn a_format_of_ones_own_is_tried_first_as_in_flume() -> Result<(), Box<dyn std::error::Error>> {
+    let format = SyslogFormat::new(r"<(\d+)>(\d*)\[([^\]]*)\] (\S*) ?(.*)")?;
+    let format = format.replace(r"/(\d+)/", "-$1-")?.date("yyyy-MM-dd HH:mm:ss")?;
+    let base = SyslogParser::new(Dialect::Single).format(format);
+    let some = base.clone().keep_fields("priority version timestamp hostname".parse()?);
+    for (message, none, kept) in [
+        (
+            &b"<14>3[2026/13/28 13:05:09 more] web-2 x"[..],
+            "{Facility=1, Severity=6, host=web-2, priority=14, timestamp=1801141509000, version=3} x",
+            "<14>3 2026/13/28 13:05:09 more web-2 x",
+        ),
+        (
+            b"<15>[2026/1/2 3:4:5] ",
+            "{Facility=1, Severity=7, priority=15, timestamp=1767323045000} <15>[2026/1/2 3:4:5] ",
+            "<15>2026/1/2 3:4:5  ",
+        ),
+        (b"<13>[] h b", "{Facility=1, Severity=5, host=h, priority=13} b", "<13> h b"),
+        (
+            b"<13>Nov 25 10:00:00 web-1 app: rfc",
+            "{Facility=1, Severity=5, host=web-1, priority=13, timestamp=1795600800000} app: rfc",
+            "<13>Nov 25 10:00:00 web-1 app: rfc",
+        ),
+        (b"[] h b", "{Facility=0, Severity=0, flume.syslog.status=Invalid} [] h b", "[] h b"),
+        (
+            b"<13>[2026/11/28 99:99:99] h \xff bad",
+            r"{Facility=1, Severity=5, host=h, priority=13, timestamp=1796186439000} \xef\xbf\xbd bad",
+            "<13>2026/11/28 99:99:99 h \u{fffd} bad",
+        ),
+    ] {
+        assert_eq!(parse(&base, message), none);
+        assert_eq!(some.parse(message, FrameEnd::Whole, now()).body(), kept);
+    }
+    let long = format!("<1>[] {} x", "h".repeat(SYSLOG_HOST_BYTES_MAX + 1));
+    assert_eq!(parse(&base, long.as_bytes()), format!("{{Facility=0, Severity=1}} {long}"));
+    Ok(())
+}
+
+#[test]
 fn both_rfcs_are_read_as_in_flume() {
     for (message, expected) in [
         (
@@ -328,15 +366,30 @@ fn the_other_dialect_calls_everything_else_invalid() {
         // Here Flume takes a sign for a digit, words for a date, and the year 12003.
         "<-5>Nov 25 10:00:00 h x",
         "<13>Hello world this is text",
-        "<13>Foo 12 10:00:00 h x",
-        "<13>Feb 30 10:00:00 h x",
-        "<13>Nov 25 25:61:61 h x",
+        "<13>Octo 3 10:00:00 h x",
+        "<13>Oct 123 10:00:00 h x",
+        "<13>Oct 3 10:00:00",
         "<13>12003-10-11T22:14:15Z h nov",
     ] {
         assert_eq!(
             multiport(message),
             format!("{{flume.syslog.status=Invalid}} {}", message.as_bytes().escape_ascii())
         );
+    }
+}
+
+#[test]
+fn dates_that_do_not_exist_are_of_1970_in_the_other_dialect() {
+    for date in [
+        "Oct 32 10:00:00",
+        "Oct 00 10:00:00",
+        "Feb 30 10:00:00",
+        "Xyz 30 10:00:00",
+        "Nov 25 25:61:61",
+        "Oct 1 25:00:00",
+    ] {
+        let expected = "{Facility=1, Priority=13, Severity=5, host=h, timestamp=0} the text";
+        assert_eq!(multiport(format!("<13>{date} h the text")), expected, "{date}");
     }
 }
 
