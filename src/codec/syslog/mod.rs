@@ -76,7 +76,7 @@ pub struct SyslogParser {
     keep: KeepFields,
     charset: Charset,
     zone: TimeZone,
-    format: Option<SyslogFormat>,
+    format: Option<Box<SyslogFormat>>,
 }
 
 /// The system has no time zone of a name.
@@ -130,7 +130,7 @@ impl SyslogParser {
     /// message that is not UTF-8, bad bytes are replaced. Default: none.
     #[must_use]
     pub fn format(mut self, format: SyslogFormat) -> Self {
-        self.format = Some(format);
+        self.format = Some(Box::new(format));
         self
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Reading {
     pub(super) dialect: Dialect,
     pub(crate) keep: KeepFields,
     pub(super) zone: Option<String>,
-    pub(super) format: Option<SyslogFormat>,
+    pub(super) format: Option<Box<SyslogFormat>>,
     pub(crate) client_ip_header: Option<String>,
     #[cfg(feature = "dns")]
     pub(super) client_hostname_header: Option<(String, HostNames)>,
@@ -48,7 +48,7 @@ impl Reading {
     /// The parser for messages in `charset`.
     pub(super) fn parser(&self, charset: Charset) -> Result<SyslogParser, String> {
         let parser = SyslogParser::new(self.dialect).keep_fields(self.keep.clone()).charset(charset);
-        let parser = self.format.iter().cloned().fold(parser, SyslogParser::format);
+        let parser = self.format.iter().fold(parser, |parser, format| parser.format(SyslogFormat::clone(format)));
         match (&self.zone, self.dialect) {
             (Some(name), _) => parser.zone(name).map_err(|error| format!("zone: {error}")),
             (None, Dialect::Single) => Ok(parser.system_zone()),

@@ -164,7 +164,7 @@ impl SyslogTcp {
     /// A format of one's own, which is tried before those of the RFCs; not with several ports. Default: none.
     #[must_use]
     pub fn format(mut self, format: SyslogFormat) -> Self {
-        self.settings.reading.format = Some(format);
+        self.settings.reading.format = Some(Box::new(format));
         self
     }
 

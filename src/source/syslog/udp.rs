@@ -95,7 +95,7 @@ impl SyslogUdp {
     /// A format of one's own, which is tried before those of the RFCs. Default: none.
     #[must_use]
     pub fn format(mut self, format: SyslogFormat) -> Self {
-        self.reading.format = Some(format);
+        self.reading.format = Some(Box::new(format));
         self
     }
 
