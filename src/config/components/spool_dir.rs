@@ -23,6 +23,8 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
         .recursive(keys.flag("recursiveDirectorySearch", false))
         .order(keys.choice("consumeOrder", &ORDERS, ConsumeOrder::Oldest))
         .completed(completed(keys))
+        // As in Flume, also where files are not renamed.
+        .ignore_suffix(keys.text("fileSuffix", COMPLETED_SUFFIX))
         .encoding(keys.text("inputCharset", "UTF-8"))
         .decode_error(keys.choice("decodeErrorPolicy", &POLICIES, DecodeError::Fail));
     let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
@@ -45,7 +47,7 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
 }
 
 fn completed(keys: &mut Keys) -> Completed {
-    let suffix = keys.text("fileSuffix", ".COMPLETED");
+    let suffix = keys.text("fileSuffix", COMPLETED_SUFFIX);
     let dir = keys.text("trackerDir", ".flumespool").into();
     let is_tracked = keys.choice("trackingPolicy", &[("rename", false), ("tracker_dir", true)], false);
     let is_deleted = keys.choice("deletePolicy", &[("never", false), ("immediate", true)], false);
@@ -135,3 +137,4 @@ const DESERIALIZERS: [(&str, Kind); 6] = [
 ];
 /// Where Flume begins; it doubles from there.
 const RETRY_MIN: Duration = Duration::from_millis(250);
+const COMPLETED_SUFFIX: &str = ".COMPLETED";

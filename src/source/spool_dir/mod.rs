@@ -115,6 +115,13 @@ impl SpoolDir {
         self
     }
 
+    /// No files whose names end like this, such as those that were completed by renaming before another way was chosen. Default:
+    /// none, with [`Completed::Rename`] its suffix.
+    pub fn ignore_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.settings.ignore_suffix = Some(suffix.into());
+        self
+    }
+
     /// Which file is read next; [`ConsumeOrder::Oldest`] by default. The order is that of one listing: files that come later
     /// wait until those it found are read, except that [`ConsumeOrder::Youngest`] lists again now and then.
     pub fn order(mut self, order: ConsumeOrder) -> Self {

@@ -96,6 +96,7 @@ pub(super) struct Settings {
     pub(super) dir: PathBuf,
     pub(super) include: Option<String>,
     pub(super) ignore: Option<String>,
+    pub(super) ignore_suffix: Option<String>,
     pub(super) order: ConsumeOrder,
     pub(super) completed: Completed,
     pub(super) recursive: bool,
@@ -135,6 +136,7 @@ impl Settings {
             dir,
             include: None,
             ignore: None,
+            ignore_suffix: None,
             order: ConsumeOrder::default(),
             completed: Completed::default(),
             recursive: false,
@@ -231,7 +233,8 @@ impl Checked {
 
     /// Whether a file of this name is wanted.
     pub(super) fn wants(&self, name: &str) -> bool {
-        self.include.as_ref().is_none_or(|include| include.is_match(name)) && !self.ignores(name)
+        let is_ignored = self.given.ignore_suffix.as_ref().is_some_and(|suffix| name.ends_with(suffix.as_str()));
+        !is_ignored && self.include.as_ref().is_none_or(|include| include.is_match(name)) && !self.ignores(name)
     }
 
     /// Whether a file or directory of this name is ignored.

@@ -97,3 +97,19 @@ fn syslog_with_dates_that_do_not_exist() {
     };
     same("syslog-multiport", drive, any_order);
 }
+
+#[test]
+fn spool_dir_passes_over_what_was_completed_by_renaming() {
+    let drive = |run: &Run| {
+        run.drop_file("a.log", b"a1\r\na2");
+        run.drop_file("old.log.COMPLETED", b"delivered long ago\n");
+        run.drop_file("sub/b.log", b"b1\n");
+        let mut agent = run.start("a1");
+        run.await_lines(&mut agent, 3);
+        run.drop_file("c.log", b"c1\n");
+        run.await_lines(&mut agent, 4);
+        agent.stop();
+        assert!(run.input.join("old.log.COMPLETED").exists() && run.input.join("a.log").exists(), "{:?}", run.side);
+    };
+    same("spool-tracker", drive, any_order);
+}

@@ -33,6 +33,19 @@ fn include_and_ignore_match_whole_names_and_ignore_wins() {
 }
 
 #[test]
+fn files_that_were_completed_before_another_way_was_chosen_are_left_alone() {
+    for completed in [Completed::Delete, Completed::tracker(".flumespool"), Completed::rename()] {
+        let bench = Bench::new();
+        bench.write("new", "a line\n", 1);
+        bench.write("old.COMPLETED", "delivered long ago\n", 1);
+        bench.run(bench.source().completed(completed.clone()).ignore_suffix(".COMPLETED"));
+        assert_eq!(bench.bodies(), ["a line"], "{completed:?}");
+        assert!(bench.names().contains(&"old.COMPLETED".to_owned()), "{completed:?}: {:?}", bench.names());
+        assert_eq!(bench.reports(), [""; 0]);
+    }
+}
+
+#[test]
 fn files_are_read_in_order_of_age_and_then_of_names() {
     let files = [("z", 5), ("m/y", 5), ("b", 9), ("m/a", 5), ("k", 1), ("a", 5)];
     for (order, expected) in [
