@@ -11,9 +11,12 @@ use aqueduct::store::ReadMode;
 use aqueduct::testing::Random;
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, SimVfs, Survive};
 use aqueduct::{Channel, Durability, Event, FileStore, FileStoreBuilder, MemoryChannel, PutError, PutTicket};
-use aqueduct::{PutTransaction, Receipt, TakeError, TakeTransaction, Wait};
+use aqueduct::{PutTransaction, Receipt, TakeError, TakeTicket, TakeTransaction, Wait};
 
 use crate::record::{Crash, Finish, History, Id, Outcome, Put, Span, Take, Ticks};
+
+/// The longest time that [`Durability::Interval`] leaves something unsynced here: many times in each life.
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// What a history runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Plan {
     /// One take in so many is rolled back; never if 0.
     rollback: u64,
     in_flight: usize,
+    /// One ticket in so many is put aside until all calls of its thread are made; never if 0.
+    held: u64,
     durability: Durability,
     background: bool,
     small: bool,
@@ -65,7 +70,9 @@ impl Plan {
             lanes: 1 + random.below(3),
             rollback: [0, 3, 10][random.index(3)],
             in_flight: [1, 1, 6][random.index(3)],
-            durability: [Durability::Sync, Durability::Sync, Durability::Os][random.index(3)],
+            held: [0, 0, 5, 50][random.index(4)],
+            durability: [Durability::Sync, Durability::Sync, Durability::Os, Durability::Interval(INTERVAL)]
+                [random.index(4)],
             background: !random.one_in(4),
             small: random.one_in(2),
         }
@@ -236,6 +243,7 @@ impl<'a> Life<'a> {
         let mut random = self.random(number);
         let mut puts = Vec::new();
         let mut pending: VecDeque<(Span, Vec<Id>, PutTicket)> = VecDeque::new();
+        let mut held = Vec::new();
         let mut next = (number << 32) + (self.number << 28);
         let mut open = true;
         while open && self.goes_on() {
@@ -243,7 +251,10 @@ impl<'a> Life<'a> {
             next += ids.len() as u64;
             let begin = self.ticks.next();
             match self.transaction(&ids).submit() {
-                Ok(ticket) => pending.push_back((Span { begin, end: self.ticks.next() }, ids, ticket)),
+                Ok(ticket) => {
+                    let submitted = (Span { begin, end: self.ticks.next() }, ids, ticket);
+                    if self.holds(&mut random) { held.push(submitted) } else { pending.push_back(submitted) }
+                }
                 Err(error) => {
                     open = !matches!(error, PutError::Closed { .. });
                     puts.push(self.ended(Span { begin, end: self.ticks.next() }, ids, Err(error)));
@@ -254,9 +265,15 @@ impl<'a> Life<'a> {
                 puts.push(self.ended(submit, ids, ticket.wait()));
             }
         }
-        puts.extend(pending.into_iter().map(|(submit, ids, ticket)| self.ended(submit, ids, ticket.wait())));
+        let rest = pending.into_iter().chain(held);
+        puts.extend(rest.map(|(submit, ids, ticket)| self.ended(submit, ids, ticket.wait())));
         self.producing.fetch_sub(1, Ordering::Relaxed);
         puts
+    }
+
+    /// Whether to put the next ticket aside, which nobody then waits for.
+    fn holds(&self, random: &mut Random) -> bool {
+        self.plan.held > 0 && random.one_in(self.plan.held)
     }
 
     fn transaction(&self, ids: &[Id]) -> PutTransaction {
@@ -280,6 +297,7 @@ impl<'a> Life<'a> {
     fn consume(&self, number: u64) -> Vec<Take> {
         let mut random = self.random(50 + number);
         let mut takes = Vec::new();
+        let mut held = Vec::new();
         let mut patient = false;
         while self.goes_on() || self.producing.load(Ordering::Relaxed) > 0 {
             let wait = if patient { Wait::up_to(Duration::from_millis(1)) } else { Wait::NONE };
@@ -293,9 +311,18 @@ impl<'a> Life<'a> {
             let span = Span { begin, end: self.ticks.next() };
             let ids = ids_of(&take);
             patient = ids.is_empty();
+            if !ids.is_empty() && self.holds(&mut random) {
+                let begin = self.ticks.next();
+                held.push((span, ids, begin, take.submit()));
+                continue;
+            }
             let finish = if ids.is_empty() { None } else { Some(self.finish(take, &mut random)) };
             takes.push(Take { span, ids, finish });
         }
+        takes.extend(held.into_iter().map(|(span, ids, begin, ticket)| {
+            let finish = self.finished(begin, ids.len(), ticket.and_then(TakeTicket::wait));
+            Take { span, ids, finish: Some(finish) }
+        }));
         takes
     }
 
@@ -312,9 +339,13 @@ impl<'a> Life<'a> {
                 let count = random.index(all + 1);
                 (count, take.commit_first(count))
             }
-            1 => (all, take.submit().and_then(aqueduct::TakeTicket::wait)),
+            1 => (all, take.submit().and_then(TakeTicket::wait)),
             _ => (all, take.commit()),
         };
+        self.finished(begin, count, result)
+    }
+
+    fn finished(&self, begin: u64, count: usize, result: Result<(), TakeError>) -> Finish {
         let outcome = match result {
             Ok(()) => Outcome::Done,
             Err(TakeError::NotCommitted { .. }) => Outcome::Not,
