@@ -1,6 +1,7 @@
 //! A store on a simulated disk, its model, and the steps that both take.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aqueduct::clock::StepClock;
@@ -93,6 +94,8 @@ pub(crate) struct World<'a> {
     next: Id,
     seed: u64,
     counts: &'a mut Counts,
+    /// By identity: each is asked for after every step.
+    sizes: RefCell<HashMap<Id, u64>>,
 }
 
 type Result<T = ()> = std::result::Result<T, String>;
@@ -115,6 +118,7 @@ impl<'a> World<'a> {
             next: 1,
             seed,
             counts,
+            sizes: RefCell::default(),
         };
         world.reopen(&mut Random::new(seed), false)?;
         Ok(world)
@@ -319,11 +323,15 @@ impl<'a> World<'a> {
         (self.model.live[channel].len() + self.limbo[channel].len()) as u64
     }
 
+    fn size_bytes(&self, id: Id) -> u64 {
+        *self.sizes.borrow_mut().entry(id).or_insert_with(|| event(id).size_bytes())
+    }
+
     fn check_stats(&self) -> Result {
         for (number, channel) in self.channels.iter().enumerate() {
             let stats = channel.stats();
             let limbo = &self.limbo[number];
-            let bytes: u64 = self.model.live[number].iter().chain(limbo).map(|id| event(*id).size_bytes()).sum();
+            let bytes: u64 = self.model.live[number].iter().chain(limbo).map(|id| self.size_bytes(*id)).sum();
             let open = self.open.iter().filter(|open| open.channel == number).map(|open| open.ids.len()).sum::<usize>();
             let expected = (self.depth(number), bytes, (open + limbo.len()) as u64, 0);
             let actual = (stats.depth_events, stats.depth_bytes, stats.in_flight_events, stats.lost_events);
