@@ -21,8 +21,9 @@ use protocol::Avro;
 /// a batch, the bytes of all requests that are not committed yet, and the times for a handshake, a request and an
 /// answer; see the methods. Requests that find no room are not read until there is some. Besides these bytes a connection
 /// costs its thread, a read buffer of [`RPC_READ_BYTES`](crate::limits::RPC_READ_BYTES), up to
-/// [`RPC_KEPT_BYTES`](crate::limits::RPC_KEPT_BYTES) for its next request, the kernel's buffers, and up to 64 KiB in each
-/// direction for TLS, and as much for compression.
+/// [`RPC_KEPT_BYTES`](crate::limits::RPC_KEPT_BYTES) for its next request and as much for each of
+/// [`AVRO_MESSAGES_LENT`](crate::limits::AVRO_MESSAGES_LENT) earlier ones, the kernel's buffers, and up to 64 KiB in each direction
+/// for TLS, and as much for compression.
 ///
 /// # Counters
 ///

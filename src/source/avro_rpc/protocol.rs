@@ -1,7 +1,7 @@
 //! Avro, as sources of RPC see it.
 
 use crate::event::Event;
-use crate::limits::{RPC_BLOCK_BYTES, RPC_KEPT_BYTES};
+use crate::limits::{AVRO_SHARED_BYTES_MAX, RPC_KEPT_BYTES};
 use crate::rpc::avro::frame::{FrameReader, write_frame};
 use crate::rpc::avro::server::{self, Handshake, Match};
 use crate::rpc::avro::{Status, events};
@@ -113,9 +113,9 @@ impl Protocol for Avro {
     }
 
     fn events(&mut self, request: &Request) -> Result<Vec<Event>, String> {
-        // A long request would stay whole in memory for the last of its events.
+        // A very long request would stay whole in memory for the last of its events.
         if matches!(request.form, Form::Many)
-            && let Some(message) = self.frames.give_away(RPC_BLOCK_BYTES)
+            && let Some(message) = self.frames.give_away(AVRO_SHARED_BYTES_MAX, RPC_KEPT_BYTES)
         {
             let found = events::share_many(&message, request.parameters, request.events);
             return found.map_err(|error| error.to_string());
