@@ -25,8 +25,11 @@ use crate::limits::{HEADER_NAME_BYTES_MAX, HEADERS_BYTES_MAX, HEADERS_COUNT_MAX}
 // every constructor checks lengths and UTF-8, so the accessors need no error path.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Headers {
-    encoded: Bytes,
+    // `None` if there are none: to make and to drop that costs nothing, and most events have none.
+    encoded: Option<Bytes>,
 }
+
+static NOTHING: Bytes = Bytes::new();
 
 /// Why headers were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +53,7 @@ impl Headers {
     /// No headers. Does not allocate.
     #[must_use]
     pub const fn new() -> Self {
-        Self { encoded: Bytes::new() }
+        Self { encoded: None }
     }
 
     /// Checks and adopts headers in their encoded form, as [`Headers::as_encoded`] gives it, without a copy. That each name stands
@@ -72,19 +75,23 @@ impl Headers {
         if count > HEADERS_COUNT_MAX {
             return Err(HeadersError::TooMany(count));
         }
-        Ok(Self { encoded })
+        Ok(Self::of(encoded))
     }
 
     /// Adopts bytes that are known to be the encoded form of headers within the limits.
     #[cfg(any(test, feature = "json", feature = "rpc"))]
     pub(super) fn adopt(encoded: Vec<u8>) -> Self {
-        Self { encoded: encoded.into() }
+        Self::of(encoded.into())
+    }
+
+    fn of(encoded: Bytes) -> Self {
+        Self { encoded: (!encoded.is_empty()).then_some(encoded) }
     }
 
     /// The encoded form: for each header name length (u16), value length (u32), name, value; integers little-endian.
     #[must_use]
     pub fn as_encoded(&self) -> &Bytes {
-        &self.encoded
+        self.encoded.as_ref().unwrap_or(&NOTHING)
     }
 
     /// Sets a header. The value of a name that is there already is replaced in place.
@@ -97,7 +104,7 @@ impl Headers {
         let entry_len = ENTRY_HEAD + name.len() + value.len();
         let found = self.find(name);
         let replaced = found.as_ref().map_or(0, std::iter::ExactSizeIterator::len);
-        let total = self.encoded.len() - replaced + entry_len;
+        let total = self.as_encoded().len() - replaced + entry_len;
         if total > HEADERS_BYTES_MAX {
             return Err(HeadersError::TooLong(total));
         }
@@ -112,18 +119,19 @@ impl Headers {
         };
         if let Some(range) = found {
             let mut out = BytesMut::with_capacity(total);
-            out.put_slice(&self.encoded.slice(..range.start));
+            out.put_slice(&self.as_encoded().slice(..range.start));
             put_entry(&mut out);
-            out.put_slice(&self.encoded.slice(range.end..));
-            self.encoded = out.freeze();
+            out.put_slice(&self.as_encoded().slice(range.end..));
+            *self = Self::of(out.freeze());
         } else {
-            let mut out = std::mem::take(&mut self.encoded).try_into_mut().unwrap_or_else(|shared| {
-                let mut out = BytesMut::with_capacity(total.max(ENTRY_HEAD * 8));
-                out.put_slice(&shared);
-                out
-            });
+            let mut out =
+                std::mem::take(&mut self.encoded).unwrap_or_default().try_into_mut().unwrap_or_else(|shared| {
+                    let mut out = BytesMut::with_capacity(total.max(ENTRY_HEAD * 8));
+                    out.put_slice(&shared);
+                    out
+                });
             put_entry(&mut out);
-            self.encoded = out.freeze();
+            *self = Self::of(out.freeze());
         }
         Ok(())
     }
@@ -131,10 +139,10 @@ impl Headers {
     /// Removes a header and says whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(range) = self.find(name) else { return false };
-        let mut out = BytesMut::with_capacity(self.encoded.len() - range.len());
-        out.put_slice(&self.encoded.slice(..range.start));
-        out.put_slice(&self.encoded.slice(range.end..));
-        self.encoded = out.freeze();
+        let mut out = BytesMut::with_capacity(self.as_encoded().len() - range.len());
+        out.put_slice(&self.as_encoded().slice(..range.start));
+        out.put_slice(&self.as_encoded().slice(range.end..));
+        *self = Self::of(out.freeze());
         true
     }
 
@@ -147,7 +155,7 @@ impl Headers {
     /// Names and values in their order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.encoded }
+        Iter { rest: self.as_encoded() }
     }
 
     /// Number of headers.
@@ -159,11 +167,11 @@ impl Headers {
     /// Whether there is no header.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.encoded.is_empty()
+        self.encoded.is_none()
     }
 
     fn find(&self, name: &str) -> Option<std::ops::Range<usize>> {
-        let total = self.encoded.len();
+        let total = self.as_encoded().len();
         let mut iter = self.iter();
         loop {
             let start = total - iter.rest.len();

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 use super::lane::Lane;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::sabotage::{Bug, planted};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, thread};
 use crate::ticket::{RawTicket, Receipt};
 
 /// What became of one transaction of a group.
@@ -20,6 +21,9 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     state: Mutex<State>,
+    // The group is done, or one of the waiters must lead: for those who look, see `Place::look`.
+    called: AtomicBool,
+    looking: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -48,30 +52,35 @@ pub(crate) enum Followers {
 }
 
 impl Group {
-    /// Hands the outcomes to all who wait. Says how many threads that were, and returns the tasks to be woken.
+    /// Hands the outcomes to all who wait. Says how many of them are threads, and returns the tasks to be woken.
     pub(crate) fn complete(&self, outcomes: Vec<Option<Outcome>>) -> (usize, Vec<Waker>) {
         let mut state = self.state.lock();
         state.outcomes = Some(outcomes);
+        self.called.store(true, Ordering::Release);
+        let looking = self.looking.load(Ordering::Relaxed);
         let wakers = std::mem::take(&mut state.wakers);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for waiting in &waiting {
             waiting.notify_one();
         }
-        (waiting.len(), wakers.into_iter().map(|(_, waker)| waker).collect())
+        (waiting.len() + looking, wakers.into_iter().map(|(_, waker)| waker).collect())
     }
 
     /// Whether nobody is blocked on the group and somebody counts on it all the same.
     pub(crate) fn is_unattended(&self) -> bool {
         let state = self.state.lock();
-        state.waiting.is_empty() && (state.orphaned || !state.wakers.is_empty())
+        state.waiting.is_empty() && !self.is_looked_at() && (state.orphaned || !state.wakers.is_empty())
     }
 
     /// Asks one blocked waiter to lead.
     pub(crate) fn offer_lead(&self) -> Followers {
         let mut state = self.state.lock();
         state.lead_wanted = true;
-        if let Some(waiting) = state.waiting.last().cloned() {
+        self.called.store(true, Ordering::Release);
+        if self.is_looked_at() {
+            Followers::Blocked
+        } else if let Some(waiting) = state.waiting.last().cloned() {
             drop(state);
             if !planted(Bug::LostLead) {
                 waiting.notify_one();
@@ -86,6 +95,10 @@ impl Group {
 
     pub(crate) fn is_done(&self) -> bool {
         self.state.lock().outcomes.is_some()
+    }
+
+    fn is_looked_at(&self) -> bool {
+        self.looking.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -104,8 +117,9 @@ impl Place {
             if self.lane.try_lead() {
                 continue;
             }
+            let called = self.look();
             let mut state = self.group.state.lock();
-            if state.outcomes.is_none() && !state.lead_wanted {
+            if state.outcomes.is_none() && !state.lead_wanted && !called {
                 let woken = Arc::new(Condvar::new());
                 state.waiting.push(woken.clone());
                 while state.outcomes.is_none() && !state.lead_wanted {
@@ -114,8 +128,28 @@ impl Place {
                 state.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &woken));
             }
             state.lead_wanted = false;
+            self.group.called.store(state.outcomes.is_some(), Ordering::Release);
         }
         self.fetch()
+    }
+
+    /// Waits for a moment without blocking, where groups take not much longer than it takes to wake a thread. `true`: the
+    /// group is done, or must be led.
+    fn look(&self) -> bool {
+        let Some(patience) = self.lane.patience() else { return false };
+        let clock = &self.lane.shared.options.clock;
+        let deadline = clock.monotonic() + patience;
+        self.group.looking.fetch_add(1, Ordering::Relaxed);
+        let mut called = false;
+        for _ in 0..LOOKS_MAX {
+            called = self.group.called.load(Ordering::Acquire);
+            if called || clock.monotonic() >= deadline {
+                break;
+            }
+            thread::yield_now();
+        }
+        self.group.looking.fetch_sub(1, Ordering::Relaxed);
+        called
     }
 
     fn fetch(&self) -> Option<Outcome> {
@@ -202,3 +236,6 @@ fn take_outcome(outcome: Option<Outcome>, place: &Place) -> Result<(), TakeError
         None => Err(TakeError::Indeterminate { source: lost(place) }),
     }
 }
+
+/// Ends the looking where the clock stands still, as that of a simulation does.
+const LOOKS_MAX: usize = if cfg!(shuttle) { 3 } else { 1000 };

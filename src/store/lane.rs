@@ -111,6 +111,8 @@ pub(crate) struct Lane {
     // Transactions that nobody writes yet; read without the lock that those need who are to come.
     pending_count: AtomicUsize,
     checkpoint_generation: Mutex<u64>,
+    // How long groups took to be written lately, in nanoseconds; `u64::MAX` before the first.
+    group_time: AtomicU64,
     /// Held while files are synced; after `writer`, if both.
     pub(crate) syncing: Mutex<()>,
 }
@@ -153,6 +155,7 @@ impl Lane {
             pending_bytes: AtomicU64::new(0),
             pending_count: AtomicUsize::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
+            group_time: AtomicU64::new(u64::MAX),
             syncing: Mutex::new(()),
         }
     }
@@ -217,18 +220,36 @@ impl Lane {
             forming
         };
         if let Some(Forming { group, entries, bytes }) = forming {
+            let clock = &self.shared.options.clock;
+            let begun = clock.monotonic();
             let outcomes = {
                 let mut writer = self.writer.lock();
                 let outcomes = writer.commit(self, entries);
                 lead.wakers = std::mem::take(&mut writer.wakers);
                 outcomes
             };
+            self.note_group_time(clock.monotonic().saturating_sub(begun));
             self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let (released, wakers) = group.complete(outcomes);
             lead.released = released;
             lead.wakers.extend(wakers);
         }
         true
+    }
+
+    /// An average in which the last group counts an eighth. Only the leader writes it.
+    fn note_group_time(&self, time: Duration) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let average = self.group_time.load(Ordering::Relaxed);
+        let average = if average == u64::MAX { time } else { average - average / 8 + time / 8 };
+        self.group_time.store(average, Ordering::Relaxed);
+    }
+
+    /// How long whoever waits for a group is to look for its end before it blocks: as long as two groups take, if that is
+    /// not long. To be woken takes a processor about as long, and costs the leader the call that wakes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let time = Duration::from_nanos(self.group_time.load(Ordering::Relaxed));
+        (time <= LOOK_MAX).then_some(time * 2)
     }
 
     /// Writes the front group if it was the front group when this was called before, and nobody has come for it. `true`:
@@ -505,5 +526,7 @@ impl Drop for Lead<'_> {
 
 /// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
 const LINGER: Duration = Duration::from_micros(50);
+/// Where groups take longer than this, whoever waits for one blocks at once.
+const LOOK_MAX: Duration = Duration::from_micros(150);
 /// Ends the waiting where the clock stands still, as that of a simulation does.
 const LINGER_YIELDS_MAX: usize = 1000;
