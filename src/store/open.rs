@@ -117,6 +117,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
     let _ = spares.secure(&dir, state_bytes);
     let published = state.next_seq;
     let writer = Writer {
+        cleared: BTreeMap::new(),
         file,
         durable: super::frame::LanePos::new(active.id, offset),
         durable_seq: published,

@@ -73,12 +73,12 @@ impl Shared {
         self.stamp.load(Ordering::Relaxed)
     }
 
-    /// Applies changed positions of a record in the log of `lane`. Returns the owners that this log can forget: cleared, and
-    /// known to no other lane.
+    /// Applies changed positions of a record in the log of `lane`. Returns the owners that are cleared now and known to no other
+    /// lane; to be forgotten once that is durable.
     pub(crate) fn set_positions(&self, lane: u16, stamp: u64, changed: &Positions) -> Vec<String> {
-        let mut forget = Vec::new();
+        let mut cleared = Vec::new();
         if changed.is_empty() {
-            return forget;
+            return cleared;
         }
         let mut positions = self.positions.lock();
         let mut bytes = self.position_bytes.load(Ordering::Relaxed);
@@ -92,13 +92,25 @@ impl Shared {
                 known.value.clone_from(value);
             }
             if known.value.is_none() && known.lanes == 1 << lane {
-                positions.remove(owner);
-                forget.push(owner.clone());
+                cleared.push(owner.clone());
             }
             bytes += positions.get(owner).map_or(0, |position| position.bytes(owner));
         }
         self.position_bytes.store(bytes, Ordering::Relaxed);
-        forget
+        cleared
+    }
+
+    /// Forgets an owner whose position is cleared, if only the log of `lane` knows of it, and nothing newer than `stamp`. `true`:
+    /// the log can forget it, too.
+    pub(crate) fn forget_position(&self, lane: u16, owner: &str, stamp: u64) -> bool {
+        let mut positions = self.positions.lock();
+        let Some(known) = positions.get(owner) else { return false };
+        if known.value.is_some() || known.lanes != 1 << lane || known.stamp > stamp {
+            return false;
+        }
+        self.position_bytes.fetch_sub(known.bytes(owner), Ordering::Relaxed);
+        positions.remove(owner);
+        true
     }
 
     /// Notes that the log of `lane` may name these owners, for a transaction of which nobody knows whether it happened: a

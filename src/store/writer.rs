@@ -1,6 +1,7 @@
 //! The writing side of a lane: placing frames, syncing, publishing, changing segments. Only the leader of the moment, and
 //! the store's own thread between two groups, hold it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,6 +38,8 @@ pub(crate) struct Writer {
     /// next open can know without looking at older segments.
     pub(crate) marked: LanePos,
     pub(crate) proven: LanePos,
+    /// Owners whose position is cleared, by the stamp of that, and not durably so.
+    pub(crate) cleared: BTreeMap<String, u64>,
     /// Files with bytes between `durable` and the end, oldest first.
     pub(crate) dirty: Vec<Arc<dyn VfsFile>>,
     pub(crate) unsynced_bytes: u64,
@@ -59,6 +62,7 @@ pub(crate) struct Unsynced {
     pub(crate) files: Vec<Arc<dyn VfsFile>>,
     end: LanePos,
     seq: u64,
+    stamp: u64,
     marked: LanePos,
     bytes: u64,
 }
@@ -168,10 +172,32 @@ impl Writer {
         secured
     }
 
+    /// Forgets the positions that were cleared up to `stamp`, which is durable.
+    ///
+    /// ORDER: not before. A clear that a power cut takes with it leaves an older position in this log. Were it forgotten, a clear
+    /// in another lane would not know that there is something left to overrule, and the old position would come back.
+    fn forget_cleared(&mut self, lane: &Lane, stamp: u64) {
+        let state = &mut self.state;
+        self.cleared.retain(|owner, cleared| {
+            if *cleared > stamp {
+                return true;
+            }
+            // A later frame may have set it again.
+            if lane.shared.forget_position(lane.index, owner, *cleared)
+                && state.positions.get(owner).is_some_and(|(_, value)| value.is_none())
+            {
+                state.positions.remove(owner);
+            }
+            false
+        });
+    }
+
     /// Syncs if asked for, then publishes.
     fn finish(&mut self, lane: &Lane, level: Level, written: Vec<Written>, outcomes: &mut [Option<Outcome>]) {
         let options = &lane.shared.options;
-        let sync = (level.sync && !written.is_empty()) || self.unsynced_bytes > options.unsynced_bytes_max;
+        let sync = (level.sync && !written.is_empty())
+            || self.unsynced_bytes > options.unsynced_bytes_max
+            || self.cleared.len() >= CLEARED_MAX;
         if sync && let Err(error) = self.sync(lane) {
             for frame in written {
                 if planted(Bug::PublishBeforeSync) && frame.body.kind() == Kind::Put {
@@ -190,13 +216,13 @@ impl Writer {
         }
         for frame in written {
             for owner in lane.shared.set_positions(lane.index, frame.head.stamp, frame.body.positions()) {
-                // A later frame of the group may have set it again.
-                if self.state.positions.get(&owner).is_some_and(|(_, value)| value.is_none()) {
-                    self.state.positions.remove(&owner);
-                }
+                self.cleared.insert(owner, frame.head.stamp);
             }
             let outcome = self.publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
+        }
+        if sync {
+            self.forget_cleared(lane, self.state.stamp);
         }
         if self.checkpoint_due(lane) || self.wants_segment() || lane.full.load(Ordering::Relaxed) {
             lane.shared.keeper.wake();
@@ -228,6 +254,7 @@ impl Writer {
         self.durable_seq = self.state.next_seq;
         self.proven = self.proven.max(self.marked);
         lane.durable_seq.store(self.durable_seq, Ordering::Release);
+        self.forget_cleared(lane, self.state.stamp);
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
     }
@@ -248,6 +275,7 @@ impl Writer {
             files: self.dirty.clone(),
             end: self.end(),
             seq: self.state.next_seq,
+            stamp: self.state.stamp,
             marked: self.marked,
             bytes: self.unsynced_bytes,
         }
@@ -255,12 +283,13 @@ impl Writer {
 
     /// Notes that what `before` says was synced meanwhile.
     pub(crate) fn synced(&mut self, lane: &Lane, before: &Unsynced) {
-        let Unsynced { files, end, seq, marked, bytes } = before;
+        let Unsynced { files, end, seq, stamp, marked, bytes } = before;
         let (end, bytes) = (*end, *bytes);
         self.durable = self.durable.max(end);
         self.durable_seq = self.durable_seq.max(*seq);
         lane.durable_seq.store(self.durable_seq, Ordering::Release);
         self.proven = self.proven.max(*marked);
+        self.forget_cleared(lane, *stamp);
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if self.end() == end {
             self.dirty.clear();
@@ -499,3 +528,6 @@ fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
         Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
     }
 }
+
+/// Cleared positions that wait for a sync to be forgotten, at most; they count towards the positions of the store.
+const CLEARED_MAX: usize = 4096;
