@@ -265,7 +265,7 @@ fn interrupt(
     random: &mut SplitMix,
 ) -> Result<(), String> {
     let whole = image.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
-    match config.builder(&whole, 100).open() {
+    match config.builder(&whole, 50).open() {
         // See `recover`, which has tried this image.
         Err(_) if config.durability != Durability::Sync => return Ok(()),
         opened => drop(opened.map_err(|error| error.to_string())?),
@@ -276,7 +276,7 @@ fn interrupt(
     for op in whole.ops().iter().filter(|op| op.kind.changes_disk()) {
         let run = image.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
         run.inject(Inject::new(Fault::Kill).skip(op.index));
-        drop(config.builder(&run, 100).open());
+        drop(config.builder(&run, 50).open());
         let mut choices = vec![
             CrashChoice::new(CrashMode::Kill, Survive::All),
             CrashChoice::new(CrashMode::Posix, Survive::Nothing),
@@ -346,7 +346,7 @@ fn replay_case(line: &str) {
     let mut power = !case.choice.to_string().starts_with("kill");
     if let Some((op, choice)) = &case.again {
         image.inject(Inject::new(Fault::Kill).skip(*op));
-        drop(config.builder(&image, 100).open());
+        drop(config.builder(&image, 50).open());
         for op in image.ops() {
             println!("recovery: {:?} {} {}+{}", op.kind, op.path.display(), op.offset, op.len);
         }
