@@ -226,11 +226,13 @@ pub const RPC_CONNECTION_BYTES: usize = 32 << 10;
 pub const RPC_READ_BYTES: usize = 32 << 10;
 /// Bytes that a connection of Avro or Thrift RPC keeps allocated for its next request, besides: 64 KiB.
 pub const RPC_KEPT_BYTES: usize = 64 << 10;
+/// Positions of a lane that are cleared, and wait for a sync to be forgotten, at most; they count towards [`POSITIONS_MAX`].
+pub const CLEARED_POSITIONS_MAX: usize = 4096;
 /// Messages that a connection of Avro RPC remembers, to use the memory of each again, of up to [`RPC_KEPT_BYTES`], once none of
 /// its events is left.
 pub const AVRO_MESSAGES_LENT: usize = 2;
 /// Bytes of a request of Avro RPC that its events share, and so what one of them keeps in memory, at most: 1 MiB. The bodies of
-/// longer requests are copied.
+/// longer requests, and of those that are less than half events, are copied.
 pub const AVRO_SHARED_BYTES_MAX: usize = 1 << 20;
 /// Bytes of short bodies of one request that share an allocation, and so what one of them keeps in memory, at most: 64 KiB.
 pub const RPC_BLOCK_BYTES: usize = 64 << 10;

@@ -36,6 +36,8 @@ bugs! {
     CapacityLeak = "capacity-leak",
     /// An acknowledgement in one lane does not wait for its events in another.
     AckAheadOfOtherLane = "ack-ahead-of-other-lane",
+    /// A cleared position is forgotten before that is durable.
+    ForgetBeforeDurable = "forget-before-durable",
     /// The interval after which weak commits are synced is not kept.
     IntervalForgotten = "interval-forgotten",
     /// The name of a new segment is not synced.

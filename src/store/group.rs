@@ -139,7 +139,11 @@ impl Place {
         let Some(patience) = self.lane.patience() else { return false };
         let clock = &self.lane.shared.options.clock;
         let deadline = clock.monotonic() + patience;
-        self.group.looking.fetch_add(1, Ordering::Relaxed);
+        // Of very many each would mostly wait for its turn to look.
+        if self.group.looking.fetch_add(1, Ordering::Relaxed) >= LOOKING_MAX {
+            self.group.looking.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
         let mut called = false;
         for _ in 0..LOOKS_MAX {
             called = self.group.called.load(Ordering::Acquire);
@@ -237,5 +241,7 @@ fn take_outcome(outcome: Option<Outcome>, place: &Place) -> Result<(), TakeError
     }
 }
 
+/// Threads that look for the end of one group, at most; others block.
+const LOOKING_MAX: usize = 16;
 /// Ends the looking where the clock stands still, as that of a simulation does.
 const LOOKS_MAX: usize = if cfg!(shuttle) { 3 } else { 1000 };

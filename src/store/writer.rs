@@ -20,6 +20,7 @@ use super::state::LaneState;
 use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::EventId;
+use crate::limits::CLEARED_POSITIONS_MAX;
 use crate::sabotage::{Bug, planted};
 use crate::ticket::Receipt;
 use crate::vfs::VfsFile;
@@ -197,7 +198,7 @@ impl Writer {
         let options = &lane.shared.options;
         let sync = (level.sync && !written.is_empty())
             || self.unsynced_bytes > options.unsynced_bytes_max
-            || self.cleared.len() >= CLEARED_MAX;
+            || self.cleared.len() >= CLEARED_POSITIONS_MAX;
         if sync && let Err(error) = self.sync(lane) {
             for frame in written {
                 if planted(Bug::PublishBeforeSync) && frame.body.kind() == Kind::Put {
@@ -221,7 +222,7 @@ impl Writer {
             let outcome = self.publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
-        if sync {
+        if sync || planted(Bug::ForgetBeforeDurable) {
             self.forget_cleared(lane, self.state.stamp);
         }
         if self.checkpoint_due(lane) || self.wants_segment() || lane.full.load(Ordering::Relaxed) {
@@ -528,6 +529,3 @@ fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
         Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
     }
 }
-
-/// Cleared positions that wait for a sync to be forgotten, at most; they count towards the positions of the store.
-const CLEARED_MAX: usize = 4096;

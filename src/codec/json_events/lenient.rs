@@ -169,18 +169,21 @@ impl Reader<'_> {
 
     /// A value of any depth. In an array nothing stands for `null`, too.
     fn skip_value(&mut self) -> Result<(), Odd> {
-        let mut open: Vec<(char, List)> = Vec::new();
+        // What closes each list that is open: a byte for each byte of text, at most.
+        let mut open: Vec<u8> = Vec::new();
+        // The innermost of them; something was read of all others.
+        let mut list = List { is_first: false };
         loop {
             match self.value()? {
                 Value::Text(_) => {}
                 Value::Open(bracket) => {
-                    let list = List::open(self, bracket)?;
-                    open.push((if bracket == '[' { ']' } else { '}' }, list));
+                    list = List::open(self, bracket)?;
+                    open.push(if bracket == '[' { b']' } else { b'}' });
                 }
             }
             loop {
-                let Some((close, list)) = open.last_mut() else { return Ok(()) };
-                let close = *close;
+                let Some(close) = open.last() else { return Ok(()) };
+                let close = char::from(*close);
                 if !list.next(self, close)? {
                     open.pop();
                     continue;

@@ -24,12 +24,14 @@ pub(super) struct Request {
     // Bytes at the end of the message.
     parameters: usize,
     events: usize,
+    // Bytes of their headers and bodies.
+    content: usize,
 }
 
 impl Request {
     /// Without events.
     fn none(found: Match) -> Self {
-        Self { serial: 0, found, form: Form::None, parameters: 0, events: 0 }
+        Self { serial: 0, found, form: Form::None, parameters: 0, events: 0, content: 0 }
     }
 }
 
@@ -105,6 +107,7 @@ impl Protocol for Avro {
         let call = match size {
             Ok(size) => {
                 request.events = size.events;
+                request.content = size.bytes.saturating_sub(size.events * size_of::<Event>());
                 Call::Put { events: size.events, bytes: size.bytes }
             }
             Err(error) => Call::Refused(format!("malformed events: {error}")),
@@ -113,9 +116,11 @@ impl Protocol for Avro {
     }
 
     fn events(&mut self, request: &Request) -> Result<Vec<Event>, String> {
-        // A very long request would stay whole in memory for the last of its events.
+        // A very long request would stay whole in memory for the last of its events, and one that carries little else than metadata
+        // for nearly nothing that a channel counts.
+        let shared_max = AVRO_SHARED_BYTES_MAX.min(request.content.saturating_mul(2));
         if matches!(request.form, Form::Many)
-            && let Some(message) = self.frames.give_away(AVRO_SHARED_BYTES_MAX, RPC_KEPT_BYTES)
+            && let Some(message) = self.frames.give_away(shared_max, RPC_KEPT_BYTES)
         {
             let found = events::share_many(&message, request.parameters, request.events);
             return found.map_err(|error| error.to_string());
@@ -144,5 +149,42 @@ impl Protocol for Avro {
                 Answer::Error(reason) => server::put_error(out, reason),
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::avro::data::{put_bytes, put_long};
+    use crate::rpc::avro::client;
+
+    /// How many bytes of memory the body of an event holds on to, that comes in a request with so many bytes of metadata.
+    fn held_by_an_event(body: usize, metadata: usize) -> usize {
+        let mut avro = Avro::new(1 << 20);
+        let mut frame = Vec::new();
+        write_frame(1, &mut frame, |out| {
+            let mut request = Vec::new();
+            client::Handshake::default().put_request(&mut request, "appendBatch");
+            // Instead of the empty metadata before the name.
+            let name = request.len() - "appendBatch".len() - 2;
+            out.extend_from_slice(&request[..name]);
+            put_long(out, 1);
+            put_bytes(out, b"name");
+            put_bytes(out, &vec![7; metadata]);
+            out.extend_from_slice(&request[name..]);
+            events::put_events(out, &[Event::new(vec![1; body])]);
+        });
+        assert!(matches!(avro.read_frame(&mut &frame[..]), Ok(true)));
+        let Ok((request, Call::Put { events: 1, .. })) = avro.parse() else { panic!("a request of one event") };
+        let events = avro.events(&request).expect("an event");
+        assert_eq!(events[0].body()[..], vec![1; body]);
+        let whole = avro.frames.message().len();
+        if whole == 0 { frame.len() } else { body }
+    }
+
+    #[test]
+    fn events_share_a_request_only_if_they_are_most_of_it() {
+        assert!(held_by_an_event(1000, 10) > 1000, "shared");
+        assert_eq!(held_by_an_event(1000, 5000), 1000, "copied");
     }
 }

@@ -194,6 +194,9 @@ impl Settings {
     }
 
     fn check_completed(&self) -> Result<Option<PathBuf>, SpoolSettingError> {
+        if let Some(suffix) = self.ignore_suffix.as_ref().filter(|suffix| suffix.is_empty()) {
+            return Err(SpoolSettingError::new("ignore_suffix", suffix, "must not be empty: all names end like that"));
+        }
         let (suffix, dir) = match &self.completed {
             Completed::Delete => return Ok(None),
             Completed::Rename { suffix } => (suffix, None),

@@ -160,3 +160,13 @@ fn gzip_is_unpacked_on_demand_and_within_limits() {
     assert!(running.take().is_empty());
     running.stop();
 }
+
+#[test]
+fn what_is_json_for_flume_only_is_read_from_its_beginning() {
+    let running = start(|source| source);
+    assert_eq!(running.post("[{\"body\":\"a\"},{\"body\":\"b\"};{body:c,x:[[1],{y:[]}]}]").status, 200);
+    assert_eq!(running.bodies(), ["a", "b", "c"]);
+    let bad = running.post("[{\"body\":\"a\"};{\"body\"}]");
+    assert!(bad.status == 400 && running.take().is_empty(), "{bad:?}");
+    running.stop();
+}
