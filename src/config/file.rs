@@ -154,7 +154,7 @@ impl Properties {
 }
 
 /// As Java's `trim`: everything up to the blank goes.
-fn trim(text: &str) -> &str {
+pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c <= ' ')
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::file::{Raw, content};
+use super::file::{Raw, content, trim};
 use super::options::Options;
 use super::problem::Severity;
 use super::properties;
@@ -32,7 +32,8 @@ impl Resolver<'_> {
     /// The value of a property with its references resolved.
     pub(super) fn resolve(&self, raw: &Raw) -> Resolved {
         let mut work = Work { resolver: self, foreign: None, within: Vec::new(), count: 0, problems: Vec::new() };
-        let value = work.replace(&raw.value);
+        // Flume trims values after that, too.
+        let value = trim(&work.replace(&raw.value)).to_owned();
         Resolved { value, problems: work.problems }
     }
 

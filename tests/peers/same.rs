@@ -180,7 +180,7 @@ pub(crate) fn exact(_: &Run, text: String) -> String {
 /// For the serializer `header_and_text`: headers by name, since Flume's order is that of a hash map.
 #[allow(clippy::needless_pass_by_value)] // a `Normal`
 pub(crate) fn sorted_headers(_: &Run, text: String) -> String {
-    let line = |line: &str| match line.strip_prefix('{').and_then(|rest| rest.split_once("} ")) {
+    let line = |line: &str| match line.strip_prefix('{').and_then(|rest| rest.rsplit_once("} ")) {
         Some((headers, body)) => {
             let mut headers: Vec<&str> = headers.split(", ").collect();
             headers.sort_unstable();

@@ -33,6 +33,7 @@ fn references_stand_for_the_environment_system_properties_and_other_keys() {
     assert_eq!(good(&keys, "plain $ text } {"), "plain $ text } {");
     assert_eq!(good(&keys, "${env:PORT}"), "4141");
     assert_eq!(good(&keys, "<${a1.x}>"), "<4141/eu>");
+    assert_eq!(good(&keys, " ${env:PORT} ${env:NONE:-}"), "4141", "trimmed when that is done, as Flume does");
     assert_eq!(good(&keys, "${ENV:PORT}${sys:user.home}"), "4141/h");
     assert_eq!(good(&keys, "${env:TEXT}"), "4141");
     assert_eq!(good(&keys, "${env:${env:NAME}} ${p-${n}}"), "4141 one");

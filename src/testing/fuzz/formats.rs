@@ -30,7 +30,7 @@ pub(super) fn json(data: &[u8]) {
     }
 }
 
-/// What JSON has is read the same in the ways beside it, and what is read comes back from what is written of it.
+/// What JSON has is read the same in the ways beside it, and what is read can be written.
 #[cfg(feature = "json")]
 pub(super) fn lenient_json(data: &[u8]) {
     type Read = fn(&str, json_events::Each<'_, ()>) -> Result<(), json_events::ReadError<()>>;

@@ -32,7 +32,7 @@ pub(super) fn time_pattern_seeds() -> Vec<Vec<u8>> {
     pairs.into_iter().map(seed).collect()
 }
 
-/// What a pattern of Java's writes, it reads again, and nothing breaks it.
+/// No pattern of Java's and no text breaks it, and a date with all fields in figures is read again as it was written.
 pub(super) fn java_date(data: &[u8]) {
     let mut input = Input::new(data);
     let at = usize::from(input.byte());
