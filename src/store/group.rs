@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::groups::WritesGroups;
 use super::lane::Lane;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::sabotage::{Bug, planted};
@@ -136,9 +137,8 @@ impl Place {
     /// Waits for a moment without blocking, where groups take not much longer than it takes to wake a thread. `true`: the
     /// group is done, or must be led.
     fn look(&self) -> bool {
-        let Some(patience) = self.lane.patience() else { return false };
-        let clock = &self.lane.shared.options.clock;
-        let deadline = clock.monotonic() + patience;
+        let Some(patience) = self.lane.groups().patience() else { return false };
+        let deadline = self.lane.now() + patience;
         // Of very many each would mostly wait for its turn to look.
         if self.group.looking.fetch_add(1, Ordering::Relaxed) >= LOOKING_MAX {
             self.group.looking.fetch_sub(1, Ordering::Relaxed);
@@ -147,7 +147,7 @@ impl Place {
         let mut called = false;
         for _ in 0..LOOKS_MAX {
             called = self.group.called.load(Ordering::Acquire);
-            if called || clock.monotonic() >= deadline {
+            if called || self.lane.now() >= deadline {
                 break;
             }
             thread::yield_now();

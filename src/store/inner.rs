@@ -7,6 +7,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::group::{Group, PutPlace, TakePlace};
+use super::groups::WritesGroups;
+use super::keeper::Kept;
 use super::lane::{Body, Entry, Lane, Origin, Share};
 use super::manifest::Manifest;
 use super::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
@@ -443,6 +445,18 @@ impl Inner {
         self.locks.lock().clear();
         *closing = Some(result.clone());
         result
+    }
+}
+
+impl Kept for Inner {
+    type Lane = Lane;
+
+    fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
+    fn maintain(&self) {
+        self.maintain();
     }
 }
 

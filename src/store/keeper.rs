@@ -1,10 +1,10 @@
 //! The store's own thread: it writes what no thread waits for, syncs at intervals, prepares segments, takes checkpoints and
 //! frees segments. All of it can also be done by hand with [`FileStore::maintain`](super::FileStore::maintain).
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::inner::Inner;
+use super::groups::WritesGroups;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -106,12 +106,21 @@ impl Keeper {
     }
 }
 
-/// Works until the store is closed or dropped.
-pub(crate) fn run(store: &Weak<Inner>, shared: &super::shared::Shared) {
-    let now = || shared.options.clock.monotonic();
+/// A store as its thread sees it.
+pub(crate) trait Kept {
+    type Lane: WritesGroups;
+
+    fn lanes(&self) -> &[Arc<Self::Lane>];
+
+    /// A round of work.
+    fn maintain(&self);
+}
+
+/// Works until the store is closed or dropped. `now` reads the store's clock.
+pub(crate) fn run<S: Kept>(store: &Weak<S>, keeper: &Keeper, now: impl Fn() -> Duration) {
     let mut looked = now();
     loop {
-        let woken = shared.keeper.wait(now);
+        let woken = keeper.wait(&now);
         let Some(store) = store.upgrade() else { return };
         match woken {
             Woken::Work => store.maintain(),
@@ -123,9 +132,9 @@ pub(crate) fn run(store: &Weak<Inner>, shared: &super::shared::Shared) {
         if look {
             looked = now();
         }
-        for lane in &store.lanes {
+        for lane in store.lanes() {
             if if look { lane.lead_forgotten() } else { lane.has_pending() } {
-                shared.keeper.submitted();
+                keeper.submitted();
             }
         }
     }

@@ -1,17 +1,15 @@
-//! A lane: the log in one data directory, and the group commit of the transactions that go there.
-//!
-//! Whoever waits for a commit and finds nobody writing becomes the leader: it takes all transactions that are pending,
-//! writes them with one vectored write, syncs once, publishes them and wakes the others. While it syncs, the next group
-//! forms. There is no writer thread, so a single producer pays for no hand-over between threads.
+//! A lane: the log in one data directory, and the group commit of the transactions that go there: a group is written with one
+//! vectored write, synced once, and published.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::checkpoint::{self, Checkpoint};
 use super::frame::Kind;
-use super::group::{Followers, Group, Place};
+use super::group::{Outcome, Place};
+use super::groups::{Groups, WritesGroups};
+use super::keeper::Keeper;
 use super::log::Log;
 use super::queue::{OpenTake, Queue};
 use super::record::{Ack, Payload, PutMeta};
@@ -21,11 +19,9 @@ use crate::batch::{Positions, PutBatch, Resume, Routes};
 use crate::durability::Durability;
 use crate::error::StorageError;
 use crate::event::Event;
-use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
 use crate::sabotage::{Bug, planted};
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Mutex, OnceLock, thread};
-use crate::wait::wake_all;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, OnceLock};
 
 /// One transaction on its way to the log.
 #[derive(Debug)]
@@ -91,8 +87,8 @@ pub(crate) struct Lane {
     pub(crate) index: u16,
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: Log,
-    pending: Mutex<Pending>,
-    /// Lock order: `writer` before the locks of the log and of queues; nothing is locked while `pending` is held.
+    groups: Groups<Entry>,
+    /// Lock order: `writer` before the locks of the log and of queues; nothing is locked while that of `groups` is held.
     pub(crate) writer: Mutex<Writer>,
     poison: OnceLock<String>,
     /// The store is closed: nothing more is written.
@@ -107,33 +103,9 @@ pub(crate) struct Lane {
     pub(crate) acks_full: AtomicBool,
     /// Sequence number behind the last event that is durable; follows that of the writer.
     pub(crate) durable_seq: AtomicU64,
-    pending_bytes: AtomicU64,
-    // Transactions that nobody writes yet; read without the lock that those need who are to come.
-    pending_count: AtomicUsize,
     checkpoint_generation: Mutex<u64>,
-    // How long groups took to be written lately, in nanoseconds; `u64::MAX` before the first.
-    group_time: AtomicU64,
     /// Held while files are synced; after `writer`, if both.
     pub(crate) syncing: Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    groups: VecDeque<Forming>,
-    leading: bool,
-    // The group that is being written.
-    current: Option<Arc<Group>>,
-    // Threads that the last group released: they are likely to be back soon.
-    released: usize,
-    // The front group when the store's thread looked last.
-    seen: Weak<Group>,
-}
-
-#[derive(Debug, Default)]
-struct Forming {
-    group: Arc<Group>,
-    entries: Vec<Entry>,
-    bytes: u64,
 }
 
 impl Lane {
@@ -143,7 +115,7 @@ impl Lane {
             index,
             shared,
             log,
-            pending: Mutex::default(),
+            groups: Groups::new(),
             writer: Mutex::new(writer),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -152,164 +124,20 @@ impl Lane {
             full: AtomicBool::new(false),
             acks_full: AtomicBool::new(false),
             durable_seq: AtomicU64::new(durable_seq),
-            pending_bytes: AtomicU64::new(0),
-            pending_count: AtomicUsize::new(0),
             checkpoint_generation: Mutex::new(checkpoint_generation),
-            group_time: AtomicU64::new(u64::MAX),
             syncing: Mutex::new(()),
         }
     }
 
     /// Adds a transaction to the group that forms. It is written when someone leads that group.
-    pub(crate) fn submit(self: &Arc<Self>, mut entry: Entry) -> Place {
-        let bytes = entry.payload.len;
-        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let mut pending = self.pending.lock();
-        entry.stamp = self.shared.next_stamp();
-        let fits = pending.groups.back().is_some_and(|forming| {
-            forming.bytes + bytes <= GROUP_BYTES_MAX && forming.entries.len() < GROUP_TRANSACTIONS_MAX
-        });
-        if !fits {
-            pending.groups.push_back(Forming::default());
-        }
-        let (group, index) = match pending.groups.back_mut() {
-            Some(forming) => {
-                forming.bytes += bytes;
-                forming.entries.push(entry);
-                (forming.group.clone(), forming.entries.len() - 1)
-            }
-            // Unreachable: a group was pushed if there was none. A place in no group would never be done.
-            None => unreachable!("a forming group was just pushed"),
-        };
-        self.pending_count.fetch_add(1, Ordering::Relaxed);
-        drop(pending);
-        if index == 0 && self.shared.options.background {
-            self.shared.keeper.submitted();
-        }
+    pub(crate) fn submit(self: &Arc<Self>, entry: Entry) -> Place {
+        let (group, index) = self.push(entry.payload.len, || Entry { stamp: self.shared.next_stamp(), ..entry });
         Place { lane: self.clone(), group, index }
-    }
-
-    /// Writes the oldest pending group, unless there is none or someone else is writing.
-    pub(crate) fn try_lead(&self) -> bool {
-        if !self.lead_front() {
-            return false;
-        }
-        if !self.shared.options.background {
-            // What came meanwhile and has nobody who could lead has nobody else.
-            while self.has_unattended() && self.lead_front() {}
-        }
-        true
-    }
-
-    fn lead_front(&self) -> bool {
-        {
-            let mut pending = self.pending.lock();
-            if (pending.leading && !planted(Bug::TwoLeaders)) || pending.groups.is_empty() {
-                return false;
-            }
-            pending.leading = true;
-        }
-        let mut lead = Lead { lane: self, released: 0, wakers: Vec::new() };
-        self.linger();
-        let forming = {
-            let mut pending = self.pending.lock();
-            let forming = pending.groups.pop_front();
-            let taken = forming.as_ref().map_or(0, |forming| forming.entries.len());
-            self.pending_count.fetch_sub(taken, Ordering::Relaxed);
-            pending.current = forming.as_ref().map(|forming| forming.group.clone());
-            forming
-        };
-        if let Some(Forming { group, entries, bytes }) = forming {
-            let clock = &self.shared.options.clock;
-            let begun = clock.monotonic();
-            let outcomes = {
-                let mut writer = self.writer.lock();
-                let outcomes = writer.commit(self, entries);
-                lead.wakers = std::mem::take(&mut writer.wakers);
-                outcomes
-            };
-            self.note_group_time(clock.monotonic().saturating_sub(begun));
-            self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            let (released, wakers) = group.complete(outcomes);
-            lead.released = released;
-            lead.wakers.extend(wakers);
-        }
-        true
-    }
-
-    /// An average in which the last group counts an eighth. Only the leader writes it.
-    fn note_group_time(&self, time: Duration) {
-        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let average = self.group_time.load(Ordering::Relaxed);
-        let average = if average == u64::MAX { time } else { average - average / 8 + time / 8 };
-        self.group_time.store(average, Ordering::Relaxed);
-    }
-
-    /// How long whoever waits for a group is to look for its end before it blocks: as long as two groups take, if that is
-    /// not long. To be woken takes a processor about as long, and costs the leader the call that wakes.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        let time = Duration::from_nanos(self.group_time.load(Ordering::Relaxed));
-        (time <= LOOK_MAX).then_some(time * 2)
-    }
-
-    /// Writes the front group if it was the front group when this was called before, and nobody has come for it. `true`:
-    /// there is a group to look at again.
-    pub(crate) fn lead_forgotten(&self) -> bool {
-        let forgotten = {
-            let mut pending = self.pending.lock();
-            let front = pending.groups.front().map(|forming| Arc::downgrade(&forming.group)).unwrap_or_default();
-            let same = front.strong_count() > 0 && front.ptr_eq(&pending.seen);
-            pending.seen = front;
-            same && !pending.leading
-        };
-        if forgotten {
-            self.try_lead();
-        }
-        self.has_pending()
-    }
-
-    /// Whether transactions wait for somebody to write them.
-    pub(crate) fn has_pending(&self) -> bool {
-        !self.pending.lock().groups.is_empty()
-    }
-
-    /// Writes the groups that nobody is blocked on and somebody counts on.
-    fn lead_unattended(&self) {
-        while self.has_unattended() && self.try_lead() {}
-    }
-
-    fn has_unattended(&self) -> bool {
-        let groups: Vec<_> = self.pending.lock().groups.iter().map(|forming| forming.group.clone()).collect();
-        groups.iter().any(|group| group.is_unattended())
-    }
-
-    /// Has the store's own thread write what is pending; without such a thread, does it at once.
-    pub(crate) fn request_lead(&self) {
-        if self.shared.options.background && !self.shared.keeper.is_stopped() {
-            self.shared.keeper.wake();
-        } else {
-            while self.try_lead() {}
-        }
-    }
-
-    /// Writes everything that is pending now, and waits for who is writing it.
-    pub(crate) fn drain_pending(&self) {
-        let last = {
-            let pending = self.pending.lock();
-            pending.groups.back().map(|forming| forming.group.clone()).or_else(|| pending.current.clone())
-        };
-        while last.as_ref().is_some_and(|last| !last.is_done()) {
-            if !self.try_lead() {
-                // Who leads holds the writer.
-                drop(self.writer.lock());
-                thread::yield_now();
-            }
-        }
     }
 
     /// Bytes of the transactions that are not written yet: how busy the lane is.
     pub(crate) fn load(&self) -> u64 {
-        self.pending_bytes.load(Ordering::Relaxed)
+        self.groups.bytes()
     }
 
     /// Stops all writing for good; the first cause is kept.
@@ -456,77 +284,35 @@ impl Lane {
             }
         }
     }
+}
 
-    /// Waits a moment for the producers that the last group released, so that they share this group's sync. Never if
-    /// there were fewer than two: a lone producer would only wait for itself.
-    fn linger(&self) {
-        let clock = &self.shared.options.clock;
-        let target = {
-            let pending = self.pending.lock();
-            if pending.released < 2 || pending.groups.len() > 1 { 0 } else { pending.released }
-        };
-        if target == 0 {
-            return;
-        }
-        let deadline = clock.monotonic() + LINGER;
-        for _ in 0..LINGER_YIELDS_MAX {
-            if clock.monotonic() >= deadline {
-                return;
-            }
-            if self.pending_count.load(Ordering::Relaxed) > target {
-                return;
-            }
-            thread::yield_now();
-        }
+impl WritesGroups for Lane {
+    type Entry = Entry;
+
+    fn groups(&self) -> &Groups<Entry> {
+        &self.groups
+    }
+
+    fn keeper(&self) -> Option<&Keeper> {
+        self.shared.options.background.then_some(&self.shared.keeper)
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.options.clock.monotonic()
+    }
+
+    fn write(&self, entries: Vec<Entry>) -> (Vec<Option<Outcome>>, Vec<Waker>) {
+        let mut writer = self.writer.lock();
+        let outcomes = writer.commit(self, entries);
+        (outcomes, std::mem::take(&mut writer.wakers))
+    }
+
+    fn pass_writer(&self) {
+        drop(self.writer.lock());
+    }
+
+    fn abandon(&self) {
+        let cause = std::io::Error::other("the thread that wrote panicked");
+        self.poison(&StorageError::io("write to", &self.log.dir.path, cause));
     }
 }
-
-/// The turn of whoever writes a group. Its end hands the lead on, also when writing it panicked.
-struct Lead<'a> {
-    lane: &'a Lane,
-    // Threads that the group released.
-    released: usize,
-    wakers: Vec<Waker>,
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.lane.poison(&StorageError::io(
-                "write to",
-                &self.lane.log.dir.path,
-                std::io::Error::other("the thread that wrote panicked"),
-            ));
-        }
-        let (current, next) = {
-            let mut pending = self.lane.pending.lock();
-            pending.leading = false;
-            pending.released = self.released;
-            let next: Vec<Arc<Group>> = pending.groups.iter().map(|forming| forming.group.clone()).collect();
-            (pending.current.take(), next)
-        };
-        // Only a panic leaves it without outcomes.
-        if let Some(group) = current.filter(|group| !group.is_done()) {
-            self.wakers.extend(group.complete(Vec::new()).1);
-        }
-        // Whoever is woken leads the front group, and goes on until its own is done.
-        for group in next {
-            match group.offer_lead() {
-                Followers::Blocked => break,
-                Followers::Unattended => {
-                    self.lane.shared.keeper.wake();
-                    break;
-                }
-                Followers::None => {}
-            }
-        }
-        wake_all(std::mem::take(&mut self.wakers));
-    }
-}
-
-/// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
-const LINGER: Duration = Duration::from_micros(50);
-/// Where groups take longer than this, whoever waits for one blocks at once.
-const LOOK_MAX: Duration = Duration::from_micros(150);
-/// Ends the waiting where the clock stands still, as that of a simulation does.
-const LINGER_YIELDS_MAX: usize = 1000;

@@ -1,7 +1,7 @@
 //! The durable home of file channels: a log in one or more data directories.
 //!
 //! The way of an event: [`FileStore`] and its channels (`inner`) check a put, reserve room in its channels (`queue`), encode
-//! it as one record (`record`), and hand it to a lane (`lane`). Whoever leads the lane's commit group (`group`) writes the
+//! it as one record (`record`), and hand it to a lane (`lane`). Whoever leads the lane's commit group (`groups`, `group`) writes the
 //! records as frames (`frame`) into the active segment (`writer`, `segment`), syncs, folds them into the lane's state
 //! (`state`) and publishes them to the tail cache (`log`) and the channels. A take reads from there (`reader`), by
 //! cursor; its commit is a record, too. `recovery` turns the bytes of a directory back into a lane.
@@ -13,6 +13,7 @@ mod frame;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
 mod group;
+mod groups;
 mod inner;
 mod inspect;
 mod keeper;
@@ -122,7 +123,9 @@ impl FileStore {
         if inner.shared.options.background {
             let (weak, shared) = (Arc::downgrade(&inner), inner.shared.clone());
             let thread = thread::Builder::new().name("aqueduct-store".to_owned());
-            let handle = thread.spawn(move || keeper::run(&weak, &shared));
+            let handle = thread.spawn(move || {
+                keeper::run(&weak, &shared.keeper, || shared.options.clock.monotonic());
+            });
             let handle = handle.map_err(|error| StorageError::io("start the thread of", inner.path(), error))?;
             *inner.thread.lock() = Some(handle);
             // Frees what the last life left behind.

@@ -1,0 +1,322 @@
+//! The groups of a lane that form, and the lead: who writes the next one.
+//!
+//! Whoever waits for a commit and finds nobody writing becomes the leader: it takes all transactions that are pending, has
+//! them written with one sync, and wakes the others. While it writes, the next group forms. There is no writer thread, so a
+//! single producer pays for no hand-over between threads.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::group::{Followers, Group, Outcome};
+use super::keeper::Keeper;
+use crate::limits::{GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX};
+use crate::sabotage::{Bug, planted};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, thread};
+use crate::wait::wake_all;
+
+/// The transactions of a lane that nobody has written yet.
+#[derive(Debug)]
+pub(crate) struct Groups<E> {
+    pending: Mutex<Pending<E>>,
+    bytes: AtomicU64,
+    // Transactions that nobody writes yet; read without the lock that those need who are to come.
+    count: AtomicUsize,
+    // How long groups took to be written lately, in nanoseconds; `u64::MAX` before the first.
+    group_time: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Pending<E> {
+    groups: VecDeque<Forming<E>>,
+    leading: bool,
+    // The group that is being written.
+    current: Option<Arc<Group>>,
+    // Threads that the last group released: they are likely to be back soon.
+    released: usize,
+    // The front group when the store's thread looked last.
+    seen: Weak<Group>,
+}
+
+#[derive(Debug)]
+struct Forming<E> {
+    group: Arc<Group>,
+    entries: Vec<E>,
+    bytes: u64,
+}
+
+impl<E> Groups<E> {
+    pub(crate) fn new() -> Self {
+        let pending =
+            Pending { groups: VecDeque::new(), leading: false, current: None, released: 0, seen: Weak::new() };
+        Self {
+            pending: Mutex::new(pending),
+            bytes: AtomicU64::new(0),
+            count: AtomicUsize::new(0),
+            group_time: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Bytes of the transactions that are not written yet: how busy the lane is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Adds a transaction to the group that forms. Those of a lane are made, by `make`, in the order in which they are written.
+    /// Returns its group and its place there.
+    fn push(&self, bytes: u64, make: impl FnOnce() -> E) -> (Arc<Group>, usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut pending = self.pending.lock();
+        let entry = make();
+        let fits = pending.groups.back().is_some_and(|forming| {
+            forming.bytes + bytes <= GROUP_BYTES_MAX && forming.entries.len() < GROUP_TRANSACTIONS_MAX
+        });
+        if !fits {
+            pending.groups.push_back(Forming { group: Arc::default(), entries: Vec::new(), bytes: 0 });
+        }
+        let place = match pending.groups.back_mut() {
+            Some(forming) => {
+                forming.bytes += bytes;
+                forming.entries.push(entry);
+                (forming.group.clone(), forming.entries.len() - 1)
+            }
+            // Unreachable: a group was pushed if there was none. A place in no group would never be done.
+            None => unreachable!("a forming group was just pushed"),
+        };
+        self.count.fetch_add(1, Ordering::Relaxed);
+        place
+    }
+
+    /// How long whoever waits for a group is to look for its end before it blocks: as long as two groups take, if that is
+    /// not long. To be woken takes a processor about as long, and costs the leader the call that wakes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let time = Duration::from_nanos(self.group_time.load(Ordering::Relaxed));
+        (time <= LOOK_MAX).then_some(time * 2)
+    }
+
+    /// Whether transactions wait for somebody to write them.
+    fn is_pending(&self) -> bool {
+        !self.pending.lock().groups.is_empty()
+    }
+
+    /// Claims the lead, unless somebody has it or there is nothing to write.
+    fn begin_lead(&self) -> bool {
+        let mut pending = self.pending.lock();
+        if (pending.leading && !planted(Bug::TwoLeaders)) || pending.groups.is_empty() {
+            return false;
+        }
+        pending.leading = true;
+        true
+    }
+
+    fn pop_front(&self) -> Option<Forming<E>> {
+        let mut pending = self.pending.lock();
+        let forming = pending.groups.pop_front();
+        let taken = forming.as_ref().map_or(0, |forming| forming.entries.len());
+        self.count.fetch_sub(taken, Ordering::Relaxed);
+        pending.current = forming.as_ref().map(|forming| forming.group.clone());
+        forming
+    }
+
+    /// An average in which the last group counts an eighth. Only the leader writes it.
+    fn note_group_time(&self, time: Duration) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let average = self.group_time.load(Ordering::Relaxed);
+        let average = if average == u64::MAX { time } else { average - average / 8 + time / 8 };
+        self.group_time.store(average, Ordering::Relaxed);
+    }
+
+    /// Whether the front group was the front group when this was called before, and nobody has come for it.
+    fn is_forgotten(&self) -> bool {
+        let mut pending = self.pending.lock();
+        let front = pending.groups.front().map(|forming| Arc::downgrade(&forming.group)).unwrap_or_default();
+        let same = front.strong_count() > 0 && front.ptr_eq(&pending.seen);
+        pending.seen = front;
+        same && !pending.leading
+    }
+
+    fn has_unattended(&self) -> bool {
+        let groups: Vec<_> = self.pending.lock().groups.iter().map(|forming| forming.group.clone()).collect();
+        groups.iter().any(|group| group.is_unattended())
+    }
+
+    /// The last group of those that are pending or being written.
+    fn last(&self) -> Option<Arc<Group>> {
+        let pending = self.pending.lock();
+        pending.groups.back().map(|forming| forming.group.clone()).or_else(|| pending.current.clone())
+    }
+
+    /// Waits a moment for the producers that the last group released, so that they share this group's sync. Never if
+    /// there were fewer than two: a lone producer would only wait for itself.
+    fn linger(&self, now: impl Fn() -> Duration) {
+        let target = {
+            let pending = self.pending.lock();
+            if pending.released < 2 || pending.groups.len() > 1 { 0 } else { pending.released }
+        };
+        if target == 0 {
+            return;
+        }
+        let deadline = now() + LINGER;
+        for _ in 0..LINGER_YIELDS_MAX {
+            if now() >= deadline {
+                return;
+            }
+            if self.count.load(Ordering::Relaxed) > target {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+/// Where groups are written: a lane.
+pub(crate) trait WritesGroups: Sized {
+    type Entry;
+
+    fn groups(&self) -> &Groups<Self::Entry>;
+
+    /// What wakes the store's own thread, if there is one.
+    fn keeper(&self) -> Option<&Keeper>;
+
+    /// On the store's monotonic clock.
+    fn now(&self) -> Duration;
+
+    /// Writes a group. Returns the outcomes by place, and the tasks to be woken once nothing is locked.
+    fn write(&self, entries: Vec<Self::Entry>) -> (Vec<Option<Outcome>>, Vec<Waker>);
+
+    /// Waits for who is writing.
+    fn pass_writer(&self);
+
+    /// Stops all writing: whoever wrote has panicked.
+    fn abandon(&self);
+
+    /// Adds a transaction to the group that forms. It is written when someone leads that group.
+    fn push(&self, bytes: u64, make: impl FnOnce() -> Self::Entry) -> (Arc<Group>, usize) {
+        let (group, index) = self.groups().push(bytes, make);
+        if index == 0
+            && let Some(keeper) = self.keeper()
+        {
+            keeper.submitted();
+        }
+        (group, index)
+    }
+
+    /// Writes the oldest pending group, unless there is none or someone else is writing.
+    fn try_lead(&self) -> bool {
+        if !self.lead_front() {
+            return false;
+        }
+        if self.keeper().is_none() {
+            // What came meanwhile and has nobody who could lead has nobody else.
+            while self.groups().has_unattended() && self.lead_front() {}
+        }
+        true
+    }
+
+    fn lead_front(&self) -> bool {
+        if !self.groups().begin_lead() {
+            return false;
+        }
+        let mut lead = Lead { writer: self, released: 0, wakers: Vec::new() };
+        self.groups().linger(|| self.now());
+        if let Some(Forming { group, entries, bytes }) = self.groups().pop_front() {
+            let begun = self.now();
+            let (outcomes, wakers) = self.write(entries);
+            lead.wakers = wakers;
+            self.groups().note_group_time(self.now().saturating_sub(begun));
+            self.groups().bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let (released, wakers) = group.complete(outcomes);
+            lead.released = released;
+            lead.wakers.extend(wakers);
+        }
+        true
+    }
+
+    /// Writes the front group if it was the front group when this was called before, and nobody has come for it. `true`:
+    /// there is a group to look at again.
+    fn lead_forgotten(&self) -> bool {
+        if self.groups().is_forgotten() {
+            self.try_lead();
+        }
+        self.has_pending()
+    }
+
+    /// Whether transactions wait for somebody to write them.
+    fn has_pending(&self) -> bool {
+        self.groups().is_pending()
+    }
+
+    /// Writes the groups that nobody is blocked on and somebody counts on.
+    fn lead_unattended(&self) {
+        while self.groups().has_unattended() && self.try_lead() {}
+    }
+
+    /// Has the store's own thread write what is pending; without such a thread, does it at once.
+    fn request_lead(&self) {
+        match self.keeper().filter(|keeper| !keeper.is_stopped()) {
+            Some(keeper) => keeper.wake(),
+            None => while self.try_lead() {},
+        }
+    }
+
+    /// Writes everything that is pending now, and waits for who is writing it.
+    fn drain_pending(&self) {
+        let last = self.groups().last();
+        while last.as_ref().is_some_and(|last| !last.is_done()) {
+            if !self.try_lead() {
+                self.pass_writer();
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+/// The turn of whoever writes a group. Its end hands the lead on, also when writing it panicked.
+struct Lead<'a, W: WritesGroups> {
+    writer: &'a W,
+    // Threads that the group released.
+    released: usize,
+    wakers: Vec<Waker>,
+}
+
+impl<W: WritesGroups> Drop for Lead<'_, W> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.writer.abandon();
+        }
+        let (current, next) = {
+            let mut pending = self.writer.groups().pending.lock();
+            pending.leading = false;
+            pending.released = self.released;
+            let next: Vec<Arc<Group>> = pending.groups.iter().map(|forming| forming.group.clone()).collect();
+            (pending.current.take(), next)
+        };
+        // Only a panic leaves it without outcomes.
+        if let Some(group) = current.filter(|group| !group.is_done()) {
+            self.wakers.extend(group.complete(Vec::new()).1);
+        }
+        // Whoever is woken leads the front group, and goes on until its own is done.
+        for group in next {
+            match group.offer_lead() {
+                Followers::Blocked => break,
+                Followers::Unattended => {
+                    if let Some(keeper) = self.writer.keeper() {
+                        keeper.wake();
+                    }
+                    break;
+                }
+                Followers::None => {}
+            }
+        }
+        wake_all(std::mem::take(&mut self.wakers));
+    }
+}
+
+/// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
+const LINGER: Duration = Duration::from_micros(50);
+/// Where groups take longer than this, whoever waits for one blocks at once.
+const LOOK_MAX: Duration = Duration::from_micros(150);
+/// Ends the waiting where the clock stands still, as that of a simulation does.
+const LINGER_YIELDS_MAX: usize = 1000;
