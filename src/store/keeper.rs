@@ -78,8 +78,12 @@ impl Keeper {
     /// Waits for work. `now` reads the store's clock.
     fn wait(&self, now: impl Fn() -> Duration) -> Woken {
         let mut state = self.state.lock();
+        // Whoever calls this has looked since the last wait.
+        state.watching = false;
         while !state.wanted && !state.stopped {
-            state.watching = self.busy.swap(false, Ordering::Relaxed);
+            // What was noted once stays so until the look: a notification may come late, after the note that it is for, or
+            // for something else.
+            state.watching |= self.busy.swap(false, Ordering::Relaxed);
             let left = state.due.map(|due| due.saturating_sub(now()));
             let looks = state.watching.then_some(LOOK);
             match left.into_iter().chain(looks).min() {
