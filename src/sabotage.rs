@@ -84,6 +84,10 @@ bugs! {
     LostLead = "lost-lead",
     /// Two threads write groups at the same time.
     TwoLeaders = "two-leaders",
+    /// The store's thread forgets a transaction that it watches over when it is notified of something.
+    WatchForgotten = "watch-forgotten",
+    /// A transaction is announced to the store's thread before it is there.
+    AnnouncedEarly = "announced-early",
     /// A close leaves those asleep who wait for room or events.
     CloseWakesNobody = "close-wakes-nobody",
     /// A short write counts as a whole one.

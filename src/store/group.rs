@@ -244,4 +244,4 @@ fn take_outcome(outcome: Option<Outcome>, place: &Place) -> Result<(), TakeError
 /// Threads that look for the end of one group, at most; others block.
 const LOOKING_MAX: usize = 16;
 /// Ends the looking where the clock stands still, as that of a simulation does.
-const LOOKS_MAX: usize = if cfg!(shuttle) { 3 } else { 1000 };
+const LOOKS_MAX: usize = if cfg!(any(shuttle, aqueduct_loom)) { 3 } else { 1000 };

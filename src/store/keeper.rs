@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::groups::WritesGroups;
+use crate::sabotage::{Bug, planted};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -83,7 +84,8 @@ impl Keeper {
         while !state.wanted && !state.stopped {
             // What was noted once stays so until the look: a notification may come late, after the note that it is for, or
             // for something else.
-            state.watching |= self.busy.swap(false, Ordering::Relaxed);
+            let noted = self.busy.swap(false, Ordering::Relaxed);
+            state.watching = noted || (state.watching && !planted(Bug::WatchForgotten));
             let left = state.due.map(|due| due.saturating_sub(now()));
             let looks = state.watching.then_some(LOOK);
             match left.into_iter().chain(looks).min() {
@@ -110,7 +112,7 @@ impl Keeper {
     }
 }
 
-/// A store as its thread sees it.
+/// A store as its thread sees it. `tests/loom` has another one.
 pub(crate) trait Kept {
     type Lane: WritesGroups;
 

@@ -2,18 +2,24 @@
 //! wait.
 //!
 //! They are those of `parking_lot` and of the standard library under their own names, nothing more. Only in a build with
-//! `--cfg shuttle` they are those of `explored`, with which `tests/schedules` runs one program in many orders of its threads.
+//! `--cfg shuttle` they are those of `explored`, with which `tests/schedules` runs one program in many orders of its threads,
+//! and in `tests/loom`, which compiles a few files of this crate with `--cfg aqueduct_loom`, those of `modelled`.
 //! The store, the channels and all waiting take them from here.
 
 #[cfg(shuttle)]
 mod explored;
+#[cfg(aqueduct_loom)]
+mod modelled;
 
 #[cfg(shuttle)]
 pub(crate) use explored::{Condvar, Instant, Mutex, MutexGuard, OnceLock, RwLock, atomic, step, thread, thread_local};
 
-#[cfg(not(shuttle))]
+#[cfg(aqueduct_loom)]
+pub(crate) use modelled::{Condvar, Instant, Mutex, MutexGuard, atomic, thread};
+
+#[cfg(not(any(aqueduct_loom, shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-#[cfg(not(shuttle))]
+#[cfg(not(any(aqueduct_loom, shuttle)))]
 pub(crate) use std::{
     sync::{OnceLock, atomic},
     thread, thread_local,
@@ -21,6 +27,6 @@ pub(crate) use std::{
 };
 
 /// A moment at which another thread may go on: before an operation that is not one of these.
-#[cfg(all(not(shuttle), any(test, feature = "testing")))]
+#[cfg(all(not(any(aqueduct_loom, shuttle)), any(test, feature = "testing")))]
 #[inline]
 pub(crate) fn step() {}
