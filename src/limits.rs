@@ -257,6 +257,11 @@ pub const RPC_STOP: Duration = Duration::from_secs(2);
 pub const RPC_ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Default of the events in one request of a client or sink, as in Flume.
 pub const RPC_BATCH_EVENTS: usize = 100;
+/// Default of the requests of one call that a client of Avro RPC has in flight at once, as in Flume: each waits for the answer to
+/// the one before.
+pub const RPC_REQUESTS_IN_FLIGHT: usize = 1;
+/// Requests of one call that a client of Avro RPC has in flight at once, at most.
+pub const RPC_REQUESTS_IN_FLIGHT_MAX: usize = 64;
 /// Bytes of the events in one request of a client or sink, at most, unless it is a single event: 8 MiB. With what stands
 /// around them they are within [`RPC_FRAME_BYTES_MAX`], and so within what a source takes.
 pub const RPC_REQUEST_BYTES_MAX: u64 = 8 << 20;

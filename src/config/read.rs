@@ -357,7 +357,14 @@ fn fit(keys: &mut Keys, batch: &mut BatchSize, channels: &[ChannelSite], kind: K
     match batch.given() {
         None => *batch = BatchSize::fixed(max),
         Some(key) => {
-            let message = format!("is over the transactionCapacity of {max} of channel {name}; Flume drops the {kind}");
+            let message = if batch.is_several() {
+                let events = batch.events();
+                format!(
+                    "makes {events} events at once, which is over the transactionCapacity of {max} of channel {name}"
+                )
+            } else {
+                format!("is over the transactionCapacity of {max} of channel {name}; Flume drops the {kind}")
+            };
             let key = key.to_owned();
             keys.mistake(&key, message);
         }

@@ -1,6 +1,6 @@
 //! The RPC client by Flume's properties.
 
-use super::components::{client_settings, thrift_client_settings};
+use super::components::{client_settings, requests_in_flight, thrift_client_settings};
 use super::keys::Keys;
 use super::options::Options;
 use super::problem::{ConfigError, Refused, Severity};
@@ -12,7 +12,8 @@ impl RpcClient {
     /// A client by the properties of Flume's `RpcClientFactory`: `hosts`, `hosts.<name>`, `client.type` (`default`,
     /// `default_failover`, `default_loadbalance`, `thrift`), `batch-size`, `connect-timeout`, `request-timeout`, `max-attempts`,
     /// `host-selector`, `backoff`, `maxBackoff`, `compression-type`, `compression-level`, for Thrift `protocol`, and those of
-    /// TLS.
+    /// TLS. A key of ours, but for Thrift: `requests-in-flight`, see
+    /// [`requests_in_flight`](crate::rpc::RpcClientBuilder::requests_in_flight).
     ///
     /// ```
     /// use aqueduct::rpc::RpcClient;
@@ -61,6 +62,7 @@ fn read(keys: &mut Keys, site: &Site<'_>) -> Result<RpcClient, Refused> {
         return builder.build().map_err(|error| keys.refuse(error));
     }
     let mut builder = client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch);
+    builder = builder.requests_in_flight(requests_in_flight(keys));
     let attempts = keys.optional_number("max-attempts", 1..=usize::MAX);
     let order = keys.choice("host-selector", ORDERS, HostOrder::RoundRobin);
     let is_patient = keys.flag("backoff", false);
@@ -124,6 +126,7 @@ mod tests {
                 ("hosts.h1", "localhost:1"),
                 ("hosts.h2", "localhost:2"),
                 ("batch-size", "7"),
+                ("requests-in-flight", "4"),
                 ("connect-timeout", "2000"),
                 ("request-timeout", "3000"),
                 ("max-attempts", "5"),
@@ -135,7 +138,7 @@ mod tests {
                 ("maxIoWorkers", "4"),
             ];
             let client = RpcClient::from_properties(pairs).unwrap();
-            assert_eq!(client.batch_events(), 7);
+            assert_eq!((client.batch_events(), client.requests_in_flight()), (7, 4));
         }
     }
 
@@ -145,7 +148,8 @@ mod tests {
         for kind in ["thrift", "THRIFT", "org.apache.flume.api.ThriftRpcClient"] {
             for protocol in ["binary", "COMPACT"] {
                 let pairs = [&base[..], &[("client.type", kind), ("protocol", protocol), ("request-timeout", "2000")]];
-                assert_eq!(RpcClient::from_properties(pairs.concat()).unwrap().batch_events(), 9);
+                let client = RpcClient::from_properties(pairs.concat()).unwrap();
+                assert_eq!((client.batch_events(), client.requests_in_flight()), (9, 1));
             }
         }
         let thrift = [&base[..], &[("client.type", "thrift"), ("protocol", "json"), ("max-attempts", "3")]].concat();

@@ -11,7 +11,8 @@ use crate::rpc::{RpcClient, RpcClientBuilder};
 ///
 /// Each batch is one request, or several if it has more events than the client puts into one, and is delivered when the
 /// server has accepted all of them. When only the first requests of a batch are accepted, these events are delivered, and
-/// the others come again. After an error the sink connects again.
+/// the others come again. After an error the sink connects again. A client with several
+/// [requests in flight](RpcClientBuilder::requests_in_flight) makes use of that for batches of several requests.
 ///
 /// # Delivery
 ///

@@ -171,6 +171,13 @@ fn batches_that_do_not_fit() {
             "f:10: a1.sinks.k1.batchSize = 200: is over the transactionCapacity of 100 of channel c1; Flume drops the sink",
         ]
     );
+    let avro = "a1.sinks.k1.type = avro\na1.sinks.k1.hostname = h\na1.sinks.k1.port = 1\na1.sinks.k1.batch-size = 50";
+    assert_eq!(
+        behind(&format!("{avro}\na1.sinks.k1.requests-in-flight = 4")),
+        [
+            "f:13: a1.sinks.k1.requests-in-flight = 4: makes 200 events at once, which is over the transactionCapacity of 100 of channel c1"
+        ]
+    );
     // Flume drops the sink for its default, too, and the channel for that of its transactions.
     assert_eq!(warnings(&format!("{GOOD}a1.channels.c1.capacity = 7")), [""; 0]);
     let file = GOOD.replace("= memory", "= file");

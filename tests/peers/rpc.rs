@@ -244,6 +244,51 @@ fn our_avro_sink_delivers_to_flume_over_tls() {
     ours_to_flume("avro", &format!("{SERVER_TLS}\ncompression-type = deflate"), &deflated);
 }
 
+/// Goal: events of requests that are in flight at once all arrive at Flume's source, once, from the sink and from the client.
+/// Method: their numbers, in any order, as Flume runs the requests of a connection in several threads.
+#[test]
+fn several_requests_in_flight_reach_flume() {
+    let root = tempfile::tempdir().expect("a directory");
+    for (number, (options, sink_options)) in [
+        ("", "requests-in-flight = 4"),
+        ("compression-type = deflate", "requests-in-flight = 4\ncompression-type = deflate"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let dir = root.path().join(number.to_string());
+        let to = Run::with_conf(Side::Flume, &dir.join("to"), &collector("avro", options));
+        let mut collector = to.listening("in");
+        let mut from = Run::with_conf(Side::Ours, &dir.join("from"), &sender("avro", sink_options));
+        from.port = to.port;
+        let lines = (0..20_000).map(|n| format!("event 0 {n}\n")).collect::<Vec<_>>().concat();
+        from.drop_file("lines", lines.as_bytes());
+        let sending = from.start("out");
+        to.await_lines(&mut collector, 20_000);
+        sending.stop();
+        collector.stop();
+        assert_eq!(delivered(&to).len(), 20_000, "none twice");
+        assert_eq!(delivered(&to).into_iter().collect::<BTreeSet<_>>(), expected(1, 20_000));
+    }
+    let run = Run::with_conf(Side::Flume, &root.path().join("client"), &collector("avro", ""));
+    let mut agent = run.listening("in");
+    let address = format!("127.0.0.1:{}", run.port);
+    let client = RpcClient::builder([address]).batch_events(100).requests_in_flight(64).build();
+    let mut client = client.expect("a client");
+    let events: Vec<Event> = (0..50_000).map(|n| Event::new(format!("event 0 {n}"))).collect();
+    events.chunks(10_000).for_each(|chunk| client.append_batch(chunk).expect("an answer to each request"));
+    run.await_lines(&mut agent, events.len());
+    agent.stop();
+    let lines = delivered(&run);
+    assert_eq!(lines.len(), events.len(), "none twice");
+    let late = lines
+        .windows(100)
+        .filter(|run| !run.is_sorted_by_key(|line| line.split(' ').nth(2).and_then(|n| n.parse::<u32>().ok())))
+        .count();
+    println!("{late} of {} runs of 100 events are out of order", lines.len());
+    assert_eq!(lines.into_iter().collect::<BTreeSet<_>>(), expected(1, events.len()));
+}
+
 #[test]
 fn our_thrift_sink_delivers_to_flume() {
     for protocol in ["compact", "binary"] {

@@ -6,7 +6,8 @@ use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, tls};
 use crate::limits::{
     CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME,
-    FLUME_RPC_FRAME_BYTES_MAX, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
+    FLUME_RPC_FRAME_BYTES_MAX, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST, RPC_REQUESTS_IN_FLIGHT,
+    RPC_REQUESTS_IN_FLIGHT_MAX,
 };
 use crate::rpc::{RpcClient, RpcClientBuilder};
 use crate::sink;
@@ -53,13 +54,22 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<AvroRpc> {
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let address = bind_address(keys, "hostname", None);
     let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
+    let in_flight = requests_in_flight(keys);
     let client = client_settings(keys, site, RpcClient::builder([address]))?;
-    let mut sink = sink::AvroRpc::with_client(client.batch_events(batch.events()));
+    let client = client.batch_events(batch.events()).requests_in_flight(in_flight);
+    // As many events as fill the requests that may be in flight.
+    let batch = batch.times(in_flight, REQUESTS_IN_FLIGHT_KEY);
+    let mut sink = sink::AvroRpc::with_client(client);
     let reset = keys.seconds("reset-connection-interval", 0..=u64::MAX, Duration::ZERO);
     if !reset.is_zero() {
         sink = sink.reset_interval(reset);
     }
     Ok(SinkSetup::new(sink).batch(batch))
+}
+
+/// A key of ours.
+pub(in super::super) fn requests_in_flight(keys: &mut Keys) -> usize {
+    keys.number(REQUESTS_IN_FLIGHT_KEY, 1..=RPC_REQUESTS_IN_FLIGHT_MAX, RPC_REQUESTS_IN_FLIGHT)
 }
 
 /// The keys that the sink shares with the client.
@@ -100,6 +110,8 @@ pub(super) fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration
     keys.warn(key, "is less than a second; as in Flume, the default counts");
     default
 }
+
+pub(super) const REQUESTS_IN_FLIGHT_KEY: &str = "requests-in-flight";
 
 #[cfg(test)]
 mod tests {
@@ -145,6 +157,7 @@ mod tests {
             SINK,
             &[
                 ("batch-size", "50"),
+                ("requests-in-flight", "4"),
                 ("connect-timeout", "1000"),
                 ("request-timeout", "60000"),
                 ("reset-connection-interval", "600"),
@@ -180,6 +193,7 @@ mod tests {
             (false, with(SINK, &[("request-timeout", "500")]), "the default counts"),
             (false, with(SINK, &[("compression-level", "10")]), "must be a number from 0 to 9"),
             (false, with(SINK, &[("batchSize", "10")]), "is it batch-size?"),
+            (false, with(SINK, &[("requests-in-flight", "65")]), "must be a number from 1 to 64"),
         ] {
             let found = problems(is_source, &pairs);
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");

@@ -39,7 +39,7 @@ mod tls;
 use std::time::Duration;
 
 #[cfg(feature = "rpc")]
-pub(super) use avro::client_settings;
+pub(super) use avro::{client_settings, requests_in_flight};
 #[cfg(feature = "rpc")]
 pub(super) use thrift::client_settings as thrift_client_settings;
 

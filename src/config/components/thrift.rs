@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::avro::timeout;
+use super::avro::{REQUESTS_IN_FLIGHT_KEY, timeout};
 use super::{bind_address, tls};
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME, FLUME_RPC_FRAME_BYTES_MAX,
@@ -67,6 +67,9 @@ pub(in super::super) fn client_settings(
         .thrift(protocol(keys))
         .connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT))
         .request_timeout(timeout(keys, "request-timeout", RPC_REQUEST));
+    if keys.is_set(REQUESTS_IN_FLIGHT_KEY) {
+        keys.mistake(REQUESTS_IN_FLIGHT_KEY, "is for Avro RPC; over Thrift RPC there is one request at a time");
+    }
     no_kerberos(keys, &["client-principal", "client-keytab", "server-principal"]);
     #[cfg(feature = "tls")]
     let client = match tls::client(keys, site)? {
@@ -174,6 +177,7 @@ mod tests {
             (false, &SINK[..], ("kerberos", "true"), "Kerberos is not part of this crate"),
             (false, &SINK[..], ("batchSize", "5"), "is it batch-size?"),
             (false, &SINK[..], ("request-timeout", "10"), "the default counts"),
+            (false, &SINK[..], ("requests-in-flight", "2"), "is for Avro RPC"),
         ] {
             let found = problems(is_source, &[base, &[more]].concat());
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");

@@ -42,6 +42,11 @@ pub(crate) enum AnswerError {
 }
 
 impl Handshake {
+    /// Whether nothing has to be said about the protocol any more.
+    pub(crate) fn is_agreed(&self) -> bool {
+        matches!(self.state, State::Agreed)
+    }
+
     /// Appends the beginning of a request, up to its parameters.
     pub(crate) fn put_request(&self, out: &mut Vec<u8>, name: &str) {
         let (text, server) = match self.state {
@@ -70,7 +75,7 @@ impl Handshake {
     /// Reads an answer.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Answer, AnswerError> {
         let mut reader = Reader::new(message);
-        if !matches!(self.state, State::Agreed) && !self.shake_hands(&mut reader)? {
+        if !self.is_agreed() && !self.shake_hands(&mut reader)? {
             return Ok(Answer::SendAgain);
         }
         reader.skip_map("the metadata of an answer")?;

@@ -1,23 +1,25 @@
 //! Avro RPC over one connection.
 
+use std::io;
+use std::time::Duration;
+
 use super::RpcError;
 use super::host::Address;
+use super::in_flight::{Answered, InFlight};
+use super::load::Requests;
 use super::transport::{Settings, Transport};
 use super::wire::Wire;
 use crate::event::Event;
-use crate::limits::{RPC_ANSWER_BYTES_MAX, RPC_READ_BYTES};
-use crate::rpc::avro::client::{Answer, Handshake};
-use crate::rpc::avro::frame::{FrameReader, write_frame};
-use crate::rpc::avro::{Status, events};
+use crate::limits::RPC_READ_BYTES;
+use crate::rpc::avro::events;
 
 /// A connection to a server that speaks Flume's Avro protocol.
 #[derive(Debug)]
 pub(super) struct AvroTransport {
     wire: Wire,
     address: String,
-    request_timeout: std::time::Duration,
-    handshake: Handshake,
-    serial: u32,
+    request_timeout: Duration,
+    in_flight: InFlight,
     out: Vec<u8>,
 }
 
@@ -25,67 +27,114 @@ impl AvroTransport {
     pub(super) fn connect(address: &Address, settings: &Settings) -> Result<Self, RpcError> {
         let wire = Wire::connect(address, settings)
             .map_err(|source| RpcError::Connect { address: address.to_string(), source })?;
-        Ok(Self {
-            wire,
-            address: address.to_string(),
-            request_timeout: settings.request_timeout,
-            handshake: Handshake::default(),
-            serial: 0,
-            out: Vec::new(),
-        })
+        let (address, request_timeout) = (address.to_string(), settings.request_timeout);
+        Ok(Self { wire, address, request_timeout, in_flight: InFlight::new(), out: Vec::new() })
     }
 
+    /// Makes one request and waits for its answer.
     fn call(&mut self, name: &str, put_parameters: &dyn Fn(&mut Vec<u8>)) -> Result<(), RpcError> {
         let deadline = self.wire.deadline(self.request_timeout);
         loop {
-            self.serial = self.serial.wrapping_add(1);
-            self.out.clear();
-            let handshake = &self.handshake;
-            write_frame(self.serial, &mut self.out, |out| {
-                handshake.put_request(out, name);
-                put_parameters(out);
-            });
-            self.wire.write_all(&self.out, deadline).map_err(|source| self.broken(source))?;
-            match self.answer(deadline)? {
-                Answer::Status(Status::Ok) => return Ok(()),
-                Answer::Status(Status::Failed) => return Err(self.failed("FAILED")),
-                Answer::Status(Status::Unknown) => return Err(self.failed("UNKNOWN")),
-                Answer::Error(reason) => return Err(RpcError::Refused { address: self.address.clone(), reason }),
-                Answer::SendAgain => {}
+            self.send(name, (0, deadline), put_parameters)?;
+            if self.await_oldest()? != Answered::SendAgain {
+                return Ok(());
             }
         }
     }
 
-    fn answer(&mut self, deadline: std::time::Duration) -> Result<Answer, RpcError> {
-        let mut frames = FrameReader::new(RPC_ANSWER_BYTES_MAX);
-        let mut buffer = [0; READ_BYTES];
+    /// Makes the next request and waits for its answer.
+    fn append_next(&mut self, requests: &mut Requests<'_>) -> Result<(), RpcError> {
+        let Some(batch) = requests.next() else { return Ok(()) };
+        self.call("appendBatch", &|out| events::put_events(out, batch))?;
+        requests.deliver(batch.len());
+        Ok(())
+    }
+
+    /// Makes all requests, a new one as long as not too many are under way.
+    fn append_all(&mut self, requests: &mut Requests<'_>) -> Result<(), RpcError> {
+        while !self.in_flight.is_agreed() && !requests.are_done() {
+            self.append_next(requests)?;
+        }
+        while !requests.are_done() {
+            if self.in_flight.len() < requests.in_flight()
+                && let Some(batch) = requests.next()
+            {
+                let deadline = self.wire.deadline(self.request_timeout);
+                self.send("appendBatch", (batch.len(), deadline), |out| events::put_events(out, batch))?;
+            } else if let Answered::Accepted(events) = self.await_oldest()? {
+                requests.deliver(events);
+            }
+            self.count_answered(requests);
+        }
+        Ok(())
+    }
+
+    /// Takes note of what is known to be delivered.
+    fn count_answered(&mut self, requests: &mut Requests<'_>) {
+        while let Some(Answered::Accepted(events)) = self.in_flight.next_answered() {
+            requests.deliver(events);
+        }
+    }
+
+    fn send(
+        &mut self,
+        name: &str,
+        events_and_deadline: (usize, Duration),
+        put_parameters: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), RpcError> {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        self.in_flight.put_request(&mut out, name, events_and_deadline, put_parameters);
+        let written = self.write(&out);
+        self.out = out;
+        written
+    }
+
+    /// Writes a request, and reads answers whenever that does not go on.
+    ///
+    /// A server that cannot write an answer, because answers before it fill the buffers of the network, may read nothing until
+    /// it can. Would the client just wait until it can write, then both would wait for each other. It reads, too, so that
+    /// the server gets on with its answers, whatever their size and that of the buffers, and then with reading. What is read
+    /// is not more than one answer in part, of up to `RPC_ANSWER_BYTES_MAX`, and a word for each request under way.
+    fn write(&mut self, mut rest: &[u8]) -> Result<(), RpcError> {
+        while !self.wire.write_now(&mut rest).map_err(|source| self.broken(source))? {
+            if !self.hear()? {
+                let deadline = self.in_flight.deadline();
+                self.wire.wait_for_either(deadline).map_err(|source| self.broken(source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer to the oldest request.
+    fn await_oldest(&mut self) -> Result<Answered, RpcError> {
         loop {
-            let read = self.wire.read(&mut buffer, deadline).map_err(|source| self.broken(source))?;
-            let mut received = buffer.get(..read).unwrap_or_default();
-            match frames.read(&mut received) {
-                Ok(None) => {}
-                Ok(Some(serial)) if serial == self.serial && received.is_empty() => {
-                    let answer = self.handshake.read(frames.message());
-                    return answer.map_err(|error| self.protocol(error.to_string()));
-                }
-                Ok(Some(serial)) => {
-                    return Err(self.protocol(format!("an answer to request {serial}, which was not made")));
-                }
-                Err(error) => return Err(self.protocol(error.to_string())),
+            if let Some(answered) = self.in_flight.next_answered() {
+                return Ok(answered);
             }
+            let mut buffer = [0; READ_BYTES];
+            let read = self.wire.read(&mut buffer, self.in_flight.deadline());
+            let read = read.map_err(|source| self.broken(source))?;
+            self.take_in(buffer.get(..read).unwrap_or_default())?;
         }
     }
 
-    fn broken(&self, source: std::io::Error) -> RpcError {
+    /// Takes what the server has said by now. Returns whether there was something.
+    fn hear(&mut self) -> Result<bool, RpcError> {
+        let mut buffer = [0; READ_BYTES];
+        let read = self.wire.read_now(&mut buffer).map_err(|source| self.broken(source))?;
+        let Some(read) = read else { return Ok(false) };
+        self.take_in(buffer.get(..read).unwrap_or_default())?;
+        Ok(true)
+    }
+
+    fn take_in(&mut self, received: &[u8]) -> Result<(), RpcError> {
+        let taken = self.in_flight.take_in(received);
+        taken.map_err(|trouble| self.in_flight.error(trouble, &self.address))
+    }
+
+    fn broken(&self, source: io::Error) -> RpcError {
         RpcError::Broken { address: self.address.clone(), source }
-    }
-
-    fn failed(&self, status: &'static str) -> RpcError {
-        RpcError::Failed { address: self.address.clone(), status }
-    }
-
-    fn protocol(&self, reason: String) -> RpcError {
-        RpcError::Protocol { address: self.address.clone(), reason }
     }
 }
 
@@ -94,8 +143,14 @@ impl Transport for AvroTransport {
         self.call("append", &|out| events::put_event(out, event))
     }
 
-    fn append_batch(&mut self, batch: &[Event]) -> Result<(), RpcError> {
-        let outcome = self.call("appendBatch", &|out| events::put_events(out, batch));
+    fn append_batch(&mut self, requests: &mut Requests<'_>) -> Result<(), RpcError> {
+        let outcome = if requests.in_flight() > 1 {
+            let outcome = self.append_all(requests);
+            self.count_answered(requests);
+            outcome
+        } else {
+            self.append_next(requests)
+        };
         // A batch that was larger than others leaves no memory behind.
         self.out.clear();
         self.out.shrink_to(16 * RPC_READ_BYTES);

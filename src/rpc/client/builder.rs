@@ -21,6 +21,7 @@ pub struct RpcClientBuilder {
     attempts: Option<usize>,
     backoff_max: Option<Duration>,
     batch_events: usize,
+    requests_in_flight: usize,
     settings: Settings,
 }
 
@@ -58,6 +59,7 @@ impl RpcClientBuilder {
             attempts: None,
             backoff_max: None,
             batch_events: limits::RPC_BATCH_EVENTS,
+            requests_in_flight: limits::RPC_REQUESTS_IN_FLIGHT,
             settings: Settings::new(),
         }
     }
@@ -92,6 +94,48 @@ impl RpcClientBuilder {
     /// Events of one request, at most. Default: [`RPC_BATCH_EVENTS`](limits::RPC_BATCH_EVENTS).
     pub fn batch_events(mut self, events: usize) -> Self {
         self.batch_events = events;
+        self
+    }
+
+    /// Requests that a call of [`append_batch`](RpcClient::append_batch) sends over Avro RPC before the first of them is answered,
+    /// at most: the client makes a request while the server is busy with those before it. Default:
+    /// [`RPC_REQUESTS_IN_FLIGHT`](limits::RPC_REQUESTS_IN_FLIGHT), which is Flume's behaviour; at most
+    /// [`RPC_REQUESTS_IN_FLIGHT_MAX`](limits::RPC_REQUESTS_IN_FLIGHT_MAX). A call with more events than
+    /// [`batch_events`](Self::batch_events) makes use of it.
+    ///
+    /// The source of this crate commits the requests of a connection in their order. Flume's may commit requests that are in
+    /// flight at once in another order. When a request fails, those behind it may have been accepted, also by the source of
+    /// this crate, which is [`RpcError::InFlight`](super::RpcError::InFlight): they come again with the next attempt, then
+    /// behind the one that failed. The time limit of a request runs from its first byte, and so while the server is busy with
+    /// those before it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use aqueduct::rpc::RpcClient;
+    /// use aqueduct::source::{AvroRpc, Source, SourceContext};
+    /// use aqueduct::{Channel, Event, MemoryChannel, Shutdown, Wait};
+    ///
+    /// let channel = MemoryChannel::new("events");
+    /// let stop = Shutdown::new();
+    /// let context = SourceContext::new("in", Arc::new(channel.clone()), stop.clone());
+    /// let mut source = AvroRpc::bind("127.0.0.1:0");
+    /// source.open(&context)?;
+    /// let address = source.handle().local_addr().ok_or("not open")?;
+    /// let running = std::thread::spawn(move || source.run(&context));
+    ///
+    /// let mut client = RpcClient::builder([address.to_string()]).batch_events(100).requests_in_flight(4).build()?;
+    /// let events: Vec<Event> = (0..1000).map(|number| Event::new(number.to_string())).collect();
+    /// client.append_batch(&events)?;
+    ///
+    /// let taken = channel.take(1000, Wait::NONE)?;
+    /// assert!(taken.iter().eq(&events));
+    /// taken.commit()?;
+    /// stop.request();
+    /// running.join().map_err(|_| "a panic")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn requests_in_flight(mut self, requests: usize) -> Self {
+        self.requests_in_flight = requests;
         self
     }
 
@@ -162,8 +206,17 @@ impl RpcClientBuilder {
             Kind::Balance(order) => (Policy::Balance, order),
         };
         let order = Order::new(order, self.backoff_max, hosts.len(), Arc::new(SystemClock::new()));
-        let (batch_events, settings) = (self.batch_events, self.settings);
-        Ok(RpcClient { hosts, policy, order, current: None, batch_events, settings, is_closed: false })
+        let (batch_events, requests_in_flight, settings) = (self.batch_events, self.requests_in_flight, self.settings);
+        Ok(RpcClient {
+            hosts,
+            policy,
+            order,
+            current: None,
+            batch_events,
+            requests_in_flight,
+            settings,
+            is_closed: false,
+        })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -182,6 +235,14 @@ impl RpcClientBuilder {
         }
         if self.batch_events == 0 {
             return Err("batch_events is 0, so that nothing would ever be sent; it must be at least 1".to_owned());
+        }
+        let in_flight = self.requests_in_flight;
+        if !(1..=limits::RPC_REQUESTS_IN_FLIGHT_MAX).contains(&in_flight) {
+            let max = limits::RPC_REQUESTS_IN_FLIGHT_MAX;
+            return Err(format!("requests_in_flight is {in_flight}; it must be 1 to {max}"));
+        }
+        if in_flight > 1 && self.settings.thrift.is_some() {
+            return Err("Thrift RPC has one request in flight; requests_in_flight is for Avro RPC".to_owned());
         }
         if let Some(level) = self.settings.deflate.filter(|level| *level > 9) {
             return Err(format!("{level} is not a level of compression; it must be 0 to 9"));

@@ -56,6 +56,13 @@ pub enum RpcError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// One of several requests in flight failed, for this reason, while others were under way: the events behind the delivered
+    /// ones may have arrived all the same, but for those of the request that failed.
+    #[error("{source}; other requests were in flight, and their events may have arrived")]
+    InFlight {
+        /// What happened to the request.
+        source: Box<RpcError>,
+    },
     /// No host took the events.
     #[error("none of {hosts} hosts took the events{}", last.as_ref().map(|last| format!("; the last: {last}")).unwrap_or_default())]
     NoHost {
@@ -72,7 +79,7 @@ impl RpcError {
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
-            Self::Broken { .. } | Self::Protocol { .. } => true,
+            Self::Broken { .. } | Self::Protocol { .. } | Self::InFlight { .. } => true,
             Self::NoHost { last, .. } => last.as_ref().is_some_and(|last| last.is_outcome_unknown()),
             _ => false,
         }

@@ -4,6 +4,8 @@ mod avro;
 mod builder;
 mod error;
 mod host;
+mod in_flight;
+mod load;
 mod order;
 mod thrift;
 mod transport;
@@ -12,18 +14,19 @@ mod wire;
 use std::fmt;
 
 use crate::event::Event;
-use crate::limits::{RPC_REQUEST_BYTES_MAX, RPC_REQUEST_EVENT_BYTES};
 use builder::Policy;
 pub use builder::{HostOrder, RpcClientBuilder};
 pub use error::{BatchError, RpcError};
 use host::Host;
+use load::{Load, Requests};
 use order::Order;
 use transport::Settings;
 
 /// Sends events to a Flume agent: Flume's RPC client, with one host, several to fail over to, or several to share the load.
 ///
 /// A client connects when it has something to send, and again after a failure or when the server has closed the
-/// connection meanwhile. One call is under way at a time; several threads have a client each.
+/// connection meanwhile. One call is under way at a time; several threads have a client each. A call makes one request after
+/// the other, or [several at once](RpcClientBuilder::requests_in_flight).
 ///
 /// ```no_run
 /// use aqueduct::Event;
@@ -41,6 +44,7 @@ pub struct RpcClient {
     // The host that was used last, when failing over.
     current: Option<usize>,
     batch_events: usize,
+    requests_in_flight: usize,
     settings: Settings,
     is_closed: bool,
 }
@@ -66,7 +70,7 @@ impl RpcClient {
     /// # Errors
     /// [`RpcError`] says whether the event may have arrived.
     pub fn append(&mut self, event: &Event) -> Result<(), RpcError> {
-        self.send(&mut Load::One(event)).map_err(BatchError::into_source)
+        self.send(&mut Load::One { event, is_delivered: false }).map_err(BatchError::into_source)
     }
 
     /// Sends events, in requests of up to [`batch_events`](Self::batch_events) and of
@@ -76,13 +80,19 @@ impl RpcClient {
     /// # Errors
     /// [`BatchError`] says how many events arrived for certain, and whether others may have.
     pub fn append_batch(&mut self, events: &[Event]) -> Result<(), BatchError> {
-        self.send(&mut Load::Many { events, delivered: 0, at_once: self.batch_events })
+        self.send(&mut Load::Many(Requests::new(events, self.batch_events, self.requests_in_flight)))
     }
 
     /// Events of one request, at most.
     #[must_use]
     pub fn batch_events(&self) -> usize {
         self.batch_events
+    }
+
+    /// Requests of one call that are sent before the first of them is answered, at most.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> usize {
+        self.requests_in_flight
     }
 
     /// Whether the client can be used: not after [`close`](Self::close). A client of one host is not active, either, as
@@ -191,14 +201,18 @@ impl RpcClient {
 
     fn send_to(&mut self, index: usize, load: &mut Load<'_>) -> Result<(), RpcError> {
         let Some(host) = self.hosts.get_mut(index) else { return Ok(()) };
-        while let Some(part) = load.next() {
-            let transport = host.transport(&self.settings)?;
-            let sent = match part {
-                Part::One(event) => transport.append(event),
-                Part::Many(events) => transport.append_batch(events),
-            };
-            sent.inspect_err(|_| host.disconnect())?;
-            load.sent();
+        match load {
+            Load::One { event, is_delivered } => {
+                host.transport(&self.settings)?.append(event).inspect_err(|_| host.disconnect())?;
+                *is_delivered = true;
+            }
+            Load::Many(requests) => {
+                requests.restart();
+                while !requests.are_done() {
+                    let transport = host.transport(&self.settings)?;
+                    transport.append_batch(requests).inspect_err(|_| host.disconnect())?;
+                }
+            }
         }
         Ok(())
     }
@@ -211,59 +225,5 @@ impl RpcClient {
 impl fmt::Debug for RpcClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RpcClient").field("hosts", &self.hosts).field("policy", &self.policy).finish_non_exhaustive()
-    }
-}
-
-/// What is to be sent, and how far it is.
-enum Load<'a> {
-    One(&'a Event),
-    Many { events: &'a [Event], delivered: usize, at_once: usize },
-    Done,
-}
-
-/// What goes into one request.
-enum Part<'a> {
-    One(&'a Event),
-    Many(&'a [Event]),
-}
-
-/// The first of these events that go into one request: at least one, whatever its size.
-fn part(events: &[Event], at_once: usize) -> &[Event] {
-    let mut bytes = 0_u64;
-    let fitting = events.iter().take(at_once).take_while(|event| {
-        bytes = bytes.saturating_add(event.size_bytes()).saturating_add(RPC_REQUEST_EVENT_BYTES);
-        bytes <= RPC_REQUEST_BYTES_MAX
-    });
-    let count = fitting.count().max(1);
-    events.get(..count).unwrap_or_default()
-}
-
-impl<'a> Load<'a> {
-    fn next(&self) -> Option<Part<'a>> {
-        match self {
-            Self::One(event) => Some(Part::One(event)),
-            Self::Many { events, delivered, at_once } => {
-                let part = part(events.get(*delivered..).unwrap_or_default(), *at_once);
-                if part.is_empty() { None } else { Some(Part::Many(part)) }
-            }
-            Self::Done => None,
-        }
-    }
-
-    fn sent(&mut self) {
-        match self {
-            Self::Many { events, delivered, at_once } => {
-                *delivered += part(events.get(*delivered..).unwrap_or_default(), *at_once).len();
-            }
-            Self::One(_) | Self::Done => *self = Self::Done,
-        }
-    }
-
-    fn delivered(&self) -> usize {
-        match self {
-            Self::One(_) => 0,
-            Self::Many { delivered, .. } => *delivered,
-            Self::Done => 1,
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::RpcError;
 use super::host::Address;
+use super::load::Requests;
 use super::transport::{Settings, Transport};
 use super::wire::Wire;
 use crate::event::Event;
@@ -80,12 +81,13 @@ impl Transport for ThriftTransport {
         self.call("append", &|writer| events::put_one(writer, event))
     }
 
-    fn append_batch(&mut self, batch: &[Event]) -> Result<(), RpcError> {
+    fn append_batch(&mut self, requests: &mut Requests<'_>) -> Result<(), RpcError> {
+        let Some(batch) = requests.next() else { return Ok(()) };
         let outcome = self.call("appendBatch", &|writer| events::put_many(writer, batch));
         // A batch that was larger than others leaves no memory behind.
         self.out.clear();
         self.out.shrink_to(16 * RPC_READ_BYTES);
-        outcome
+        outcome.inspect(|()| requests.deliver(batch.len()))
     }
 
     fn is_alive(&mut self) -> bool {

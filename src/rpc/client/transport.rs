@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::RpcError;
 use super::avro::AvroTransport;
 use super::host::Address;
+use super::load::Requests;
 use super::thrift::ThriftTransport;
 use crate::event::Event;
 use crate::limits;
@@ -14,13 +15,15 @@ use crate::shutdown::Shutdown;
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
 
-/// A connection over which events are sent, one request at a time. After an error it is not used again.
+/// A connection over which events are sent. After an error it is not used again, so that no answer to an old request can be
+/// taken for one to a new request.
 pub(crate) trait Transport: Debug + Send {
     /// Sends one event and waits for the answer.
     fn append(&mut self, event: &Event) -> Result<(), RpcError>;
 
-    /// Sends events in one request and waits for the answer.
-    fn append_batch(&mut self, events: &[Event]) -> Result<(), RpcError>;
+    /// Makes the next one of the requests, or all of them if several may be in flight, and waits for the answers. The requests
+    /// know which events were accepted, also after an error.
+    fn append_batch(&mut self, requests: &mut Requests<'_>) -> Result<(), RpcError>;
 
     /// Whether the connection is still there, as far as that is known without waiting. What is found to be gone here was
     /// gone before the next request, so that connecting again cannot deliver anything twice.

@@ -38,14 +38,23 @@ impl Wire {
         self.patience.deadline(limit)
     }
 
+    /// Writes all of `bytes`.
     pub(super) fn write_all(&mut self, mut bytes: &[u8], deadline: Duration) -> io::Result<()> {
+        while !self.write_now(&mut bytes)? {
+            self.wait(PollFlags::OUT, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Writes from the front of `bytes` what goes without waiting. Returns whether all of it is on its way.
+    pub(super) fn write_now(&mut self, bytes: &mut &[u8]) -> io::Result<bool> {
         loop {
             let done = if bytes.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(bytes) };
             match done {
-                Ok(0) if bytes.is_empty() => return Ok(()),
+                Ok(0) if bytes.is_empty() => return Ok(true),
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT, deadline)?,
+                Ok(written) => *bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
@@ -54,12 +63,26 @@ impl Wire {
     /// Reads what there is, waiting for the first byte.
     pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Duration) -> io::Result<usize> {
         loop {
-            match self.stream.read(buffer) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(self.stream.wanted(), deadline)?,
-                outcome => return outcome,
+            match self.read_now(buffer)? {
+                Some(read) => return Ok(read),
+                None => self.wait(self.stream.wanted(), deadline)?,
             }
         }
+    }
+
+    /// Reads what there is. `None`: nothing yet.
+    pub(super) fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.stream.read(buffer) {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until one of writing and reading goes on, after both could not.
+    pub(super) fn wait_for_either(&mut self, deadline: Duration) -> io::Result<()> {
+        self.wait(PollFlags::IN | PollFlags::OUT, deadline)
     }
 
     /// Whether the server has neither closed the connection nor said anything unasked.
