@@ -47,6 +47,12 @@ impl<T> Ticket<T> {
         Self(Inner::Pending(raw))
     }
 
+    /// Whether the outcome is known to the ticket itself, so that waiting for it takes no time.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn is_decided(&self) -> bool {
+        matches!(self.0, Inner::Ready(_))
+    }
+
     /// Blocks until the outcome is known.
     ///
     /// # Panics

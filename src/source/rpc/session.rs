@@ -54,6 +54,15 @@ enum End {
     Deaf,
 }
 
+impl Outcome {
+    fn is_known(&self) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Committing(ticket, _) => ticket.is_decided(),
+        }
+    }
+}
+
 impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     pub(crate) fn new(
         settings: &'a Settings,
@@ -125,7 +134,9 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
                 Err(nonsense) => return self.give_up(nonsense),
             }
         }
-        Ok(())
+        // A client with several requests in flight goes on with the next one while this source reads what it has sent before.
+        // Answers that have to wait for a disk wait for what else there is to commit.
+        if self.pending.iter().all(|(_, outcome)| outcome.is_known()) { self.settle() } else { Ok(()) }
     }
 
     /// Makes sure that so many bytes may be held besides those of pending requests.
