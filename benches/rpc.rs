@@ -5,7 +5,7 @@
 //!
 //! Every row is measured in rounds, our side and its reference in turn, and shows the medians. The reference writes what a
 //! request has in bytes, reads it on the other side into one buffer, and answers with the bytes of an answer: what
-//! the kernel alone takes, on the same machine at the same time. Nothing is compressed or encrypted unless a row says so.
+//! the kernel alone takes, on the same machine at the same time; there the next request waits for the answer in all rows. Nothing is compressed or encrypted unless a row says so.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 #![allow(clippy::cast_precision_loss)] // numbers for people
@@ -24,6 +24,9 @@ const BODY: usize = 500;
 /// The bytes of an answer that says `OK`: serial, count, length, and three bytes.
 const ANSWER: usize = 15;
 
+/// In rows with several requests in flight. The number of requests of a round is a multiple.
+const REQUESTS_OF_A_CALL: usize = 10;
+
 /// What a row sends.
 struct Row {
     name: &'static str,
@@ -31,6 +34,8 @@ struct Row {
     batch: usize,
     requests: usize,
     wire: Wire,
+    // More than one: a call has ten requests.
+    in_flight: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,9 +49,13 @@ fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
     println!("{BODY} bytes a body, {ROUNDS} rounds");
-    let row = |name, clients, batch, requests, wire| Row { name, clients, batch, requests, wire };
+    let row = |name, clients, batch, requests, wire| Row { name, clients, batch, requests, wire, in_flight: 1 };
+    let in_flight = |in_flight, row| Row { in_flight, ..row };
     let rows = [
         row("avro-1x100", 1, 100, 5000, Wire::Avro),
+        in_flight(2, row("avro-1x100-2-in-flight", 1, 100, 5000, Wire::Avro)),
+        in_flight(4, row("avro-1x100-4-in-flight", 1, 100, 5000, Wire::Avro)),
+        in_flight(16, row("avro-1x100-16-in-flight", 1, 100, 5000, Wire::Avro)),
         row("avro-1x1000", 1, 1000, 1000, Wire::Avro),
         row("avro-1x1", 1, 1, 5000, Wire::Avro),
         row("avro-4x100", 4, 100, 2000, Wire::Avro),
@@ -78,7 +87,7 @@ fn measure(row: &Row) {
     let (own, theirs, ratio) = (median(&mut ours), median(&mut raw), median(&mut ratios));
     let trip = (row.clients * row.batch) as f64 / own * 1e6;
     println!(
-        "{:22}{own:9.0} events/s {:7.1} MB/s {trip:7.1} us a request | raw {theirs:9.0} | ratio {ratio:.2}",
+        "{:24}{own:9.0} events/s {:7.1} MB/s {trip:7.1} us a request | raw {theirs:9.0} | ratio {ratio:.2}",
         row.name,
         own * BODY as f64 / 1e6,
     );
@@ -116,8 +125,9 @@ impl Hop {
         Self { address, wire, channel, shutdown, running }
     }
 
-    fn client(&self) -> RpcClientBuilder {
-        let builder = RpcClient::builder([self.address.to_string()]).batch_events(usize::MAX);
+    fn client(&self, row: &Row) -> RpcClientBuilder {
+        let builder = RpcClient::builder([self.address.to_string()]).batch_events(row.batch);
+        let builder = builder.requests_in_flight(row.in_flight);
         match self.wire {
             Wire::Avro => builder,
             Wire::AvroDeflated => builder.deflate(6),
@@ -137,10 +147,11 @@ impl Hop {
                 }
             });
             in_threads(row.clients, || {
-                let mut client = self.client().build().expect("a client");
+                let mut client = self.client(row).build().expect("a client");
                 let body = bytes::Bytes::from(vec![b'x'; BODY]);
-                let batch = vec![Event::new(body); row.batch];
-                (0..row.requests).for_each(|_| client.append_batch(&batch).expect("an answer"));
+                let requests = if row.in_flight > 1 { REQUESTS_OF_A_CALL } else { 1 };
+                let batch = vec![Event::new(body); requests * row.batch];
+                (0..row.requests / requests).for_each(|_| client.append_batch(&batch).expect("an answer"));
             });
         });
     }

@@ -28,16 +28,17 @@ fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name == filter);
     let parent = std::env::var_os("AQUEDUCT_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let all: [(&str, Row); 11] = [
+    let all: [(&str, Row); 12] = [
         ("syncs", rows::syncs),
         ("put-1x100", |dir| rows::file_put(dir, 1, 100, 1000)),
         ("put-8x10", |dir| rows::file_put(dir, 8, 10, 400)),
         ("put-take-1x100", rows::file_put_take),
         ("memory-1x100", rows::memory),
         ("start", rows::start),
-        ("avro", |_| rows::avro(false, false)),
-        ("avro-flume-client", |_| rows::avro(true, false)),
-        ("avro-flume-source", |_| rows::avro(false, true)),
+        ("avro", |_| rows::avro(false, false, 4)),
+        ("avro-1-in-flight", |_| rows::avro(false, false, 1)),
+        ("avro-flume-client", |_| rows::avro(true, false, 1)),
+        ("avro-flume-source", |_| rows::avro(false, true, 4)),
         ("spool", agents::spool),
         ("agent-start", agents::start),
     ];

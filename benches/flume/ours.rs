@@ -34,7 +34,7 @@ pub(crate) fn obey() {
             "drain" => untimed(|| ours.drain()),
             "receive" => untimed(|| ours.receive(number(1))),
             "take" => timed(|| take(ours.channel(), number(1), number(2))),
-            "connect" => untimed(|| ours.connect(number(1))),
+            "connect" => untimed(|| ours.connect(number(1), number(2), number(3))),
             "send" => timed(|| ours.send(number(1), number(2))),
             other => panic!("no such command: {other}"),
         };
@@ -95,16 +95,16 @@ impl Ours {
         std::thread::spawn(move || source.run(&context).expect("a run"));
     }
 
-    fn connect(&mut self, port: usize) {
-        let builder = RpcClient::builder([format!("127.0.0.1:{port}")]).batch_events(1000);
-        let mut client = builder.build().expect("a client");
+    fn connect(&mut self, port: usize, batch: usize, in_flight: usize) {
+        let builder = RpcClient::builder([format!("127.0.0.1:{port}")]).batch_events(batch);
+        let mut client = builder.requests_in_flight(in_flight).build().expect("a client");
         client.reconnect().expect("a connection");
         self.client = Some(client);
     }
 
-    fn send(&mut self, requests: usize, batch: usize) {
+    fn send(&mut self, lists: usize, list: usize) {
         let client = self.client.as_mut().expect("a client");
-        (0..requests).for_each(|_| client.append_batch(&events(batch)).expect("an answer"));
+        (0..lists).for_each(|_| client.append_batch(&events(list)).expect("an answer"));
     }
 }
 

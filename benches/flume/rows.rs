@@ -96,15 +96,18 @@ pub(crate) fn start(dir: &Path) {
     print_resident(resident);
 }
 
-/// A client, a source, and a memory channel that is emptied; each end is ours or Flume's, against Flume's on both.
-pub(crate) fn avro(flume_client: bool, flume_source: bool) {
-    const REQUESTS: usize = 3000;
+/// A client, a source, and a memory channel that is emptied; each end is ours or Flume's, against Flume's on both. Both clients
+/// are given the same lists and send them in requests of a hundred events; ours has so many of them in flight.
+pub(crate) fn avro(flume_client: bool, flume_source: bool, in_flight: usize) {
     let kind = |flume| if flume { Kind::Flume } else { Kind::Ours };
-    let mut hops = [Hop::start(kind(flume_client), kind(flume_source)), Hop::start(Kind::Flume, Kind::Flume)];
+    let mut hops = [
+        Hop::start(kind(flume_client), kind(flume_source), in_flight),
+        Hop::start(Kind::Flume, Kind::Flume, in_flight),
+    ];
     let mut rates = [Vec::new(), Vec::new()];
     for round in 0..WARM_UP + ROUNDS {
         for (hop, rates) in hops.iter_mut().zip(&mut rates) {
-            let rate = hop.run(REQUESTS);
+            let rate = hop.run();
             if round >= WARM_UP {
                 rates.push(rate);
             }
@@ -114,28 +117,33 @@ pub(crate) fn avro(flume_client: bool, flume_source: bool) {
     print_rates(ours, flume, hops.each_ref().map(|hop| hop.client.resident_kib() + hop.source.resident_kib()));
 }
 
+/// Events that come through a hop in a round, of one call of the client, and of one request.
+const EVENTS: usize = 300_000;
+const LIST: usize = 1000;
+const REQUEST: usize = 100;
+
 struct Hop {
     client: Side,
     source: Side,
 }
 
 impl Hop {
-    fn start(client: Kind, source: Kind) -> Self {
+    fn start(client: Kind, source: Kind, in_flight: usize) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         let (mut client, mut source) = (client.start(), source.start());
         source.obey("memory");
         source.obey(&format!("receive {port}"));
-        client.obey(&format!("connect {port}"));
+        client.obey(&format!("connect {port} {REQUEST} {in_flight}"));
         Self { client, source }
     }
 
     /// Events a second, until the last one has come out of the channel.
-    fn run(&mut self, requests: usize) -> f64 {
+    fn run(&mut self) -> f64 {
         let begun = Instant::now();
-        self.source.begin(&format!("take {} 1000", requests * 100));
-        self.client.obey(&format!("send {requests} 100"));
+        self.source.begin(&format!("take {EVENTS} 1000"));
+        self.client.obey(&format!("send {} {LIST}", EVENTS / LIST));
         self.source.end();
-        (requests * 100) as f64 / begun.elapsed().as_secs_f64()
+        EVENTS as f64 / begun.elapsed().as_secs_f64()
     }
 }
 

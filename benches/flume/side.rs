@@ -9,8 +9,8 @@
 //! | `drain` | empties the channel |
 //! | `receive PORT` | an Avro source in front of the channel |
 //! | `take EVENTS BATCH` | takes so many events |
-//! | `connect PORT` | an RPC client |
-//! | `send REQUESTS BATCH` | sends with it |
+//! | `connect PORT BATCH FLIGHT` | an RPC client, of requests of BATCH events, FLIGHT at once where that can be chosen |
+//! | `send LISTS LIST` | sends so many lists of LIST events with it |
 //!
 //! The answer is the time in seconds, or `ok`.
 

@@ -88,7 +88,8 @@ public final class Bench {
       case "take":
         return seconds(() -> take(number(words[1]), number(words[2])));
       case "connect":
-        connect(number(words[1]));
+        // The third word is for our side: here one request is in flight at a time.
+        connect(number(words[1]), words[2]);
         return "ok";
       case "send":
         return seconds(() -> send(number(words[1]), number(words[2])));
@@ -192,18 +193,18 @@ public final class Bench {
     source.start();
   }
 
-  private void connect(int port) {
+  private void connect(int port, String batch) {
     Properties properties = new Properties();
     properties.put("client.type", "default");
     properties.put("hosts", "h");
     properties.put("hosts.h", "127.0.0.1:" + port);
-    properties.put("batch-size", "1000");
+    properties.put("batch-size", batch);
     client = RpcClientFactory.getInstance(properties);
   }
 
-  private Void send(int requests, int batch) throws Exception {
-    for (int request = 0; request < requests; request++) {
-      client.appendBatch(events(batch));
+  private Void send(int lists, int list) throws Exception {
+    for (int number = 0; number < lists; number++) {
+      client.appendBatch(events(list));
     }
     return null;
   }
