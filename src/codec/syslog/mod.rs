@@ -138,11 +138,17 @@ impl SyslogParser {
     #[must_use]
     pub fn parse(&self, message: &[u8], end: FrameEnd, now: SystemTime) -> Event {
         let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-        let text = self.format.as_ref().map(|format| (format, String::from_utf8_lossy(message)));
+        let format = self.format.as_ref().filter(|_| self.dialect == Dialect::Single);
+        let text = format.map(|format| (format, String::from_utf8_lossy(message)));
+        let mut charset = self.charset;
         let fields = match self.dialect {
-            Dialect::Single => message::single(message, now, &self.zone).map(|fields| match &text {
-                Some((format, text)) => format.read(fields.number, text, now, &self.zone).unwrap_or(fields),
-                None => fields,
+            Dialect::Single => message::single(message, now, &self.zone).map(|fields| {
+                let own = text.as_ref().and_then(|(format, text)| format.read(fields.number, text, now, &self.zone));
+                if own.is_some() {
+                    // Text already.
+                    charset = Charset::UTF_8;
+                }
+                own.unwrap_or(fields)
             }),
             Dialect::Multiport => message::multiport(message, now, &self.zone).filter(|_| self.is_valid(message)),
         };
@@ -153,7 +159,7 @@ impl SyslogParser {
         };
         let body = fields.as_ref().and_then(|fields| self.body(fields));
         let body = body.unwrap_or_else(|| Bytes::copy_from_slice(message));
-        Event::from_parts(self.headers(fields.as_ref(), status), body)
+        Event::from_parts(self.headers(fields.as_ref(), charset, status), body)
     }
 
     fn is_valid(&self, message: &[u8]) -> bool {
@@ -175,7 +181,7 @@ impl SyslogParser {
         }
     }
 
-    fn headers(&self, fields: Option<&Fields<'_>>, status: Option<&str>) -> Headers {
+    fn headers(&self, fields: Option<&Fields<'_>>, charset: Charset, status: Option<&str>) -> Headers {
         let mut headers = Headers::new();
         // All of them together are far below the limits: a host is no longer than `SYSLOG_HOST_BYTES_MAX`.
         let mut set = |name: &str, value: &str| headers.insert(name, value).unwrap_or_default();
@@ -196,7 +202,7 @@ impl SyslogParser {
                 set("timestamp", &millis.to_string());
             }
             if let Some(host) = fields.host {
-                let decoded = self.charset.decode(Bytes::copy_from_slice(host), DecodeError::Replace);
+                let decoded = charset.decode(Bytes::copy_from_slice(host), DecodeError::Replace);
                 set("host", &String::from_utf8_lossy(&decoded.unwrap_or_default()));
             }
         } else if self.dialect == Dialect::Single {

@@ -70,6 +70,11 @@ impl Reading {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.format.is_some() && self.dialect == Dialect::Multiport {
+            return Err("format is given, which messages at several ports do not have; use a source with `bind` for each port, \
+                        or leave it out"
+                .to_owned());
+        }
         let mut headers = Headers::new();
         if let Some(name) = &self.client_ip_header {
             let longest = client::host_address(IpAddr::from([0xffff_u16; 8]));

@@ -161,7 +161,8 @@ impl SyslogTcp {
         self
     }
 
-    /// A format of one's own, which is tried before those of the RFCs; not with several ports. Default: none.
+    /// A format of one's own, which is tried before those of the RFCs. A source made by [`multiport`](Self::multiport) has none:
+    /// given one, it does not open. Default: none.
     #[must_use]
     pub fn format(mut self, format: SyslogFormat) -> Self {
         self.settings.reading.format = Some(Box::new(format));

@@ -68,6 +68,10 @@ fn a_format_of_ones_own_is_tried_first_as_in_flume() -> Result<(), Box<dyn std::
         assert_eq!(parse(&base, message), none);
         assert_eq!(some.parse(message, FrameEnd::Whole, now()).body(), kept);
     }
+    // The host is text by then, and is not decoded again.
+    let latin = base.clone().charset(Charset::for_label("ISO-8859-1").ok_or("a charset")?);
+    let event = latin.parse("<13>[] b\u{fc}ro x".as_bytes(), FrameEnd::Whole, now());
+    assert_eq!(event.headers().get("host"), Some("b\u{fc}ro"));
     let long = format!("<1>[] {} x", "h".repeat(SYSLOG_HOST_BYTES_MAX + 1));
     assert_eq!(parse(&base, long.as_bytes()), format!("{{Facility=0, Severity=1}} {long}"));
     Ok(())

@@ -267,6 +267,7 @@ fn several_ports_have_their_charsets_and_names() {
 #[test]
 fn settings_that_cannot_work_are_refused_with_what_to_do() {
     let utf_16 = Charset::for_label("UTF-16LE").unwrap();
+    let format = SyslogFormat::new("(.*)").unwrap();
     for (source, words) in [
         (source().batch_max(0), "batch_max"),
         (source().event_bytes_max(15), "at least 16"),
@@ -278,6 +279,7 @@ fn settings_that_cannot_work_are_refused_with_what_to_do() {
         (source().charset(utf_16), "UTF-16LE"),
         (source().port_header("n".repeat(70_000)), "port_header"),
         (source().client_ip_header("n".repeat(70_000)), "client_ip_header"),
+        (SyslogTcp::multiport("127.0.0.1", [5140]).format(format), "a source with `bind` for each port"),
         (SyslogTcp::multiport("127.0.0.1", []), "at least one"),
         (SyslogTcp::multiport("127.0.0.1", 1..=1025), "1024"),
         (SyslogTcp::multiport("127.0.0.1", [5140]).port_charset(5141, Charset::UTF_8), "5141"),
