@@ -104,6 +104,8 @@ impl Resolver<'_> {
             "os.arch" => {
                 Some(if std::env::consts::ARCH == "x86_64" { "amd64" } else { std::env::consts::ARCH }.to_owned())
             }
+            // The kernel's, as Java has it.
+            "os.version" => rustix::system::uname().release().to_str().ok().map(str::to_owned),
             _ => None,
         }
     }

@@ -129,6 +129,9 @@ fn dates_are_those_of_the_reading() {
     assert_eq!(good(&[], "${date:'at' 'once'}|${date:}|"), "at once||");
     assert_eq!(good(&[("p", "'x'")], "${none:-${DATE:${p}'y':-z}}"), "x'y");
     assert_eq!(good(&[], "a${sys:file.separator}b${sys:path.separator}c${sys:line.separator}d"), "a/b:c\nd");
+    if let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
+        assert_eq!(good(&[], "${sys:os.version}"), release.trim());
+    }
 }
 
 #[test]
