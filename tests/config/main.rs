@@ -11,6 +11,7 @@ mod mistakes;
 mod network;
 mod reload;
 mod samples;
+mod timeouts;
 
 use aqueduct::config::{ConfigError, Options, Plan, Properties};
 
