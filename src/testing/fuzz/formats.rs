@@ -17,20 +17,24 @@ pub(super) fn json(data: &[u8]) {
     let _ = json_events::read_array(text, &mut keep);
     let _ = json_events::read_one(text, &mut keep);
     let _ = json_events::check_value(text);
-    for event in events {
-        let mut out = Vec::new();
-        assert!(json_events::write_event(&mut out, &event).is_ok(), "it came from text");
-        let again = std::str::from_utf8(&out).unwrap_or_default();
-        let mut same = false;
-        let outcome = json_events::read_one(again, &mut |headers, body| {
-            same = Event::from_parts(headers, body.to_owned()) == event;
-            Ok::<(), ()>(())
-        });
-        assert!(outcome.is_ok() && same, "{event:?} as {again}: {outcome:?}");
-    }
+    events.iter().for_each(comes_back);
 }
 
-/// What JSON has is read the same in the ways beside it, and what is read can be written.
+/// What is written of an event is read as the event.
+#[cfg(feature = "json")]
+fn comes_back(event: &Event) {
+    let mut out = Vec::new();
+    assert!(json_events::write_event(&mut out, event).is_ok(), "it came from text");
+    let again = std::str::from_utf8(&out).unwrap_or_default();
+    let mut same = false;
+    let outcome = json_events::read_one(again, &mut |headers, body| {
+        same = Event::from_parts(headers, body.to_owned()) == *event;
+        Ok::<(), ()>(())
+    });
+    assert!(outcome.is_ok() && same, "{event:?} as {again}: {outcome:?}");
+}
+
+/// What JSON has is read the same in the ways beside it, and what is read comes back from what is written of it.
 #[cfg(feature = "json")]
 pub(super) fn lenient_json(data: &[u8]) {
     type Read = fn(&str, json_events::Each<'_, ()>) -> Result<(), json_events::ReadError<()>>;
@@ -47,10 +51,7 @@ pub(super) fn lenient_json(data: &[u8]) {
     if let Some(strict) = events(json_events::read_array) {
         assert_eq!(lenient.as_ref(), Some(&strict), "{text}");
     }
-    for event in lenient.into_iter().flatten() {
-        let mut out = Vec::new();
-        assert!(json_events::write_event(&mut out, &event).is_ok(), "it came from text");
-    }
+    lenient.iter().flatten().for_each(comes_back);
 }
 
 #[cfg(feature = "json")]
