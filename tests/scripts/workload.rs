@@ -47,6 +47,26 @@ pub(crate) type Set = (&'static str, Option<&'static str>);
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) steps: Vec<Step>,
+    /// By how many bytes each event is larger than the script says.
+    pub(crate) grown: usize,
+}
+
+impl Workload {
+    /// The same with events that are so many bytes larger: records and segments end elsewhere.
+    pub(crate) fn grow(mut self, by: usize) -> Self {
+        for step in &mut self.steps {
+            if let Step::Put { bytes, .. } | Step::Group(_, _, bytes) = step {
+                *bytes += by;
+            }
+        }
+        self.grown += by;
+        self
+    }
+
+    /// The name, and how much larger the events are: what `find` takes.
+    pub(crate) fn label(&self) -> String {
+        if self.grown == 0 { self.name.to_owned() } else { format!("{}+{}", self.name, self.grown) }
+    }
 }
 
 /// Settings of the store.
@@ -199,10 +219,14 @@ fn repeat(times: usize, steps: &[Step]) -> impl Iterator<Item = Step> {
     std::iter::repeat_n(steps.to_vec(), times).flatten()
 }
 
-/// The workload and the settings of these names.
+/// The workload and the settings of these names; `put+37` is `put` with events that are 37 bytes larger.
 pub(crate) fn find(workload: &str, config: &str) -> (Workload, Config) {
-    let workload = workloads().into_iter().find(|known| known.name == workload).expect("a known workload");
-    (workload, CONFIGS.into_iter().find(|known| known.name == config).expect("known settings"))
+    let (name, by) = workload.split_once('+').unwrap_or((workload, "0"));
+    let workload = workloads().into_iter().find(|known| known.name == name).expect("a known workload");
+    (
+        workload.grow(by.parse().expect("a number of bytes")),
+        CONFIGS.into_iter().find(|known| known.name == config).expect("known settings"),
+    )
 }
 
 /// All workloads.
@@ -210,14 +234,14 @@ pub(crate) fn find(workload: &str, config: &str) -> (Workload, Config) {
 pub(crate) fn workloads() -> Vec<Workload> {
     use Step::{Channel, Close, Drop, Group, Maintain, Open, PowerCut, Rollback, Space, Take};
     let begin = [Open, Channel("a")];
-    let script = |name, parts: &[&[Step]]| Workload { name, steps: [&begin[..], &parts.concat()].concat() };
+    let script = |name, parts: &[&[Step]]| Workload { name, steps: [&begin[..], &parts.concat()].concat(), grown: 0 };
     let rotate: Vec<Step> = repeat(7, &[put(THREE, 300), Maintain]).collect();
     let recycle: Vec<Step> = repeat(9, &[put(THREE, 400), Take("a", 3), COMMIT, Maintain]).collect();
     let backlog: Vec<Step> = repeat(6, &[put(THREE, 350)]).collect();
     let fill: Vec<Step> = repeat(8, &[put(TEN, 150)]).collect();
     let drain: Vec<Step> = repeat(8, &[Take("a", 10), COMMIT, Maintain]).collect();
     vec![
-        Workload { name: "first-open", steps: vec![Open, Channel("a"), Close, Open, Channel("a")] },
+        Workload { name: "first-open", steps: vec![Open, Channel("a"), Close, Open, Channel("a")], grown: 0 },
         script("put", &[&[put(ONE, 10), put(ONE, 600), put(ONE, 0), put(ONE, 1500), put(ONE, 5)]]),
         script("batch", &[&[put(TEN, 30), put(THREE, 700), put(TEN, 100), put_synced(ONE, 9), put(THREE, 100)]]),
         script(
