@@ -414,6 +414,10 @@ pub const MADE_EVENTS_PER_POLL_MAX: u64 = 100_000;
 pub const WATCH_NOTES_MAX: usize = 65_536;
 /// Bytes of a checkpoint, at most: 256 MiB, far above what the limits on positions, channels and segments add up to.
 pub const CHECKPOINT_BYTES_MAX: u64 = 256 << 20;
+/// Buffers for the records of puts that a store keeps to use them again.
+pub const RECORD_BUFFERS_MAX: usize = 16;
+/// Bytes of such a buffer, at most: 256 KiB. Larger ones are made for each put.
+pub const RECORD_BUFFER_BYTES_MAX: usize = 256 << 10;
 /// Full-grown segments that a lane keeps to use them again: filling them with zeros costs as much as writing the events.
 pub const REUSABLE_SEGMENTS_MAX: usize = 3;
 /// Times at which events came that a file channel remembers to tell the age of its oldest one, at most; they get coarser.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::buffers::Buffers;
 use super::checkpoint;
 use super::frame::{FRAME_MAGIC, HEAD_BYTES, Head, SEGMENT_HEADER_BYTES, SegmentHeader, StoreId};
 use super::manifest::{LANE_MARK, LaneMark, MANIFEST, Manifest};
@@ -53,7 +54,11 @@ pub(crate) fn record(data: &[u8]) {
         let count = meta.runs.iter().fold(0, |sum: u32, run| sum.saturating_add(run.events));
         if let Ok(events) = decode_events(rest, count) {
             for body_copy_max in [0, usize::MAX] {
-                assert_eq!(flat(&encode_put(&meta, &events, body_copy_max)), bytes, "it is the encoding of {meta:?}");
+                assert_eq!(
+                    flat(&encode_put(&meta, &events, body_copy_max, &Buffers::default())),
+                    bytes,
+                    "it is the encoding of {meta:?}"
+                );
             }
             check_routes(&meta);
         }
@@ -178,7 +183,7 @@ fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
 
 fn flat(payload: &Payload) -> Bytes {
     let mut bytes = BytesMut::new();
-    payload.chunks.iter().for_each(|chunk| bytes.extend_from_slice(chunk));
+    payload.pieces().for_each(|piece| bytes.extend_from_slice(piece));
     assert_eq!((bytes.len() as u64, crc32fast::hash(&bytes)), (payload.len, payload.crc));
     bytes.freeze()
 }

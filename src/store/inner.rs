@@ -157,7 +157,7 @@ impl Inner {
                 return Err(PutError::NotCommitted { source, batch: Box::new(origin.give_back(meta, events)) });
             }
         };
-        let payload = encode_put(&meta, &events, BODY_COPY_MAX);
+        let payload = encode_put(&meta, &events, BODY_COPY_MAX, &self.shared.buffers);
         let durability = durability.unwrap_or(self.shared.options.durability);
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });

@@ -13,25 +13,44 @@
 //! positions: u16, for each: owner length u16, value length u32 (2^32-1: cleared), owner, value
 //! ```
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
+use super::buffers::Buffers;
 use super::cursor::{Cursor, Malformed};
 use super::reader::Piece;
 use crate::batch::{Positions, Routes};
 use crate::event::{Event, Headers};
 
-/// An encoded payload, in pieces that are written one after the other.
-#[derive(Clone, Debug, Default)]
+/// An encoded payload: bytes in a buffer of its own, and bodies that are shared, which stand between them.
+#[derive(Debug, Default)]
 pub(crate) struct Payload {
-    pub(crate) chunks: Vec<Bytes>,
+    buffer: Vec<u8>,
+    // Each with its place in the buffer.
+    shared: Vec<(usize, Bytes)>,
     pub(crate) len: u64,
     pub(crate) crc: u32,
 }
 
 impl Payload {
-    pub(crate) fn one(bytes: Bytes) -> Self {
-        let crc = crc32fast::hash(&bytes);
-        Self { len: bytes.len() as u64, crc, chunks: vec![bytes] }
+    pub(crate) fn one(buffer: Vec<u8>) -> Self {
+        let crc = crc32fast::hash(&buffer);
+        Self { len: buffer.len() as u64, crc, buffer, shared: Vec::new() }
+    }
+
+    /// What is to be written, one after the other.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        let ends = self.shared.iter().map(|(at, shared)| (*at, &shared[..]));
+        let pieces = ends.chain([(self.buffer.len(), &[][..])]).flat_map(move |(at, shared)| {
+            let copied = self.buffer.get(from..at).unwrap_or_default();
+            from = at;
+            [copied, shared]
+        });
+        pieces.filter(|piece| !piece.is_empty())
+    }
+
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 }
 
@@ -105,8 +124,8 @@ impl PutMeta {
     }
 }
 
-/// Encodes a PUT record. Bodies of `body_copy_max` bytes and more are not copied.
-pub(crate) fn encode_put(meta: &PutMeta, events: &[Event], body_copy_max: usize) -> Payload {
+/// Encodes a PUT record into a buffer of `buffers`. Bodies of `body_copy_max` bytes and more are not copied.
+pub(crate) fn encode_put(meta: &PutMeta, events: &[Event], body_copy_max: usize, buffers: &Buffers) -> Payload {
     let copied: usize = events
         .iter()
         .map(|event| {
@@ -114,7 +133,7 @@ pub(crate) fn encode_put(meta: &PutMeta, events: &[Event], body_copy_max: usize)
             8 + event.headers().as_encoded().len() + if body >= body_copy_max { 0 } else { body }
         })
         .sum();
-    let mut out = Pieces::with_capacity(copied + 64 + positions_len(&meta.positions));
+    let mut out = Encoder::new(buffers.take(copied + 64 + positions_len(&meta.positions)));
     out.buffer.put_u16_le(short(meta.sets.len()));
     for set in &meta.sets {
         out.buffer.put_u16_le(short(set.len()));
@@ -131,11 +150,11 @@ pub(crate) fn encode_put(meta: &PutMeta, events: &[Event], body_copy_max: usize)
         let headers = event.headers().as_encoded();
         out.buffer.put_u32_le(long(headers.len()));
         out.buffer.put_u32_le(long(event.body().len()));
-        out.buffer.put_slice(headers);
+        out.buffer.extend_from_slice(headers);
         if event.body().len() >= body_copy_max {
             out.share(event.body().clone());
         } else {
-            out.buffer.put_slice(event.body());
+            out.buffer.extend_from_slice(event.body());
         }
     }
     out.finish()
@@ -208,7 +227,7 @@ impl AckRange {
 }
 
 pub(crate) fn encode_ack(ack: &Ack) -> Payload {
-    let mut out = BytesMut::with_capacity(4 + 30 * ack.ranges.len() + positions_len(&ack.positions));
+    let mut out = Vec::with_capacity(4 + 30 * ack.ranges.len() + positions_len(&ack.positions));
     out.put_u16_le(ack.channel);
     out.put_u16_le(short(ack.ranges.len()));
     for range in &ack.ranges {
@@ -219,7 +238,7 @@ pub(crate) fn encode_ack(ack: &Ack) -> Payload {
         out.put_u64_le(range.hi);
     }
     encode_positions(&ack.positions, &mut out);
-    Payload::one(out.freeze())
+    Payload::one(out)
 }
 
 pub(crate) fn decode_ack(payload: Bytes) -> Result<Ack, Malformed> {
@@ -243,7 +262,7 @@ pub(crate) fn positions_len(positions: &Positions) -> usize {
     positions.iter().map(|(owner, value)| 6 + owner.len() + value.as_ref().map_or(0, Bytes::len)).sum::<usize>() + 2
 }
 
-fn encode_positions(positions: &Positions, out: &mut BytesMut) {
+fn encode_positions(positions: &Positions, out: &mut Vec<u8>) {
     out.put_u16_le(short(positions.len()));
     for (owner, value) in positions {
         put_position(owner, value.as_ref(), out);
@@ -251,7 +270,7 @@ fn encode_positions(positions: &Positions, out: &mut BytesMut) {
 }
 
 /// Owner length, value length (all ones: none), owner, value.
-pub(crate) fn put_position(owner: &str, value: Option<&Bytes>, out: &mut BytesMut) {
+pub(crate) fn put_position(owner: &str, value: Option<&Bytes>, out: &mut impl BufMut) {
     out.put_u16_le(short(owner.len()));
     out.put_u32_le(value.map_or(CLEARED, |value| long(value.len())));
     out.put_slice(owner.as_bytes());
@@ -279,43 +298,35 @@ fn decode_positions(cursor: &mut Cursor) -> Result<Positions, Malformed> {
 }
 
 /// Collects copied bytes and shared ones.
-struct Pieces {
-    buffer: BytesMut,
-    payload: Payload,
+struct Encoder {
+    buffer: Vec<u8>,
+    shared: Vec<(usize, Bytes)>,
     hasher: crc32fast::Hasher,
+    // Bytes of the buffer that the hasher has seen.
+    hashed: usize,
 }
 
-impl Pieces {
-    fn with_capacity(capacity: usize) -> Self {
-        Self {
-            buffer: BytesMut::with_capacity(capacity),
-            payload: Payload::default(),
-            hasher: crc32fast::Hasher::new(),
-        }
+impl Encoder {
+    fn new(buffer: Vec<u8>) -> Self {
+        Self { buffer, shared: Vec::new(), hasher: crc32fast::Hasher::new(), hashed: 0 }
     }
 
     fn share(&mut self, bytes: Bytes) {
-        self.flush();
-        self.add(bytes);
-    }
-
-    fn flush(&mut self) {
-        if !self.buffer.is_empty() {
-            let bytes = self.buffer.split().freeze();
-            self.add(bytes);
-        }
-    }
-
-    fn add(&mut self, bytes: Bytes) {
+        self.hash();
         self.hasher.update(&bytes);
-        self.payload.len += bytes.len() as u64;
-        self.payload.chunks.push(bytes);
+        self.shared.push((self.buffer.len(), bytes));
+    }
+
+    fn hash(&mut self) {
+        self.hasher.update(self.buffer.get(self.hashed..).unwrap_or_default());
+        self.hashed = self.buffer.len();
     }
 
     fn finish(mut self) -> Payload {
-        self.flush();
-        self.payload.crc = self.hasher.finalize();
-        self.payload
+        self.hash();
+        let shared: usize = self.shared.iter().map(|(_, bytes)| bytes.len()).sum();
+        let len = (self.buffer.len() + shared) as u64;
+        Payload { buffer: self.buffer, shared: self.shared, len, crc: self.hasher.finalize() }
     }
 }
 
@@ -350,7 +361,7 @@ mod tests {
     }
 
     fn flat(payload: &Payload) -> Bytes {
-        let bytes = payload.chunks.concat();
+        let bytes = payload.pieces().collect::<Vec<_>>().concat();
         assert_eq!((bytes.len() as u64, crc32fast::hash(&bytes)), (payload.len, payload.crc));
         bytes.into()
     }
@@ -358,9 +369,9 @@ mod tests {
     #[test]
     fn put_records_round_trip_however_bodies_are_shared() {
         let (meta, events) = sample();
-        let expected = flat(&encode_put(&meta, &events, usize::MAX));
+        let expected = flat(&encode_put(&meta, &events, usize::MAX, &Buffers::default()));
         for body_copy_max in [0, 1, 100, 301] {
-            let payload = encode_put(&meta, &events, body_copy_max);
+            let payload = encode_put(&meta, &events, body_copy_max, &Buffers::default());
             assert_eq!(flat(&payload), expected);
         }
         let (decoded, rest) = decode_put(expected).unwrap();
@@ -381,7 +392,7 @@ mod tests {
     #[test]
     fn no_cut_and_no_flip_panics_or_allocates_without_bound() {
         let (meta, events) = sample();
-        let good = flat(&encode_put(&meta, &events, 0)).to_vec();
+        let good = flat(&encode_put(&meta, &events, 0, &Buffers::default())).to_vec();
         let read = |bytes: Vec<u8>| {
             if let Ok((_, rest)) = decode_put(bytes.clone().into()) {
                 let _ = decode_events(rest.clone(), 3);

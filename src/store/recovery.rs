@@ -228,8 +228,8 @@ pub(crate) fn begin_life(
         payload_crc: payload.crc,
     };
     write(&[&header.encode()], 0)?;
-    let chunks = payload.chunks.concat();
-    write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &chunks], SEGMENT_HEADER_BYTES.into())?;
+    let payload = payload.into_buffer();
+    write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &payload], SEGMENT_HEADER_BYTES.into())?;
     let mut offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
     for item in &rest {
         let head = Head { durable: durable_end, ..item.head };

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::lane::{Body, Entry, Lane, Origin};
@@ -63,7 +63,7 @@ impl Writer {
         };
         let raw = head.encode(segment.seal, SEGMENT_HEADER_BYTES);
         let mut slices = vec![IoSlice::new(&raw)];
-        slices.extend(payload.chunks.iter().map(|bytes| IoSlice::new(bytes)));
+        slices.extend(payload.pieces().map(IoSlice::new));
         let file = segment.file()?;
         if let Err((_, error)) = file.write_all_at(&mut slices, SEGMENT_HEADER_BYTES.into()) {
             // ORDER: a valid BEGIN may be in the file and says that the active segment ends here, so nothing more may
@@ -141,7 +141,7 @@ impl Writer {
     /// checkpoint would say the same, but a checkpoint can be lost.
     pub(crate) fn prove(&mut self, lane: &Lane) -> Result<(), StorageError> {
         let meta = PutMeta::new(Routes::default(), &[], Positions::default());
-        let payload = encode_put(&meta, &[], 0);
+        let payload = encode_put(&meta, &[], 0, &lane.shared.buffers);
         let len = u64::from(HEAD_BYTES) + payload.len;
         if self.spoiled || u64::from(self.offset) + len > self.active.size {
             // The record with which the new segment begins says it, too.
@@ -160,10 +160,10 @@ impl Writer {
 /// The payload of a BEGIN record.
 pub(crate) fn begin_payload(previous_end: LanePos, state: &LaneState) -> Payload {
     let state = state.encode();
-    let mut out = BytesMut::with_capacity(8 + state.len());
+    let mut out = Vec::with_capacity(8 + state.len());
     out.put_u64_le(previous_end.0);
-    out.put_slice(&state);
-    Payload::one(out.freeze())
+    out.extend_from_slice(&state);
+    Payload::one(out)
 }
 
 /// Splits the payload of a BEGIN record.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::buffers::Buffers;
 use super::keeper::Keeper;
 use super::options::Options;
 use super::queue::Queue;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Metrics,
+    pub(crate) buffers: Buffers,
     pub(crate) queues: RwLock<BTreeMap<u16, Arc<Queue>>>,
     stamp: AtomicU64,
     positions: Mutex<BTreeMap<String, Position>>,
@@ -54,6 +56,7 @@ impl Shared {
             options,
             keeper: Keeper::default(),
             metrics: Metrics::default(),
+            buffers: Buffers::default(),
             queues: RwLock::default(),
             stamp: AtomicU64::new(stamp),
             positions: Mutex::new(positions),

@@ -317,7 +317,7 @@ impl Writer {
         let mut slices = Vec::with_capacity(heads.len() * 2);
         for (bytes, (_, entry)) in raw.iter().zip(&chunk) {
             slices.push(IoSlice::new(bytes));
-            slices.extend(entry.payload.chunks.iter().map(|bytes| IoSlice::new(bytes)));
+            slices.extend(entry.payload.pieces().map(IoSlice::new));
         }
         let result = self.file.write_all_at(&mut slices, begin.into());
         let failed = result.err().map(|(bytes, error)| self.write_failed(lane, begin, bytes, error));
@@ -326,6 +326,7 @@ impl Writer {
             let pos = LanePos::new(self.active.id, offset);
             let end = u64::from(offset) + head.frame_len();
             offset = u32::try_from(end).unwrap_or(u32::MAX);
+            lane.shared.buffers.give_back(entry.payload.into_buffer());
             match &failed {
                 None => {
                     match &entry.body {
