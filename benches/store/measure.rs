@@ -1,6 +1,7 @@
 //! What is measured, and what all rows do to measure it.
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, FileStoreBuilder, PutBatch, Wait};
@@ -87,11 +88,31 @@ pub(crate) fn open(settings: FileStoreBuilder) -> (FileStore, FileChannel) {
     (store, channel)
 }
 
-/// Events of `bytes` bytes that share a body.
+/// Brings a store to where it is after its first minutes: segments have their full size, and those that were emptied are used
+/// again. Outside of what is measured, as the file of the raw loop is filled with zeros before.
+pub(crate) fn warm_up(channel: &FileChannel) {
+    let each = 100 * BODY as u64;
+    for _ in 0..WARM_UP_ROUNDS {
+        for _ in 0..WARM_UP_ROUND_BYTES / each {
+            let mut put = channel.begin_put();
+            put.set_batch(batch(100));
+            put.set_durability(Durability::Os);
+            put.commit().expect("put");
+        }
+        drain(channel);
+    }
+}
+
+/// Events of `bytes` bytes that share a body, each batch that of another one: as those of a source, which shares its buffer
+/// among the events of one read. With one body for all, processors would pass its reference count to and fro.
 pub(crate) fn batch_of(events: usize, bytes: usize) -> PutBatch {
-    static BODIES: OnceLock<bytes::Bytes> = OnceLock::new();
-    let bodies = BODIES.get_or_init(|| vec![b'x'; 1 << 20].into());
-    let body = bodies.slice(..bytes);
+    let body = BODIES.with_borrow_mut(|bodies| {
+        bodies.retain(|body| body.len() == bytes);
+        let oldest = if bodies.len() == BODIES_MAX { bodies.pop_front() } else { None };
+        let body = oldest.unwrap_or_else(|| vec![b'x'; bytes].into());
+        bodies.push_back(body.clone());
+        body
+    });
     PutBatch::new((0..events).map(|_| Event::new(body.clone())).collect())
 }
 
@@ -152,4 +173,14 @@ pub(crate) fn status_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// More than the largest segment takes in a round, and rounds for as many segments as are kept.
+const WARM_UP_ROUND_BYTES: u64 = 80 << 20;
+const WARM_UP_ROUNDS: usize = 5;
+/// Bodies that a thread has in turn.
+const BODIES_MAX: usize = 64;
+
+thread_local! {
+    static BODIES: RefCell<VecDeque<bytes::Bytes>> = const { RefCell::new(VecDeque::new()) };
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, MemoryChannel, PutBatch, PutTicket};
 
 use crate::BODY;
-use crate::measure::{Run, Runs, batch, drain, open, put_threads, put_timed, take_timed};
+use crate::measure::{Run, Runs, batch, drain, open, put_threads, put_timed, take_timed, warm_up};
 use crate::raw::Raw;
 use crate::report::Report;
 
@@ -23,6 +23,7 @@ pub(crate) fn put_blocking(
     // As large as what the store writes in a round of the largest row, with its spare segments.
     let raw = Raw::new(dir, 256 << 20);
     let (store, channel) = open(FileStore::builder(dir.join("store")).durability(level));
+    warm_up(&channel);
     let (mut ours, mut theirs) = (Runs::default(), Runs::default());
     for round in 0..=report.rounds {
         let mut reference = raw.run(events * BODY, commits, level == Durability::Sync);
@@ -35,6 +36,8 @@ pub(crate) fn put_blocking(
             theirs.push(reference);
         }
         drain(&channel);
+        // Segments become free once their acknowledgements are durable, and the next round begins with them.
+        store.maintain();
     }
     report.compare(&ours, &theirs, if level == Durability::Sync { "raw loop" } else { "pwrite" });
     report.costs(&ours);
@@ -45,6 +48,7 @@ pub(crate) fn put_blocking(
 pub(crate) fn tickets(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 20_000;
     let (store, channel) = open(FileStore::builder(dir.join("store")));
+    warm_up(&channel);
     let (mut ours, mut theirs) = (Runs::default(), Runs::default());
     for round in 0..=report.rounds {
         let blocking = Run::of(&store, 500, 500 * BODY as u64, || put_timed(&channel, 500, 1, BODY));
@@ -82,6 +86,7 @@ pub(crate) fn put_take(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 300;
     let raw = Raw::new(dir, 256 << 20);
     let (store, channel) = open(FileStore::builder(dir.join("store")));
+    warm_up(&channel);
     let (mut ours, mut theirs) = (Runs::default(), Runs::default());
     for round in 0..=report.rounds {
         let mut reference = raw.run(100 * BODY, COMMITS, true);
@@ -107,6 +112,7 @@ pub(crate) fn put_take(dir: &Path, report: &mut Report) {
 pub(crate) fn fan_out(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 300;
     let (store, channel) = open(FileStore::builder(dir.join("store")));
+    warm_up(&channel);
     let others: Vec<_> = (0..4).map(|i| store.channel(&format!("fan-{i}")).expect("a channel")).collect();
     let all: Vec<&FileChannel> = others.iter().collect();
     let (mut ours, mut theirs) = (Runs::default(), Runs::default());
