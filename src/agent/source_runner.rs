@@ -63,6 +63,13 @@ pub(super) struct PullRunner {
     pub(super) idle: Backoff,
 }
 
+/// How much a source is asked for.
+struct Pace {
+    events_max: usize,
+    // So many of the events that come next were counted as received before, in a batch that is read again in smaller parts.
+    counted: usize,
+}
+
 /// What became of a batch.
 enum Committed {
     Yes,
@@ -81,11 +88,11 @@ impl PullRunner {
     }
 
     fn supervise(&self, source: &mut dyn PullSource) -> ComponentEnd {
-        let mut room = self.events_max;
+        let mut pace = Pace { events_max: self.events_max, counted: 0 };
         loop {
             let outcome = guarded(|| source.open(&self.context)).and_then(|()| {
                 self.component.opened();
-                self.poll_until_failure(source, &mut room)
+                self.poll_until_failure(source, &mut pace)
             });
             match outcome {
                 Ok(Some(end)) => return end,
@@ -99,23 +106,23 @@ impl PullRunner {
         }
     }
 
-    /// Polls and commits. `None` asks to open the source again at once, for batches of `room` events.
+    /// Polls and commits. `None` asks to open the source again at once, at another pace.
     fn poll_until_failure(
         &self,
         source: &mut dyn PullSource,
-        room: &mut usize,
+        pace: &mut Pace,
     ) -> Result<Option<ComponentEnd>, Failure> {
         let mut idle_polls = 0;
         while !self.component.stop.is_requested() {
-            let mut out = PullBatch::new(*room);
+            let mut out = PullBatch::new(pace.events_max);
             let pulled = guarded(|| source.poll(&mut out)).inspect_err(|_| self.count_read_failure())?;
             let was_empty = out.is_empty();
             if !was_empty {
-                match self.commit(out.into_put_batch(), *room)? {
+                match self.commit(out.into_put_batch(), pace)? {
                     Committed::Yes => guarded(|| source.committed())?,
                     Committed::No => return Ok(Some(ComponentEnd::Stopped)),
                     Committed::Smaller(events) => {
-                        *room = events;
+                        pace.events_max = events;
                         return Ok(None);
                     }
                 }
@@ -126,7 +133,7 @@ impl PullRunner {
                 Pulled::More => {}
                 Pulled::Done => return Ok(Some(ComponentEnd::Done)),
                 Pulled::Idle | Pulled::Waited => {
-                    *room = self.events_max;
+                    pace.events_max = self.events_max;
                     if was_empty && idle_polls == 0 {
                         self.component.progressed();
                     }
@@ -146,10 +153,9 @@ impl PullRunner {
 
     /// Tries to put the same batch until it is committed or the agent stops. What has no position cannot be read again: such
     /// a batch is tried until the grace of the stop is over, and counted as dropped then.
-    fn commit(&self, mut batch: PutBatch, room: usize) -> Result<Committed, Failure> {
+    fn commit(&self, mut batch: PutBatch, pace: &mut Pace) -> Result<Committed, Failure> {
         let counters = self.context.counters();
         let (events, positions) = (batch.events().len(), batch.positions().len());
-        // Of a batch that is read again in smaller parts, those are counted.
         let mut is_uncounted = batch.resume.is_none();
         let mut refused = false;
         let mut full_attempts = 0;
@@ -159,10 +165,10 @@ impl PullRunner {
                 let ticket = self.context.submit_counted(batch, Some(Wait::up_to(PUT_SLICE)));
                 Ok::<_, SourceError>(ticket.and_then(PutTicket::wait))
             })?;
-            let can_shrink = positions > 0 && events > 1 && room > 1;
+            let can_shrink = positions > 0 && events > 1 && pace.events_max > 1;
             let shrinks = can_shrink && matches!(attempt, Err(PutError::TooLarge { .. }));
             if !shrinks && std::mem::take(&mut is_uncounted) {
-                self.context.count_received_events(events);
+                self.count_received(events, pace);
             }
             let Err(error) = attempt else {
                 counters.accepted_events.fetch_add(events as u64, Ordering::Relaxed);
@@ -186,7 +192,10 @@ impl PullRunner {
                 // What has a position can be read again. `room` shrinks each time, so this comes to an end even with a
                 // source that takes no notice of it.
                 PutError::TooLarge { .. } if shrinks => {
-                    return Ok(Committed::Smaller(room.min(events) / 2));
+                    if !is_uncounted {
+                        pace.counted = pace.counted.saturating_add(events);
+                    }
+                    return Ok(Committed::Smaller(pace.events_max.min(events) / 2));
                 }
                 // What is committed is known once the store has been opened again. The position from before would bring the same
                 // events once more, into a lane that still works.
@@ -208,6 +217,16 @@ impl PullRunner {
                     batch = back;
                 }
             }
+        }
+    }
+
+    /// Of a batch that is read again in smaller parts, those are counted, unless it was counted before: a channel that was full may
+    /// turn out to be too small.
+    fn count_received(&self, events: usize, pace: &mut Pace) {
+        let fresh = events.saturating_sub(pace.counted);
+        pace.counted = pace.counted.saturating_sub(events);
+        if fresh > 0 || events == 0 {
+            self.context.count_received_events(fresh);
         }
     }
 

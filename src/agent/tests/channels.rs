@@ -23,6 +23,8 @@ pub(super) enum Fault {
     None,
     /// Refused at once, for lack of room.
     Full,
+    /// Refused at once, for its size.
+    TooLarge,
     /// Refused at once, the storage failed.
     NotCommitted,
     /// Refused when the ticket is asked.
@@ -79,10 +81,14 @@ impl PutTarget for Faulty {
                 return Ok(Ticket::ready(Err(PutError::Indeterminate { source })));
             }
             Fault::UnknownLost => return Ok(Ticket::ready(Err(PutError::Indeterminate { source }))),
-            Fault::Full | Fault::NotCommitted | Fault::NotCommittedLater => Box::new(batch),
+            Fault::Full | Fault::TooLarge | Fault::NotCommitted | Fault::NotCommittedLater => Box::new(batch),
         };
         match fault {
             Fault::Full => Err(PutError::Full { channel: self.name().to_owned(), reason: FullReason::Events, batch }),
+            Fault::TooLarge => {
+                let (channel, actual) = (self.name().to_owned(), batch.events.len() as u64);
+                Err(PutError::TooLarge { channel, what: "events", actual, max: actual / 2, batch })
+            }
             Fault::NotCommittedLater => Ok(Ticket::ready(Err(PutError::NotCommitted { source, batch }))),
             _ => Err(PutError::NotCommitted { source, batch }),
         }

@@ -364,6 +364,23 @@ fn a_batch_too_large_is_read_again_in_parts_or_told() {
     println!("covered: transaction limit of 3 events, with and without positions: {error}");
 }
 
+/// Goal: a batch that a channel has no room for at first, and then finds too large, is counted as received once. Method: these
+/// answers in a row, also to the parts.
+#[test]
+fn a_batch_that_was_refused_before_it_is_read_again_in_parts_is_counted_once() {
+    use Fault::{Full, None, TooLarge};
+    let channel = Faulty::new("c", &[None, Full, TooLarge, Full, TooLarge, None, TooLarge, None]);
+    let log = Log::default();
+    let builder =
+        agent().channel("c", channel.clone()).source("in", Counting::to(40, |_| Ok(()))).batch(8).backoff(quick());
+    let (running, outcome) = run(builder.to(["c"]).sink("out", log.sink()).from("c"));
+    assert_eq!((outcome, log.lines()), (Outcome::Completed, numbers_text(40)));
+    assert!(channel.is_through());
+    let stats = running.stats().source("in").unwrap().stats.clone();
+    assert_eq!((stats.received_events, stats.accepted_events), (40, 40));
+    println!("covered: refused as full, then as too large, in a part again");
+}
+
 #[test]
 fn a_channel_closed_by_someone_else_ends_its_components() {
     let channel = memory("c");
