@@ -152,6 +152,9 @@ mod tests {
                 assert_eq!((client.batch_events(), client.requests_in_flight()), (9, 1));
             }
         }
+        let in_flight = [&base[..], &[("client.type", "thrift"), ("requests-in-flight", "4")]].concat();
+        let found = problems(&in_flight);
+        assert!(found.len() == 1 && found[0].contains("is for Avro RPC"), "{found:?}");
         let thrift = [&base[..], &[("client.type", "thrift"), ("protocol", "json"), ("max-attempts", "3")]].concat();
         let found = problems(&thrift);
         assert!(

@@ -178,6 +178,8 @@ fn batches_that_do_not_fit() {
             "f:13: a1.sinks.k1.requests-in-flight = 4: makes 200 events at once, which is over the transactionCapacity of 100 of channel c1"
         ]
     );
+    let fits = format!("{}{avro}\na1.sinks.k1.requests-in-flight = 2", GOOD.replace("a1.sinks.k1.type = null\n", ""));
+    assert_eq!(warnings(&fits), [""; 0]);
     // Flume drops the sink for its default, too, and the channel for that of its transactions.
     assert_eq!(warnings(&format!("{GOOD}a1.channels.c1.capacity = 7")), [""; 0]);
     let file = GOOD.replace("= memory", "= file");
