@@ -5,7 +5,8 @@
 //!
 //! Every row is measured in rounds, our side and its reference in turn, and shows the medians. The reference writes what a
 //! request has in bytes, reads it on the other side into one buffer, and answers with the bytes of an answer: what
-//! the kernel alone takes, on the same machine at the same time; there the next request waits for the answer in all rows. Nothing is compressed or encrypted unless a row says so.
+//! the kernel alone takes, on the same machine at the same time; there the next request waits for the answer in all rows.
+//! Nothing is compressed or encrypted unless a row says so.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 #![allow(clippy::cast_precision_loss)] // numbers for people

@@ -118,7 +118,7 @@ pub(crate) fn lanes(dir: &Path, report: &mut Report) {
 /// A consumer that keeps up, and one so far behind that what it reads is in no cache of the store.
 pub(crate) fn consumer(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 400;
-    // Twice the tail cache.
+    // Eight times the tail cache.
     const BEHIND: u64 = 128_000;
     for (name, behind) in [("keeps up", 0), ("far behind", BEHIND)] {
         let (store, channel) = open(FileStore::builder(dir.join(name)));

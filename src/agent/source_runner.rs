@@ -134,6 +134,7 @@ impl PullRunner {
                 Pulled::Done => return Ok(Some(ComponentEnd::Done)),
                 Pulled::Idle | Pulled::Waited => {
                     pace.events_max = self.events_max;
+                    pace.counted = 0;
                     if was_empty && idle_polls == 0 {
                         self.component.progressed();
                     }
@@ -189,7 +190,7 @@ impl PullRunner {
                         return Ok(self.dropped(events, positions));
                     }
                 }
-                // What has a position can be read again. `room` shrinks each time, so this comes to an end even with a
+                // What has a position can be read again. `events_max` shrinks each time, so this comes to an end even with a
                 // source that takes no notice of it.
                 PutError::TooLarge { .. } if shrinks => {
                     if !is_uncounted {
@@ -220,8 +221,8 @@ impl PullRunner {
         }
     }
 
-    /// Of a batch that is read again in smaller parts, those are counted, unless it was counted before: a channel that was full may
-    /// turn out to be too small.
+    /// Of a batch that is read again in smaller parts, those are counted, unless it was counted before: a channel that was full
+    /// may turn out to be too small.
     fn count_received(&self, events: usize, pace: &mut Pace) {
         let fresh = events.saturating_sub(pace.counted);
         pace.counted = pace.counted.saturating_sub(events);

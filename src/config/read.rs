@@ -360,7 +360,8 @@ fn fit(keys: &mut Keys, batch: &mut BatchSize, channels: &[ChannelSite], kind: K
             let message = if batch.is_several() {
                 let events = batch.events();
                 format!(
-                    "makes {events} events at once, which is over the transactionCapacity of {max} of channel {name}"
+                    "makes {events} events at once, which is over the transactionCapacity of {max} of channel {name}; \
+                     lower it or batch-size, or raise the transactionCapacity"
                 )
             } else {
                 format!("is over the transactionCapacity of {max} of channel {name}; Flume drops the {kind}")

@@ -11,10 +11,18 @@ impl Buffers {
     /// An empty buffer with room for `len` bytes.
     pub(crate) fn take(&self, len: usize) -> Vec<u8> {
         // What would not be kept, and what no page is saved for, does not take one from those who need it.
-        let kept = if is_worth_keeping(len) { self.0.lock().pop() } else { None };
+        let kept = if is_worth_keeping(len) { self.kept(len) } else { None };
         let mut buffer = kept.unwrap_or_default();
         buffer.reserve_exact(len);
         buffer
+    }
+
+    /// One with enough room if there is one, otherwise any.
+    fn kept(&self, len: usize) -> Option<Vec<u8>> {
+        let mut kept = self.0.lock();
+        let fitting = kept.iter().rposition(|buffer| buffer.capacity() >= len);
+        let index = fitting.or(kept.len().checked_sub(1))?;
+        Some(kept.swap_remove(index))
     }
 
     /// Keeps a buffer for later, unless there are enough.

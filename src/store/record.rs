@@ -49,6 +49,7 @@ impl Payload {
         pieces.filter(|piece| !piece.is_empty())
     }
 
+    /// The buffer, for another payload.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }

@@ -228,7 +228,7 @@ pub(crate) fn begin_life(
         payload_crc: payload.crc,
     };
     write(&[&header.encode()], 0)?;
-    let payload = payload.into_buffer();
+    let payload = payload.pieces().collect::<Vec<_>>().concat();
     write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &payload], SEGMENT_HEADER_BYTES.into())?;
     let mut offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
     for item in &rest {

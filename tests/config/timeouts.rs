@@ -54,7 +54,9 @@ fn said_until_closed(source: &str, sent: &str) -> String {
 fn netcat_closes_silent_connections_and_unfinished_lines_by_its_keys() {
     let netcat = "a1.sources.r.type = netcat\na1.sources.r.bind = 127.0.0.1\na1.sources.r.port = PORT\n";
     let with = |key: &str| format!("{netcat}a1.sources.r.{key} = 100\n");
-    assert_eq!(said_until_closed(&with("idle-timeout"), "a line\n"), "OK\n");
+    // Long enough for a client that is slow to send.
+    let patient = format!("{netcat}a1.sources.r.idle-timeout = 2000\n");
+    assert_eq!(said_until_closed(&patient, "a line\n"), "OK\n");
     assert_eq!(said_until_closed(&with("idle-timeout"), ""), "");
     let said = "OK\nFAILED: line not finished within 100ms\n";
     assert_eq!(said_until_closed(&with("line-timeout"), "a line\nand half of ano"), said);

@@ -59,6 +59,10 @@ impl AvroTransport {
             if self.in_flight.len() < requests.in_flight()
                 && let Some(batch) = requests.next()
             {
+                if self.in_flight.len() > 0 {
+                    // Nothing more is sent behind a request that is known to have failed.
+                    self.hear()?;
+                }
                 let deadline = self.wire.deadline(self.request_timeout);
                 self.send("appendBatch", (batch.len(), deadline), |out| events::put_events(out, batch))?;
             } else if let Answered::Accepted(events) = self.await_oldest()? {
@@ -97,13 +101,23 @@ impl AvroTransport {
     /// the server gets on with its answers, whatever their size and that of the buffers, and then with reading. What is read
     /// is not more than one answer in part, of up to `RPC_ANSWER_BYTES_MAX`, and a word for each request under way.
     fn write(&mut self, mut rest: &[u8]) -> Result<(), RpcError> {
-        while !self.wire.write_now(&mut rest).map_err(|source| self.broken(source))? {
+        while !self.write_now(&mut rest)? {
             if !self.hear()? {
                 let deadline = self.in_flight.deadline();
                 self.wire.wait_for_either(deadline).map_err(|source| self.broken(source))?;
             }
         }
         Ok(())
+    }
+
+    /// Writes what can be written without a wait. Returns whether that was all.
+    fn write_now(&mut self, rest: &mut &[u8]) -> Result<bool, RpcError> {
+        let written = self.wire.write_now(rest);
+        if written.is_err() {
+            // What the server said before it closed the connection is still there.
+            while self.hear()? {}
+        }
+        written.map_err(|source| self.broken(source))
     }
 
     /// Waits for the answer to the oldest request.

@@ -68,8 +68,8 @@ pub enum RpcError {
     NoHost {
         /// Number of hosts.
         hosts: usize,
-        /// What happened with the last one that was tried; none if all of them failed so recently that they are passed
-        /// over.
+        /// What happened with the last one that was tried, or with the last one that the events may have reached; none if all
+        /// of them failed so recently that they are passed over.
         last: Option<Box<RpcError>>,
     },
 }
@@ -92,6 +92,13 @@ impl RpcError {
 pub struct BatchError {
     delivered: usize,
     source: RpcError,
+}
+
+/// What is kept of several failures of a call: a later one, unless it would hide that the events may have arrived.
+pub(super) fn keep(last: &mut Option<RpcError>, error: RpcError) {
+    if error.is_outcome_unknown() || !last.as_ref().is_some_and(RpcError::is_outcome_unknown) {
+        *last = Some(error);
+    }
 }
 
 impl BatchError {

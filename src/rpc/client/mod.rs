@@ -155,7 +155,7 @@ impl RpcClient {
             let index = self.connected_host(&mut last)?;
             match self.send_to(index, load) {
                 Ok(()) => return Ok(()),
-                Err(error) => last = Some(error),
+                Err(error) => error::keep(&mut last, error),
             }
         }
         Err(self.no_host(last))
@@ -177,7 +177,7 @@ impl RpcClient {
                     self.current = Some(index);
                     return Ok(index);
                 }
-                Err(error) => *last = Some(error),
+                Err(error) => error::keep(last, error),
             }
         }
         self.current = None;
@@ -192,7 +192,7 @@ impl RpcClient {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     self.order.failed(index);
-                    last = Some(error);
+                    error::keep(&mut last, error);
                 }
             }
         }
