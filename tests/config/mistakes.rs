@@ -175,7 +175,8 @@ fn batches_that_do_not_fit() {
     assert_eq!(
         behind(&format!("{avro}\na1.sinks.k1.requests-in-flight = 4")),
         [
-            "f:13: a1.sinks.k1.requests-in-flight = 4: makes 200 events at once, which is over the transactionCapacity of 100 of channel c1"
+            "f:13: a1.sinks.k1.requests-in-flight = 4: makes 200 events at once, which is over the transactionCapacity of 100 of \
+             channel c1; lower it or batch-size, or raise the transactionCapacity"
         ]
     );
     let fits = format!("{}{avro}\na1.sinks.k1.requests-in-flight = 2", GOOD.replace("a1.sinks.k1.type = null\n", ""));
