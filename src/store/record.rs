@@ -127,14 +127,14 @@ impl PutMeta {
 
 /// Encodes a PUT record into a buffer of `buffers`. Bodies of `body_copy_max` bytes and more are not copied.
 pub(crate) fn encode_put(meta: &PutMeta, events: &[Event], body_copy_max: usize, buffers: &Buffers) -> Payload {
-    let copied: usize = events
-        .iter()
-        .map(|event| {
-            let body = event.body().len();
-            8 + event.headers().as_encoded().len() + if body >= body_copy_max { 0 } else { body }
-        })
-        .sum();
-    let mut out = Encoder::new(buffers.take(copied + 64 + positions_len(&meta.positions)));
+    let (mut copied, mut shared) = (0, 0);
+    for event in events {
+        let body = event.body().len();
+        let is_shared = body >= body_copy_max;
+        shared += usize::from(is_shared);
+        copied += 8 + event.headers().as_encoded().len() + if is_shared { 0 } else { body };
+    }
+    let mut out = Encoder::new(buffers.take(copied + 64 + positions_len(&meta.positions)), shared);
     out.buffer.put_u16_le(short(meta.sets.len()));
     for set in &meta.sets {
         out.buffer.put_u16_le(short(set.len()));
@@ -308,8 +308,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(buffer: Vec<u8>) -> Self {
-        Self { buffer, shared: Vec::new(), hasher: crc32fast::Hasher::new(), hashed: 0 }
+    fn new(buffer: Vec<u8>, shared: usize) -> Self {
+        Self { buffer, shared: Vec::with_capacity(shared), hasher: crc32fast::Hasher::new(), hashed: 0 }
     }
 
     fn share(&mut self, bytes: Bytes) {
