@@ -319,7 +319,7 @@ fn what_a_full_channel_refused_in_the_middle_arrives_with_the_next_attempts() {
     let mut once = Vec::new();
     arrived.into_iter().for_each(|text| {
         if !once.contains(&text) {
-            once.push(text)
+            once.push(text);
         }
     });
     once.sort_by_key(|text| text.parse::<usize>().unwrap());
