@@ -20,7 +20,7 @@ use world::{Action, World};
 
 const STEPS: usize = 300;
 /// Histories of a plain run.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 500;
 /// Histories that a thread runs before it looks for more.
 const PIECE: usize = 16;
 

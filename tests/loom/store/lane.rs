@@ -19,7 +19,6 @@ pub(crate) struct Lane {
     writer: Mutex<u64>,
     // Nobody is told of it before it is written: not a part of the model.
     stamps: std::sync::atomic::AtomicU64,
-    panics_at: Option<u64>,
     poisoned: std::sync::OnceLock<()>,
     written: (Mutex<u64>, Condvar),
 }
@@ -31,15 +30,9 @@ impl Lane {
             keeper,
             writer: Mutex::new(0),
             stamps: std::sync::atomic::AtomicU64::new(0),
-            panics_at: None,
             poisoned: std::sync::OnceLock::new(),
             written: Default::default(),
         }
-    }
-
-    /// A lane whose writer panics in the group of this transaction.
-    pub(crate) fn panicking_at(stamp: u64) -> Self {
-        Self { panics_at: Some(stamp), ..Self::new(None) }
     }
 
     /// Submits a transaction. Its receipt says as many events as its stamp.
@@ -98,7 +91,6 @@ impl WritesGroups for Lane {
         let mut last = self.writer.lock();
         let mut outcomes = Vec::new();
         for stamp in entries {
-            assert_ne!(Some(stamp), self.panics_at, "the writer of this model panics");
             assert_eq!(stamp, *last + 1, "a transaction is written twice, never or out of order");
             *last = stamp;
             outcomes.push(Some(Outcome::Put(Ok(Receipt::new(None, stamp, 0)))));
