@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::side::{Kind, Side};
 use crate::{median, print_rates, print_resident};
 
-const WARM_UP: usize = 2;
+const WARM_UP: usize = 12;
 const ROUNDS: usize = 5;
 const SIDES: [Kind; 2] = [Kind::Ours, Kind::Flume];
 
