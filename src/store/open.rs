@@ -49,9 +49,9 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
     }
     recovery::make_room(&mut lanes);
     let mut recovered = Vec::new();
-    for (dir, scanned) in lanes {
+    for (left, (dir, scanned)) in (1..=lanes.len() as u64).rev().zip(lanes) {
         let salt = splitmix(&mut random);
-        recovered.push((dir.clone(), recovery::begin_life(&dir, scanned, &options, salt)?));
+        recovered.push((dir.clone(), recovery::begin_life(&dir, scanned, &options, (left, salt))?));
     }
     let mut report = RecoveryReport::default();
     let parts = Parts { path, manifest, recovered, lost: lost.events, locks };

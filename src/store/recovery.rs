@@ -196,12 +196,13 @@ fn remove_leftovers(dir: &LaneDir, junk: &mut Vec<PathBuf>, retired: &[PathBuf])
     junk.retain(|path| !((is_leftover(path) || retired.contains(path)) && dir.vfs.remove_file(path).is_ok()));
 }
 
-/// Begins the lane's new life: a segment with the state and the records that were not known to be durable.
+/// Begins the lane's new life: a segment with the state and the records that were not known to be durable. `lanes_left`, this one
+/// included, still have to.
 pub(crate) fn begin_life(
     dir: &LaneDir,
     scanned: Scanned,
     options: &Options,
-    salt: u64,
+    (lanes_left, salt): (u64, u64),
 ) -> Result<Recovered, OpenError> {
     let need = scanned.need();
     let Scanned { durable_state, durable_end, rest, state, mut segments, junk, mut reserve, .. } = scanned;
@@ -211,7 +212,7 @@ pub(crate) fn begin_life(
     }
     let payload = begin_payload(durable_end, &durable_state);
     let begin_len = u64::from(HEAD_BYTES) + payload.len;
-    let spare = create_first(dir, scanned.next_id, options, need, &mut reserve)?;
+    let spare = create_first(dir, scanned.next_id, options, (need, lanes_left), &mut reserve)?;
     let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
     let seal = header.seal();
     let write = |bytes: &[&[u8]], offset: u64| {
@@ -266,12 +267,15 @@ fn create_first(
     dir: &LaneDir,
     id: u32,
     options: &Options,
-    need: u64,
+    (need, lanes_left): (u64, u64),
     reserve: &mut Vec<Spare>,
 ) -> Result<Spare, StorageError> {
     let name = format!("{}.new", segment_name(id));
-    for size in [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE] {
-        match dir.create_spare(&name, size.max(need)) {
+    // Whatever room there is may be for all lanes that are left: where they gave their reserves up, it is all that they have.
+    let available = dir.vfs.available_bytes(&dir.path).unwrap_or(u64::MAX) / lanes_left.max(1);
+    let sizes = [options.segment_bytes_first.min(options.segment_bytes), SEGMENT_BYTES_RESERVE];
+    for size in sizes.into_iter().map(|size| size.max(need)).filter(|size| *size <= available) {
+        match dir.create_spare(&name, size) {
             Err(StorageError::DiskFull { .. }) => {}
             created => return created,
         }

@@ -21,7 +21,7 @@ const IMAGES: u64 = 20_000;
 /// Random crashes for each moment and mode in one round.
 const RANDOM: u64 = 16;
 /// By how many bytes the events of each round are larger than those of the one before, and for how many rounds. On a full disk
-/// an open has room for as much as a reserve segment takes, here 4 KiB; groups of larger events may not fit.
+/// an open has room for as much as a reserve segment takes, 4 KiB in some settings; groups of larger events may not fit.
 const GROWTH: u64 = 7;
 const SIZES: u64 = 24;
 /// Failures that are reported in full.

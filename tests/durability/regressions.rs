@@ -44,3 +44,10 @@ fn a_segment_stays_until_its_acknowledgements_in_another_lane_are_durable() {
     enumerate_once("full-disk", "interval-2");
     enumerate_once("retire", "interval-2");
 }
+
+/// On a full disk, directories gave their reserves up for the open of one that had none left. The first of them took all of the room
+/// for a segment of the usual size, and the open failed for want of room for the next one.
+#[test]
+fn directories_share_the_room_of_the_reserves_that_they_gave_up() {
+    enumerate_once("full-disk+91", "sync-2");
+}
