@@ -8,7 +8,7 @@ use super::lane::Lane;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::sabotage::{Bug, planted};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::sync::{Gate, thread};
 use crate::ticket::{RawTicket, Receipt};
 
 /// What became of one transaction of a group.
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
 /// The meeting point of a group's waiters and the one who writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    state: Mutex<State>,
+    state: Gate<State>,
     // The group is done, or one of the waiters must lead: for those who look, see `Place::look`.
     called: AtomicBool,
     looking: AtomicUsize,
@@ -32,9 +32,8 @@ struct State {
     // By place in the group; `None` until the group is done, and for each outcome that was fetched.
     outcomes: Option<Vec<Option<Outcome>>>,
     wakers: Vec<(usize, Waker)>,
-    // One for each thread that is blocked. A common one would wake them one after the other, each through the one before, and
-    // the next group would form too slowly.
-    waiting: Vec<Arc<Condvar>>,
+    // Threads that are blocked.
+    waiting: usize,
     // The leader of the group before has stepped down: one of the waiters must take over.
     lead_wanted: bool,
     // A ticket was dropped, so its transaction has nobody who would lead.
@@ -60,18 +59,18 @@ impl Group {
         self.called.store(true, Ordering::Release);
         let looking = self.looking.load(Ordering::Relaxed);
         let wakers = std::mem::take(&mut state.wakers);
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = state.waiting;
         drop(state);
-        for waiting in &waiting {
-            waiting.notify_one();
+        if waiting > 0 {
+            self.state.wake_all();
         }
-        (waiting.len() + looking, wakers.into_iter().map(|(_, waker)| waker).collect())
+        (waiting + looking, wakers.into_iter().map(|(_, waker)| waker).collect())
     }
 
     /// Whether nobody is blocked on the group and somebody counts on it all the same.
     pub(crate) fn is_unattended(&self) -> bool {
         let state = self.state.lock();
-        state.waiting.is_empty() && !self.is_looked_at() && (state.orphaned || !state.wakers.is_empty())
+        state.waiting == 0 && !self.is_looked_at() && (state.orphaned || !state.wakers.is_empty())
     }
 
     /// Asks one blocked waiter to lead.
@@ -81,10 +80,10 @@ impl Group {
         self.called.store(true, Ordering::Release);
         if self.is_looked_at() {
             Followers::Blocked
-        } else if let Some(waiting) = state.waiting.last().cloned() {
+        } else if state.waiting > 0 {
             drop(state);
             if !planted(Bug::LostLead) {
-                waiting.notify_one();
+                self.state.wake_one();
             }
             Followers::Blocked
         } else if state.orphaned || !state.wakers.is_empty() {
@@ -121,12 +120,11 @@ impl Place {
             let called = self.look();
             let mut state = self.group.state.lock();
             if state.outcomes.is_none() && !state.lead_wanted && !called {
-                let woken = Arc::new(Condvar::new());
-                state.waiting.push(woken.clone());
+                state.waiting += 1;
                 while state.outcomes.is_none() && !state.lead_wanted {
-                    woken.wait(&mut state);
+                    state = self.group.state.wait(state);
                 }
-                state.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &woken));
+                state.waiting -= 1;
             }
             state.lead_wanted = false;
             self.group.called.store(state.outcomes.is_some(), Ordering::Release);

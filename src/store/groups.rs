@@ -34,8 +34,12 @@ struct Pending<E> {
     leading: bool,
     // The group that is being written.
     current: Option<Arc<Group>>,
-    // Threads that the last group released: they are likely to be back soon.
-    released: usize,
+    // Transactions that there will be once all threads are back that the last group released. They are likely to be soon.
+    expected: usize,
+    // How many times in a row nobody came back in time.
+    missed: u32,
+    // Groups that are not to wait for anybody.
+    hurried: u32,
     // The front group when the store's thread looked last.
     seen: Weak<Group>,
 }
@@ -49,8 +53,15 @@ struct Forming<E> {
 
 impl<E> Groups<E> {
     pub(crate) fn new() -> Self {
-        let pending =
-            Pending { groups: VecDeque::new(), leading: false, current: None, released: 0, seen: Weak::new() };
+        let pending = Pending {
+            groups: VecDeque::new(),
+            leading: false,
+            current: None,
+            expected: 0,
+            missed: 0,
+            hurried: 0,
+            seen: Weak::new(),
+        };
         Self {
             pending: Mutex::new(pending),
             bytes: AtomicU64::new(0),
@@ -148,26 +159,39 @@ impl<E> Groups<E> {
         pending.groups.back().map(|forming| forming.group.clone()).or_else(|| pending.current.clone())
     }
 
-    /// Waits a moment for the producers that the last group released, so that they share this group's sync. Never if
-    /// there were fewer than two: a lone producer would only wait for itself.
+    /// Waits a moment for the threads that the last group released, so that they share this group's sync: until all are back
+    /// or nobody has come for a while, but not longer than a group takes. Where they do not come, it is seldom tried again.
     fn linger(&self, now: impl Fn() -> Duration) {
-        let target = {
-            let pending = self.pending.lock();
-            if pending.released < 2 || pending.groups.len() > 1 { 0 } else { pending.released }
-        };
-        if target == 0 {
-            return;
-        }
-        let deadline = now() + LINGER;
-        for _ in 0..LINGER_YIELDS_MAX {
-            if now() >= deadline {
+        let group_time = Duration::from_nanos(self.group_time.load(Ordering::Relaxed));
+        let expected = {
+            let mut pending = self.pending.lock();
+            let nothing = pending.groups.len() > 1 || self.count.load(Ordering::Relaxed) >= pending.expected;
+            if nothing || group_time < LINGER_FROM {
                 return;
             }
-            if self.count.load(Ordering::Relaxed) > target {
+            if pending.hurried > 0 {
+                pending.hurried -= 1;
                 return;
+            }
+            pending.expected
+        };
+        let begun = now();
+        let (mut seen, mut last) = (self.count.load(Ordering::Relaxed), begun);
+        let mut came = false;
+        for _ in 0..LINGER_YIELDS_MAX {
+            let (count, now) = (self.count.load(Ordering::Relaxed), now());
+            if count > seen {
+                came = true;
+                (seen, last) = (count, now);
+            }
+            if count >= expected || now >= last + LINGER || now >= begun + group_time {
+                break;
             }
             thread::yield_now();
         }
+        let mut pending = self.pending.lock();
+        pending.missed = if came { 0 } else { (pending.missed + 1).min(MISSED_MAX) };
+        pending.hurried = (1 << pending.missed) - 1;
     }
 }
 
@@ -224,7 +248,7 @@ pub(crate) trait WritesGroups: Sized {
         if !self.groups().begin_lead() {
             return false;
         }
-        let mut lead = Lead { writer: self, released: 0, wakers: Vec::new() };
+        let mut lead = Lead { writer: self, expected: 0, wakers: Vec::new() };
         self.groups().linger(|| self.now());
         if let Some(Forming { group, entries, bytes }) = self.groups().pop_front() {
             let begun = self.now();
@@ -232,8 +256,11 @@ pub(crate) trait WritesGroups: Sized {
             lead.wakers = wakers;
             self.groups().note_group_time(self.now().saturating_sub(begun));
             self.groups().bytes.fetch_sub(bytes, Ordering::Relaxed);
+            // Before anybody is woken, who may be back at once.
+            let others = self.groups().count.load(Ordering::Relaxed);
             let (released, wakers) = group.complete(outcomes);
-            lead.released = released;
+            // And this thread.
+            lead.expected = others + released + 1;
             lead.wakers.extend(wakers);
         }
         true
@@ -281,8 +308,8 @@ pub(crate) trait WritesGroups: Sized {
 /// The turn of whoever writes a group. Its end hands the lead on, also when writing it panicked.
 struct Lead<'a, W: WritesGroups> {
     writer: &'a W,
-    // Threads that the group released.
-    released: usize,
+    // Transactions that there will be once the threads are back that the group released.
+    expected: usize,
     wakers: Vec<Waker>,
 }
 
@@ -294,7 +321,7 @@ impl<W: WritesGroups> Drop for Lead<'_, W> {
         let (current, next) = {
             let mut pending = self.writer.groups().pending.lock();
             pending.leading = false;
-            pending.released = self.released;
+            pending.expected = self.expected;
             let next: Vec<Arc<Group>> = pending.groups.iter().map(|forming| forming.group.clone()).collect();
             (pending.current.take(), next)
         };
@@ -319,8 +346,14 @@ impl<W: WritesGroups> Drop for Lead<'_, W> {
     }
 }
 
-/// A fraction of the time of a sync on fast disks, and many times that of preparing a transaction.
+/// How long nobody comes, at most, while a leader waits: a fraction of the time of a sync on most disks, and longer than it
+/// takes to wake a thread that prepares its next transaction.
 const LINGER: Duration = Duration::from_micros(50);
+/// Where groups take less than this, to share one saves less than it costs to wait.
+const LINGER_FROM: Duration =
+    if cfg!(any(shuttle, aqueduct_loom)) { Duration::ZERO } else { Duration::from_micros(40) };
+/// Two to the power of this less one groups wait for nobody after so many at which nobody came.
+const MISSED_MAX: u32 = 5;
 /// Where groups take longer than this, whoever waits for one blocks at once.
 const LOOK_MAX: Duration = Duration::from_micros(150);
 /// Ends the waiting where the clock stands still, as that of a simulation does.

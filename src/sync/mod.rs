@@ -1,15 +1,18 @@
 //! What threads share: locks, condition variables, atomic numbers, the threads themselves, and the moments until which they
 //! wait.
 //!
-//! They are those of `parking_lot` and of the standard library under their own names, nothing more. Only in a build with
+//! They are those of `parking_lot` and of the standard library under their own names, and a [`Gate`]. Only in a build with
 //! `--cfg shuttle` they are those of `explored`, with which `tests/schedules` runs one program in many orders of its threads,
 //! and in `tests/loom`, which compiles a few files of this crate with `--cfg aqueduct_loom`, those of `modelled`.
 //! The store, the channels and all waiting take them from here.
 
 #[cfg(shuttle)]
 mod explored;
+mod gate;
 #[cfg(aqueduct_loom)]
 mod modelled;
+
+pub(crate) use gate::Gate;
 
 #[cfg(shuttle)]
 pub(crate) use explored::{Condvar, Instant, Mutex, MutexGuard, OnceLock, RwLock, atomic, step, thread, thread_local};
