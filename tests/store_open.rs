@@ -4,10 +4,11 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)] // an error is a failed test
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct::store::{FileStore, FileStoreBuilder, OpenError};
-use aqueduct::{Channel, Durability, Event, FileChannel, FullReason, PutBatch, PutError, Wait};
+use aqueduct::{Channel, Durability, Event, FileChannel, FullReason, MemoryChannel, PutBatch, PutError, Wait};
 
 fn small(path: &Path) -> FileStoreBuilder {
     FileStore::builder(path).segment_bytes(64 << 10).put_wait(Wait::NONE)
@@ -143,6 +144,41 @@ fn a_batch_given_back_by_one_store_goes_where_it_is_put_next() {
     let mut fan = other.begin_put();
     fan.push_to(&[&target, &a], Event::new("x"));
     assert!(matches!(fan.commit(), Err(PutError::ForeignChannel { channel, .. }) if channel == "a"));
+}
+
+/// Agents and users hold channels behind pointers; what a file channel is beyond the contract must come through.
+#[test]
+fn a_channel_behind_a_pointer_is_still_a_part_of_its_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = small(&dir.path().join("store")).open().expect("a store");
+    let other = small(&dir.path().join("other")).open().expect("a store");
+    let shared =
+        |store: &FileStore, name: &str| -> Arc<dyn Channel> { Arc::new(store.channel(name).expect("a channel")) };
+    let (a, b, foreign) = (shared(&store, "a"), shared(&store, "b"), shared(&other, "a"));
+    let memory: Arc<dyn Channel> = Arc::new(MemoryChannel::new("memory"));
+    assert_eq!((a.name(), b.name(), memory.name()), ("a", "b", "memory"));
+
+    let part = |channel: &Arc<dyn Channel>| channel.store_part().expect("a part of a store");
+    assert_eq!(part(&a), part(&shared(&store, "a")));
+    assert_eq!(part(&a).0, part(&b).0);
+    assert_ne!(part(&a).1, part(&b).1);
+    assert_ne!(part(&a).0, part(&foreign).0);
+    assert!(a.outlives_close() && !memory.outlives_close());
+    assert_eq!(memory.store_part(), None);
+
+    for (one, two) in [(&a, &memory), (&memory, &a), (&a, &foreign)] {
+        assert!(one.begin_put_with(&[&b, two]).is_none(), "{} and {} are of one store", one.name(), two.name());
+    }
+    let mut tx = a.begin_put_with(&[&b]).expect("one store");
+    tx.push("both");
+    tx.push_to(&[1, 7], "b only");
+    tx.commit().expect("a commit");
+    let bodies = |channel: &Arc<dyn Channel>| {
+        let take = channel.take(9, Wait::NONE).expect("a take");
+        take.into_iter().map(|event| event.body().to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies(&a), [b"both".to_vec()]);
+    assert_eq!(bodies(&b), [b"both".to_vec(), b"b only".to_vec()]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError};
 use crate::event::Event;
+use crate::limits::{POSITION_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX};
 use crate::store::FileStore;
 use crate::testing::Random;
 use crate::testing::conformance::model::{self, ModelOptions};
@@ -360,4 +361,156 @@ fn settings_that_cannot_work_are_refused() {
     assert_eq!(zero, "setting overflow_events of channel c is 0; it must be at least 1");
     assert!(told(Spillable::builder("c").overflow_bytes(0)).contains("overflow_bytes"));
     assert!(told(Spillable::builder("")).starts_with("channel : "));
+}
+
+#[test]
+fn a_put_that_finds_no_room_in_bytes_says_so() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let builder = Spillable::builder("bytes").memory_bytes(10).overflow_bytes(10).put_wait(Wait::NONE);
+    let channel = builder.open(&store).expect("channel");
+    let full = |bytes: usize| match channel.put(vec![b'x'; bytes]).expect_err("full") {
+        PutError::Full { reason, batch, .. } => (reason, batch.size_bytes()),
+        other => panic!("{other}"),
+    };
+    channel.put(vec![b'm'; 10]).expect("memory");
+    assert_eq!(full(11), (FullReason::Bytes, 11), "more than memory leaves");
+    channel.put(vec![b'o'; 10]).expect("overflow");
+    assert_eq!(full(1), (FullReason::Bytes, 1), "more than the overflow has left");
+    let error = channel.put(vec![b'x'; 21]).expect_err("over the capacity");
+    assert!(matches!(error, PutError::TooLarge { actual: 21, max: 20, .. }), "{error}");
+    assert_eq!(channel.stats().capacity_bytes, 20);
+    assert_eq!(drain(&channel, 9), ["m".repeat(10), "o".repeat(10)]);
+}
+
+#[test]
+fn a_put_larger_than_the_overflow_waits_for_room_in_memory() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put_batch(numbered(0..4)).expect("memory");
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| {
+            let mut put = channel.begin_put();
+            put.set_batch(numbered(4..28));
+            put.set_wait(Wait::up_to(Duration::from_secs(600)));
+            put.commit().expect("room for all")
+        });
+        while channel.shared.gate.lock().spilling == 0 {
+            std::thread::yield_now();
+        }
+        // All of it has to leave: one event in memory, and there is room for 23.
+        assert_eq!(drain(&channel, 3), names(0..3));
+        assert_eq!(drain(&channel, 1), names(3..4));
+        put.join().expect("no panic");
+    });
+    assert_eq!(spilled(&channel), 24);
+    assert_eq!(drain(&channel, 99), names(4..28));
+}
+
+#[test]
+fn a_position_over_a_limit_is_refused_wherever_the_events_are() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    let too_large = || vec![0; POSITION_BYTES_MAX + 1];
+    for (numbers, is_spilled) in [(0..4, false), (4..6, true)] {
+        let mut batch = numbered(numbers.clone());
+        batch.set_position("source", too_large());
+        let error = channel.put_batch(batch.clone()).expect_err("too large");
+        assert!(matches!(error, PutError::TooLarge { .. }), "{error}");
+        let back = error.into_batch().expect("the batch");
+        assert_eq!((back.events(), back.positions()), (batch.events(), batch.positions()));
+        channel.put_batch(numbered(numbers)).expect("put");
+        assert_eq!(spilled(&channel) > 0, is_spilled);
+    }
+    for numbers in [0..4, 4..6] {
+        let mut take = channel.take(2, Wait::NONE).expect("take");
+        take.set_position("sink", too_large());
+        let error = take.commit().expect_err("too large");
+        let limit = |source: &StorageError| matches!(source, StorageError::Limit { .. });
+        assert!(matches!(&error, TakeError::NotCommitted { source, .. } if limit(source)), "{error}");
+        let count = usize::try_from(numbers.end - numbers.start).expect("few");
+        assert_eq!(drain(&channel, count), names(numbers), "the events are not back at the head");
+    }
+    assert_eq!(channel.positions(""), []);
+}
+
+#[test]
+fn a_spilled_put_that_finds_no_room_gives_its_positions_back() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put_batch(numbered(0..4)).expect("memory");
+    channel.put_batch(numbered(4..24)).expect("overflow");
+    assert_eq!(drain(&channel, 2), names(0..2));
+    channel.put_batch(numbered(24..26)).expect("room that memory has left");
+    let mut batch = numbered(26..27);
+    batch.set_position("source", "27");
+    let error = channel.put_batch(batch).expect_err("full");
+    assert!(error.is_full(), "{error}");
+    assert_eq!(channel.position("source"), None);
+    let batch = error.into_batch().expect("the batch");
+    assert_eq!(drain(&channel, 1), names(2..3));
+    channel.put_batch(batch).expect("room for one");
+    assert_eq!(channel.position("source"), Some("27".into()));
+    assert_eq!(drain(&channel, 99), names(3..27));
+}
+
+#[test]
+fn a_close_saves_more_than_one_transaction_may_have() {
+    let disk = Arc::new(SimVfs::new());
+    let open = || {
+        let builder = FileStore::builder("/store").vfs(disk.clone()).seed(7).transaction_events_max(4);
+        Spillable::builder("orders").open(&builder.open().expect("store")).expect("channel")
+    };
+    let channel = open();
+    for start in (0..20).step_by(4) {
+        channel.put_batch(numbered(start..start + 4)).expect("memory");
+    }
+    let owners = 0..2 * POSITIONS_PER_TRANSACTION_MAX + 1;
+    for owner in owners.clone() {
+        let mut batch = PutBatch::default();
+        batch.set_position(owner.to_string(), "here");
+        channel.put_batch(batch).expect("position");
+    }
+    channel.close().expect("close");
+    drop(channel);
+    let channel = open();
+    assert_eq!(channel.positions("").len(), owners.end);
+    assert_eq!(drain(&channel, 99), names(0..20));
+}
+
+#[test]
+fn a_close_that_is_tried_again_saves_what_was_committed_since() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..3)).expect("memory");
+    channel.put_batch(numbered(3..8)).expect("overflow");
+    let memory = channel.take(3, Wait::NONE).expect("take");
+    let mut late = channel.take(2, Wait::NONE).expect("take");
+    drop(memory);
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+    channel.close().expect_err("no room");
+    disk.clear_faults();
+    late.set_position("sink", "5");
+    late.commit().expect("a take that was open may be committed");
+    channel.close().expect("room again");
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("sink"), Some("5".into()));
+    assert_eq!(drain(&channel, 99), [names(0..3), names(5..8)].concat());
+}
+
+#[test]
+fn a_close_after_that_of_the_store_says_that_nothing_was_saved() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let channel = Spillable::builder("late").open(&store).expect("channel");
+    channel.put_batch(numbered(0..3)).expect("memory");
+    store.close().expect("close of the store");
+    for _ in 0..2 {
+        let error = channel.close().expect_err("the store is closed");
+        assert!(matches!(error, StorageError::Closed), "{error}");
+        assert_eq!(channel.stats().depth_events, 3);
+    }
+}
+
+#[test]
+fn the_debug_output_names_the_channel_and_shows_no_event() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put("secret").expect("put");
+    assert_eq!(format!("{channel:?}"), "Spillable { name: \"orders\", .. }");
 }

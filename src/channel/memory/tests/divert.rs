@@ -1,10 +1,14 @@
 //! Puts that find no room and go into another channel.
 
+use std::sync::Arc;
+
 use super::{assert_conserved, drain, names, numbered};
 use crate::batch::PutBatch;
 use crate::channel::memory::MemoryChannelError;
 use crate::channel::{Channel, MemoryChannel, Overflow};
 use crate::error::{FullReason, PutError};
+use crate::store::FileStore;
+use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
 use crate::wait::Wait;
 
 fn channels(spare_events: u64) -> (MemoryChannel, MemoryChannel) {
@@ -74,4 +78,22 @@ fn a_put_with_a_wait_of_its_own_waits_before_it_is_diverted() {
 fn a_channel_to_divert_to_must_be_named() {
     let built = MemoryChannel::builder("main").overflow(Overflow::Divert).build();
     assert_eq!(built.err(), Some(MemoryChannelError::DivertsNowhere { channel: "main".to_owned() }));
+}
+
+#[test]
+fn what_nobody_knows_of_the_other_channel_is_not_put_again() {
+    let disk = Arc::new(SimVfs::new());
+    let store = FileStore::builder("/store").vfs(disk.clone()).open().expect("store");
+    let spare = store.channel("spare").expect("channel");
+    let main = MemoryChannel::builder("main").capacity_events(3).divert_to(spare).build().expect("settings");
+    main.put_batch(PutBatch::new(numbered(0..3))).expect("put");
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).sticky());
+    let mut batch = PutBatch::new(numbered(3..5));
+    batch.set_position("source", "5");
+    let error = main.put_batch(batch).expect_err("the sync of the other one fails");
+    assert!(matches!(error, PutError::Indeterminate { .. }), "{error}");
+    assert_eq!(main.position("source"), None);
+    assert_eq!((main.stats().diverted_events, main.stats().put_full_count), (0, 0));
+    assert_conserved(&main);
+    assert_eq!(drain(&main), names(0..3));
 }

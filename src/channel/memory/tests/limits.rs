@@ -238,3 +238,27 @@ fn a_clone_is_another_handle() {
     assert_eq!(drain(&other), ["more"]);
     assert_eq!(format!("{other:?}"), "MemoryChannel { name: \"one\", .. }");
 }
+
+#[test]
+fn the_debug_output_of_a_transaction_counts_its_events_and_shows_none() {
+    let channel = MemoryChannel::new("one");
+    let mut put = channel.begin_put();
+    put.push("secret");
+    put.push("secret");
+    assert_eq!(format!("{put:?}"), "PutTransaction { events: 2, .. }");
+    put.commit().expect("put");
+    let take = channel.take(1, Wait::NONE).expect("take");
+    assert_eq!(format!("{take:?}"), "TakeTransaction { events: 1, .. }");
+}
+
+#[test]
+fn positions_that_a_take_forgets_are_not_committed_with_it() {
+    let channel = MemoryChannel::new("one");
+    channel.put("event").expect("put");
+    let mut take = channel.take(1, Wait::NONE).expect("take");
+    take.set_position("failed", "1");
+    take.forget_positions();
+    take.set_position("sink", "2");
+    take.commit().expect("commit of a take");
+    assert_eq!(channel.positions(""), [("sink".to_owned(), "2".into())]);
+}
