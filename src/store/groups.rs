@@ -36,7 +36,7 @@ struct Pending<E> {
     current: Option<Arc<Group>>,
     // Transactions that there will be once all threads are back that the last group released. They are likely to be soon.
     expected: usize,
-    // How many times in a row nobody came back in time.
+    // How many times in a row most of them did not come in time.
     missed: u32,
     // Groups that are not to wait for anybody.
     hurried: u32,
@@ -160,37 +160,42 @@ impl<E> Groups<E> {
     }
 
     /// Waits a moment for the threads that the last group released, so that they share this group's sync: until all are back
-    /// or nobody has come for a while, but not longer than a group takes. Where they do not come, it is seldom tried again.
+    /// or nobody has come for a while. Where most do not come, it is seldom tried again.
     fn linger(&self, now: impl Fn() -> Duration) {
-        let group_time = Duration::from_nanos(self.group_time.load(Ordering::Relaxed));
-        let expected = {
+        let longest = match Duration::from_nanos(self.group_time.load(Ordering::Relaxed)) {
+            // No time passes in a model, and all of this is to be tried there.
+            _ if cfg!(any(shuttle, aqueduct_loom)) => LINGER_MAX,
+            time if time < LINGER_FROM => return,
+            time => time.min(LINGER_MAX),
+        };
+        let (first, expected) = {
             let mut pending = self.pending.lock();
-            let nothing = pending.groups.len() > 1 || self.count.load(Ordering::Relaxed) >= pending.expected;
-            if nothing || group_time < LINGER_FROM {
+            // Read under the lock that those need who are to come.
+            let first = self.count.load(Ordering::Relaxed);
+            if pending.groups.len() > 1 || first >= pending.expected {
                 return;
             }
             if pending.hurried > 0 {
                 pending.hurried -= 1;
                 return;
             }
-            pending.expected
+            (first, pending.expected)
         };
         let begun = now();
-        let (mut seen, mut last) = (self.count.load(Ordering::Relaxed), begun);
-        let mut came = false;
+        let (mut seen, mut last) = (first, begun);
         for _ in 0..LINGER_YIELDS_MAX {
             let (count, now) = (self.count.load(Ordering::Relaxed), now());
             if count > seen {
-                came = true;
                 (seen, last) = (count, now);
             }
-            if count >= expected || now >= last + LINGER || now >= begun + group_time {
+            if count >= expected || now >= last + LINGER || now >= begun + longest {
                 break;
             }
             thread::yield_now();
         }
+        let most_came = 2 * (seen - first) > expected - first;
         let mut pending = self.pending.lock();
-        pending.missed = if came { 0 } else { (pending.missed + 1).min(MISSED_MAX) };
+        pending.missed = if most_came { 0 } else { (pending.missed + 1).min(MISSED_MAX) };
         pending.hurried = (1 << pending.missed) - 1;
     }
 }
@@ -259,7 +264,7 @@ pub(crate) trait WritesGroups: Sized {
             // Before anybody is woken, who may be back at once.
             let others = self.groups().count.load(Ordering::Relaxed);
             let (released, wakers) = group.complete(outcomes);
-            // And this thread.
+            // And this thread, which mostly comes back. One that does not costs the next leader a moment, and less and less often.
             lead.expected = others + released + 1;
             lead.wakers.extend(wakers);
         }
@@ -346,13 +351,14 @@ impl<W: WritesGroups> Drop for Lead<'_, W> {
     }
 }
 
-/// How long nobody comes, at most, while a leader waits: a fraction of the time of a sync on most disks, and longer than it
-/// takes to wake a thread that prepares its next transaction.
+/// How long nobody comes, at most, while a leader waits: longer than it takes to wake a thread that prepares its next
+/// transaction.
 const LINGER: Duration = Duration::from_micros(50);
+/// How long a leader waits in all, unless a group takes less.
+const LINGER_MAX: Duration = Duration::from_micros(150);
 /// Where groups take less than this, to share one saves less than it costs to wait.
-const LINGER_FROM: Duration =
-    if cfg!(any(shuttle, aqueduct_loom)) { Duration::ZERO } else { Duration::from_micros(40) };
-/// Two to the power of this less one groups wait for nobody after so many at which nobody came.
+const LINGER_FROM: Duration = Duration::from_micros(40);
+/// Two to the power of this less one groups wait for nobody after so many at which most did not come.
 const MISSED_MAX: u32 = 5;
 /// Where groups take longer than this, whoever waits for one blocks at once.
 const LOOK_MAX: Duration = Duration::from_micros(150);
