@@ -1,7 +1,7 @@
-//! A lock and a condition variable whose waiters one system call wakes, all at the same time.
+//! A lock and a condition variable whose waiters are all woken by one system call.
 //!
-//! Those of `parking_lot` are woken one after the other, each by the one before it that lets go of the lock, so that the last of
-//! eight comes much later than the first.
+//! Those of `parking_lot` are woken one after the other, each when the one before it lets go of the lock, so that the last of
+//! eight comes much later than the first. Here they run at once and need the lock for a moment each.
 
 use std::sync::PoisonError;
 

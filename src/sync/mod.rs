@@ -2,8 +2,8 @@
 //! wait.
 //!
 //! They are those of `parking_lot` and of the standard library under their own names, and a [`Gate`]. Only in a build with
-//! `--cfg shuttle` they are those of `explored`, with which `tests/schedules` runs one program in many orders of its threads,
-//! and in `tests/loom`, which compiles a few files of this crate with `--cfg aqueduct_loom`, those of `modelled`.
+//! `--cfg shuttle` they are those of `shuttle` and `explored`, with which `tests/schedules` runs one program in many orders of its threads,
+//! and in `tests/loom`, which compiles a few files of this crate with `--cfg aqueduct_loom`, those of `loom` and `modelled`.
 //! The store, the channels and all waiting take them from here.
 
 #[cfg(shuttle)]
