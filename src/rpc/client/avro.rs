@@ -21,6 +21,8 @@ pub(super) struct AvroTransport {
     request_timeout: Duration,
     in_flight: InFlight,
     out: Vec<u8>,
+    // Whether the server was listened to since the last request.
+    has_heard: bool,
 }
 
 impl AvroTransport {
@@ -28,7 +30,7 @@ impl AvroTransport {
         let wire = Wire::connect(address, settings)
             .map_err(|source| RpcError::Connect { address: address.to_string(), source })?;
         let (address, request_timeout) = (address.to_string(), settings.request_timeout);
-        Ok(Self { wire, address, request_timeout, in_flight: InFlight::new(), out: Vec::new() })
+        Ok(Self { wire, address, request_timeout, in_flight: InFlight::new(), out: Vec::new(), has_heard: false })
     }
 
     /// Makes one request and waits for its answer.
@@ -59,8 +61,8 @@ impl AvroTransport {
             if self.in_flight.len() < requests.in_flight()
                 && let Some(batch) = requests.next()
             {
-                if self.in_flight.len() > 0 {
-                    // Nothing more is sent behind a request that is known to have failed.
+                // Nothing more is sent behind a request that is known to have failed.
+                if !std::mem::take(&mut self.has_heard) && self.in_flight.len() > 0 {
                     self.hear()?;
                 }
                 let deadline = self.wire.deadline(self.request_timeout);
@@ -129,6 +131,7 @@ impl AvroTransport {
             let mut buffer = [0; READ_BYTES];
             let read = self.wire.read(&mut buffer, self.in_flight.deadline());
             let read = read.map_err(|source| self.broken(source))?;
+            self.has_heard = read < buffer.len();
             self.take_in(buffer.get(..read).unwrap_or_default())?;
         }
     }
