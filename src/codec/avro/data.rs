@@ -37,10 +37,21 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn long(&mut self, what: &'static str) -> Result<i64, Malformed> {
         // Most numbers are short.
-        if let [byte @ 0..=0x7f, rest @ ..] = self.0 {
-            self.0 = rest;
-            return Ok(unzigzag(u64::from(*byte)));
+        match self.0 {
+            [byte @ 0..=0x7f, rest @ ..] => {
+                self.0 = rest;
+                Ok(unzigzag(u64::from(*byte)))
+            }
+            [low, high @ 0..=0x7f, rest @ ..] => {
+                self.0 = rest;
+                Ok(unzigzag(u64::from(low & 0x7f) | u64::from(*high) << 7))
+            }
+            _ => self.long_of_many(what),
         }
+    }
+
+    #[inline(never)]
+    fn long_of_many(&mut self, what: &'static str) -> Result<i64, Malformed> {
         let mut number = 0_u64;
         for (index, byte) in self.0.iter().enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -146,6 +157,9 @@ mod tests {
             (1, b"\x02"),
             (-2, b"\x03"),
             (64, b"\x80\x01"),
+            (8191, b"\xfe\x7f"),
+            (-8192, b"\xff\x7f"),
+            (8192, b"\x80\x80\x01"),
             (i64::MAX, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
             (i64::MIN, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
         ] {
@@ -159,6 +173,7 @@ mod tests {
                 assert_eq!(Reader::new(&bytes[..length]).long("it"), Err(Malformed::Short("it")));
             }
         }
+        assert_eq!(Reader::new(b"\x80\x00").long("it"), Ok(0), "longer than it need be");
         let long = Malformed::Range("it");
         assert_eq!(Reader::new(&[0xff; 11]).long("it"), Err(long.clone()));
         assert_eq!(Reader::new(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02").long("it"), Err(long));

@@ -122,6 +122,7 @@ pub(crate) fn put_events(out: &mut Vec<u8>, events: &[Event]) {
 }
 
 impl Size {
+    #[inline]
     fn add(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         self.events += 1;
         self.bytes += size_of::<Event>();
@@ -147,8 +148,20 @@ fn read_event<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> Result<(Hea
     Ok((headers, reader.bytes(BODY)?))
 }
 
-/// Headers in the encoding in which they are kept, as long as they are few and no name comes twice.
+/// Headers in the encoding in which they are kept.
+#[inline]
 fn read_headers(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Headers, EventError> {
+    let beginning = *reader;
+    if reader.block(ENTRY_BYTES_MIN, HEADERS)? == 0 {
+        return Ok(Headers::new());
+    }
+    *reader = beginning;
+    read_some_headers(reader, scratch)
+}
+
+/// The same, as long as they are few and no name comes twice.
+#[inline(never)]
+fn read_some_headers(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Headers, EventError> {
     scratch.clear();
     let mut names: [&[u8]; FEW] = [&[]; FEW];
     let mut count = 0;
