@@ -222,8 +222,13 @@ pub const DEFLATE_LEVEL: u32 = 6;
 pub const RPC_FRAME_BYTES_MAX: usize = 16 << 20;
 /// Bytes that a connection of Avro or Thrift RPC may hold at any time, without asking for more: 32 KiB.
 pub const RPC_CONNECTION_BYTES: usize = 32 << 10;
-/// Bytes that a connection of Avro or Thrift RPC reads at once: 32 KiB.
+/// Bytes that a connection of Avro or Thrift RPC reads at once, unless it reads them to their place in a request: 32 KiB.
 pub const RPC_READ_BYTES: usize = 32 << 10;
+/// Bytes of a buffer of a request of Avro RPC that must be missing, at least, for them to be read to their place in memory: 16 KiB,
+/// twice what Java's buffers have. Fewer are read with what follows them, and copied.
+pub const RPC_IN_PLACE_BYTES_MIN: usize = 16 << 10;
+/// Bytes that are read at once behind those that are read to their place, and first of what may be such a request: 4 KiB.
+pub const RPC_READ_AHEAD_BYTES: usize = 4 << 10;
 /// Bytes that a connection of Avro or Thrift RPC keeps allocated for its next request, besides: 64 KiB.
 pub const RPC_KEPT_BYTES: usize = 64 << 10;
 /// Positions of a lane that are cleared, and wait for a sync to be forgotten, at most; they count towards [`POSITIONS_MAX`].

@@ -1,6 +1,8 @@
 //! A socket and the layers on it.
 
 use std::fmt;
+#[cfg(feature = "rpc")]
+use std::io::IoSliceMut;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -123,6 +125,18 @@ impl Read for Stream {
             Self::Tls(tls) => tls.layer.read(&mut tls.below, buffer),
             #[cfg(feature = "rpc")]
             Self::Deflate(deflate) => deflate.layer.read(&mut deflate.below, buffer),
+        }
+    }
+
+    /// Layers fill the first buffer only.
+    #[cfg(feature = "rpc")]
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if let Self::Plain(socket) = self {
+            return retry(|| socket.read_vectored(buffers));
+        }
+        match buffers.iter_mut().find(|buffer| !buffer.is_empty()) {
+            Some(first) => self.read(first),
+            None => Ok(0),
         }
     }
 }

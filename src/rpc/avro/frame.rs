@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 
-use crate::limits::{AVRO_FRAME_BUFFER_BYTES_MIN, AVRO_FRAME_BUFFERS_MAX, AVRO_MESSAGES_LENT};
+use crate::limits::{AVRO_FRAME_BUFFER_BYTES_MIN, AVRO_FRAME_BUFFERS_MAX, AVRO_MESSAGES_LENT, RPC_IN_PLACE_BYTES_MIN};
 
 /// Why a connection cannot go on: where the next frame begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,12 @@ pub(crate) enum FrameError {
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     bytes_max: usize,
+    // The first bytes of it are the message. What is behind them was used before, so that it need not be cleared again for
+    // bytes that are read in place.
     message: Vec<u8>,
+    filled: usize,
+    // Whether some of the buffer under way was read in place.
+    is_placed: bool,
     // Messages that were given away: once nobody else holds one, its memory is there for the next message. New memory for each
     // costs a page fault for every 4 KiB.
     lent: Vec<Bytes>,
@@ -47,14 +52,15 @@ enum State {
 impl FrameReader {
     /// Messages may have up to `bytes_max` bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, message: Vec::new(), lent: Vec::new(), head: Vec::new(), state: State::Head }
+        let (message, lent, head) = (Vec::new(), Vec::new(), Vec::new());
+        Self { bytes_max, message, filled: 0, is_placed: false, lent, head, state: State::Head }
     }
 
     /// Takes bytes from the front of `input`, up to the end of a frame. Returns its serial; the
     /// [`message`](Self::message) is there until the next call.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<u32>, FrameError> {
         if self.state == State::Head && self.head.is_empty() {
-            self.message.clear();
+            self.filled = 0;
             if self.message.capacity() == 0 {
                 self.reclaim();
             }
@@ -71,30 +77,71 @@ impl FrameReader {
                 }
                 State::Length { serial, buffers } => {
                     let Some([length]) = self.numbers(input) else { return Ok(None) };
-                    let actual = self.message.len() as u64 + u64::from(length);
+                    let actual = self.filled as u64 + u64::from(length);
                     let rest = length as usize;
                     if actual > self.bytes_max as u64 {
                         return Err(FrameError::TooLong { actual, max: self.bytes_max });
                     }
                     self.state = State::Content { serial, buffers, rest };
                 }
-                State::Content { serial, buffers, rest } => {
+                State::Content { rest, .. } => {
                     let (taken, left) = input.split_at(rest.min(input.len()));
                     *input = left;
                     self.append(taken, rest);
-                    let rest = rest - taken.len();
-                    if rest > 0 {
-                        self.state = State::Content { serial, buffers, rest };
-                        return Ok(None);
+                    let whole = self.advance(taken.len());
+                    if whole.is_some() || matches!(self.state, State::Content { .. }) {
+                        return Ok(whole);
                     }
-                    if buffers == 1 {
-                        self.state = State::Head;
-                        return Ok(Some(serial));
-                    }
-                    self.state = State::Length { serial, buffers: buffers - 1 };
                 }
             }
         }
+    }
+
+    /// How many of the next bytes can be read to their [`place`](Self::place) in the message, instead of being copied there. 0
+    /// unless it is worth it: for much of a buffer, or the rest of one that was begun so.
+    pub(crate) fn room(&self) -> usize {
+        self.room_for(if self.is_placed { 1 } else { RPC_IN_PLACE_BYTES_MIN })
+    }
+
+    /// The same, for `min` bytes or more.
+    pub(crate) fn room_for(&self, min: usize) -> usize {
+        let State::Content { rest, .. } = self.state else { return 0 };
+        // In memory that is there, or in no more new memory than for what has come.
+        let there = self.message.len().saturating_sub(self.filled);
+        let room = rest.min(if there < RPC_IN_PLACE_BYTES_MIN { there.max(self.filled) } else { there });
+        if room < min { 0 } else { room }
+    }
+
+    /// The place of the next bytes, of which there is [`room`](Self::room) for so many.
+    pub(crate) fn place(&mut self, room: usize) -> &mut [u8] {
+        let end = self.filled + room;
+        if end > self.message.len() {
+            self.message.reserve_exact(end - self.message.len());
+            self.message.resize(end, 0);
+        }
+        self.message.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Takes note that the first `bytes` of the [`place`](Self::place) were read, which are not more than it has. Returns the serial
+    /// of the frame if they are its end, as [`read`](Self::read) does.
+    pub(crate) fn placed(&mut self, bytes: usize) -> Option<u32> {
+        self.filled += bytes;
+        self.is_placed = true;
+        assert!(self.filled <= self.message.len(), "more bytes were read than there was room for");
+        self.advance(bytes)
+    }
+
+    /// Behind so many more bytes of a buffer. Returns the serial at the end of the frame.
+    fn advance(&mut self, bytes: usize) -> Option<u32> {
+        let State::Content { serial, buffers, rest } = self.state else { return None };
+        let rest = rest.saturating_sub(bytes);
+        self.is_placed &= rest > 0;
+        self.state = match buffers {
+            _ if rest > 0 => State::Content { serial, buffers, rest },
+            1 => State::Head,
+            _ => State::Length { serial, buffers: buffers - 1 },
+        };
+        (self.state == State::Head).then_some(serial)
     }
 
     /// As many as Java's buffers of 8 KiB that the longest message can be cut into, and some that are not full.
@@ -113,7 +160,7 @@ impl FrameReader {
 
     /// The message of the frame that was read last.
     pub(crate) fn message(&self) -> &[u8] {
-        &self.message
+        self.message.get(..self.filled).unwrap_or_default()
     }
 
     /// The message, given away if it holds on to no more than `bytes_max` of memory. That of up to `keep` bytes is used again
@@ -123,10 +170,11 @@ impl FrameReader {
         if capacity > bytes_max {
             return None;
         }
-        let message = Bytes::from(std::mem::take(&mut self.message));
+        let memory = Bytes::from(std::mem::take(&mut self.message));
+        let message = memory.slice(..std::mem::take(&mut self.filled));
         if capacity <= keep {
             self.lent.truncate(AVRO_MESSAGES_LENT - 1);
-            self.lent.insert(0, message.clone());
+            self.lent.insert(0, memory);
         }
         Some(message)
     }
@@ -135,13 +183,12 @@ impl FrameReader {
     fn reclaim(&mut self) {
         if let Some(place) = self.lent.iter().position(Bytes::is_unique) {
             self.message = self.lent.swap_remove(place).into();
-            self.message.clear();
         }
     }
 
     /// Bytes of the frame under way that are held.
     pub(crate) fn held(&self) -> usize {
-        self.message.len()
+        self.filled
     }
 
     /// Whether there is no frame under way.
@@ -151,21 +198,27 @@ impl FrameReader {
 
     /// Forgets the message, and its memory beyond `keep` bytes.
     pub(crate) fn forget(&mut self, keep: usize) {
-        self.message.clear();
+        self.filled = 0;
+        self.message.truncate(keep);
         self.message.shrink_to(keep);
     }
 
     /// Appends the next bytes of a buffer, of which `announced` are missing.
     fn append(&mut self, bytes: &[u8], announced: usize) {
-        let needed = self.message.len() + bytes.len();
-        if needed > self.message.capacity() {
+        let end = self.filled + bytes.len();
+        if end > self.message.capacity() {
             // Doubles, but never beyond the longest message; and makes room for all that is announced, but never for more than
             // has come.
             let doubled = (self.message.capacity() * 2).min(self.bytes_max);
-            let whole = (self.message.len() + announced).min(needed * 2);
-            self.message.reserve_exact(needed.max(doubled).max(whole) - self.message.len());
+            let whole = (self.filled + announced).min(end * 2);
+            self.message.reserve_exact(end.max(doubled).max(whole) - self.message.len());
         }
-        self.message.extend_from_slice(bytes);
+        let (over, new) = bytes.split_at(bytes.len().min(self.message.len().saturating_sub(self.filled)));
+        if let Some(place) = self.message.get_mut(self.filled..self.filled + over.len()) {
+            place.copy_from_slice(over);
+        }
+        self.message.extend_from_slice(new);
+        self.filled = end;
     }
 
     /// The next numbers, once all of their bytes are there.
@@ -207,105 +260,4 @@ fn put_u32(out: &mut Vec<u8>, number: u32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Random;
-
-    /// The frames of `input`, given in pieces.
-    fn read(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Vec<(u32, Vec<u8>)>, FrameError> {
-        let mut reader = FrameReader::new(1000);
-        let mut found = Vec::new();
-        for piece in pieces {
-            let mut input = piece.as_ref();
-            while let Some(serial) = reader.read(&mut input)? {
-                found.push((serial, reader.message().to_vec()));
-            }
-            assert!(input.is_empty());
-            assert_eq!(reader.held(), reader.message().len());
-        }
-        Ok(found)
-    }
-
-    const TWO: &[u8] = b"\0\0\0\x07\0\0\0\x02\0\0\0\x02ab\0\0\0\x01c\0\0\0\x08\0\0\0\x03\0\0\0\0\0\0\0\x01d\0\0\0\0";
-
-    #[test]
-    fn frames_come_out_whatever_the_pieces_and_buffers_they_came_in() {
-        let expected = vec![(7, b"abc".to_vec()), (8, b"d".to_vec())];
-        for size in 1..=TWO.len() {
-            assert_eq!(read(TWO.chunks(size)).unwrap(), expected, "pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let mut out = Vec::new();
-        write_frame(u32::MAX, &mut out, |out| out.extend_from_slice(b"hello"));
-        write_frame(2, &mut out, |_| ());
-        assert_eq!(out[..12], [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 5]);
-        assert_eq!(read([out]).unwrap(), [(u32::MAX, b"hello".to_vec()), (2, Vec::new())]);
-    }
-
-    #[test]
-    fn numbers_that_ask_for_too_much_are_refused_before_anything_is_held() {
-        assert_eq!(read([[0; 8]]), Err(FrameError::Count { found: 0, max: 4096 }));
-        assert_eq!(read([[0xff; 8]]), Err(FrameError::Count { found: u32::MAX, max: 4096 }));
-        let buffers = |count: u32| {
-            let mut head = vec![0; 4];
-            put_u32(&mut head, count);
-            FrameReader::new(256 << 20).read(&mut &head[..])
-        };
-        assert_eq!(buffers(40_000), Ok(None));
-        assert_eq!(buffers(70_000), Err(FrameError::Count { found: 70_000, max: 65_536 }));
-        let too_long = |actual| Err(FrameError::TooLong { actual, max: 1000 });
-        assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff"]), too_long(u64::from(u32::MAX)));
-        assert_eq!(read([b"\0\0\0\x01\0\0\0\x01\0\0\x03\xe9"]), too_long(1001));
-        // Over the limit in several buffers.
-        let mut sum = b"\0\0\0\x01\0\0\0\x02\0\0\x03\xe7".to_vec();
-        sum.extend([0; 999]);
-        sum.extend([0, 0, 0, 2]);
-        assert_eq!(read([sum]), too_long(1001));
-        let mut reader = FrameReader::new(1 << 30);
-        assert_eq!(reader.read(&mut &b"\0\0\0\x01\0\0\0\x01\x20\0\0\0abc"[..]), Ok(None));
-        assert!(reader.message.capacity() < 100, "only what came");
-    }
-
-    #[test]
-    fn any_bytes_are_frames_or_an_error() {
-        let seed = Random::seed();
-        println!("AQUEDUCT_SEED={seed}");
-        let mut random = Random::new(seed);
-        for _ in 0..20_000 {
-            let mut bytes = TWO.to_vec();
-            for _ in 0..=random.below(4) {
-                let at = random.index(bytes.len());
-                bytes[at] = random.next_u64().to_le_bytes()[0];
-            }
-            let _ = read([bytes]);
-        }
-    }
-
-    #[test]
-    fn the_memory_of_a_message_that_was_given_away_is_used_again_once_it_is_free() {
-        let mut frame = Vec::new();
-        write_frame(1, &mut frame, |out| out.extend([7; 1000]));
-        let mut reader = FrameReader::new(1 << 20);
-        let mut next = || {
-            assert_eq!(reader.read(&mut &frame[..]), Ok(Some(1)));
-            let message = reader.give_away(2000, 1500).expect("a short one");
-            assert_eq!(message[..], [7; 1000]);
-            message
-        };
-        let (first, second) = (next(), next());
-        let place = first.as_ptr();
-        assert_ne!(place, second.as_ptr());
-        drop(first);
-        assert_eq!(next().as_ptr(), place, "the first one's");
-        let _third = next();
-        assert_eq!(second[..], [7; 1000], "held, so not written over");
-        assert_eq!(reader.lent.len(), AVRO_MESSAGES_LENT);
-        assert_eq!(reader.read(&mut &frame[..]), Ok(Some(1)));
-        assert!(reader.give_away(999, 1500).is_none(), "over the limit");
-        assert!(reader.give_away(2000, 999).is_some());
-        assert!(reader.lent.iter().all(|lent| lent.len() == 1000) && reader.lent.len() <= AVRO_MESSAGES_LENT);
-    }
-}
+mod tests;

@@ -72,6 +72,20 @@ impl Protocol for Avro {
         }
     }
 
+    fn room(&self) -> usize {
+        self.frames.room()
+    }
+
+    fn place(&mut self, room: usize) -> &mut [u8] {
+        self.frames.place(room)
+    }
+
+    fn placed(&mut self, bytes: usize) -> bool {
+        let serial = self.frames.placed(bytes);
+        self.serial = serial.unwrap_or(self.serial);
+        serial.is_some()
+    }
+
     fn held(&self) -> usize {
         self.frames.held()
     }

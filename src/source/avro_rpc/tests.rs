@@ -14,6 +14,8 @@ use crate::source::RpcAck;
 use crate::source::net::ListenerStats;
 use crate::{Event, Shutdown, SourceStats, Wait};
 
+mod long;
+
 /// A source that runs in a thread, before a channel.
 struct Running {
     channel: MemoryChannel,
@@ -45,7 +47,7 @@ impl Running {
         let stream = TcpStream::connect(self.handle.local_addr().unwrap()).unwrap();
         // Only so that a test that fails does not hang.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Raw { stream, handshake: client::Handshake::default(), serial: 0, frames: FrameReader::new(1 << 20) }
+        Raw::new(stream)
     }
 
     fn client(&self) -> RpcClient {
@@ -91,6 +93,10 @@ struct Raw {
 }
 
 impl Raw {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, handshake: client::Handshake::default(), serial: 0, frames: FrameReader::new(1 << 20) }
+    }
+
     fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self

@@ -1,5 +1,7 @@
 //! One connection, as the source on top sees it.
 
+#[cfg(feature = "rpc")]
+use std::io::IoSliceMut;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -109,11 +111,13 @@ impl<'a> Connection<'a> {
 
     /// Reads what is there, without waiting. `None`: nothing yet; zero bytes: the peer sends no more.
     pub(crate) fn read_available(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.stream.read(buffer) {
-            Ok(read) => Ok(Some(read)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        available(self.stream.read(buffer))
+    }
+
+    /// The same into `first` and, if that is filled, `second`, which stays empty where there are layers.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn read_available_to(&mut self, first: &mut [u8], second: &mut [u8]) -> io::Result<Option<usize>> {
+        available(self.stream.read_vectored(&mut [IoSliceMut::new(first), IoSliceMut::new(second)]))
     }
 
     /// Waits until there is something to read, up to the time `until`, measured as [`age`](Self::age).
@@ -194,5 +198,13 @@ impl<'a> Connection<'a> {
                 Err(_) => return,
             }
         }
+    }
+}
+
+fn available(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -35,6 +35,24 @@ pub(crate) trait Protocol {
     /// What is wrong, if it cannot be told where the next frame begins.
     fn read_frame(&mut self, input: &mut &[u8]) -> Result<bool, Nonsense<Self::Request>>;
 
+    /// How many of the next bytes can be read to their [`place`](Self::place) in the frame, instead of being handed to
+    /// [`read_frame`](Self::read_frame); 0 unless it is worth it. No more new memory than for what is held.
+    fn room(&self) -> usize {
+        0
+    }
+
+    /// The place of the next bytes, of which there is [`room`](Self::room) for so many.
+    fn place(&mut self, room: usize) -> &mut [u8] {
+        let _ = room;
+        &mut []
+    }
+
+    /// Takes note that the first `bytes` of the [`place`](Self::place) were read. Returns whether there is a whole frame.
+    fn placed(&mut self, bytes: usize) -> bool {
+        let _ = bytes;
+        false
+    }
+
     /// Bytes that are held of the frame that is under way or whole.
     fn held(&self) -> usize;
 

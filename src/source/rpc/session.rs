@@ -1,6 +1,6 @@
 //! The conversation with one client.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use super::{Answer, Call, Nonsense, Protocol, RpcAck, Settings};
 use crate::batch::PutBatch;
 use crate::error::PutError;
 use crate::event::Event;
-use crate::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, RPC_PIPELINE_MAX, RPC_READ_BYTES};
+use crate::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES,
+};
 use crate::source::SourceContext;
 use crate::source::net::{Connection, Readiness};
 use crate::ticket::PutTicket;
@@ -24,8 +26,17 @@ pub(crate) struct Session<'a, 'c, P: Protocol> {
     pending: Vec<(P::Request, Outcome)>,
     pending_bytes: usize,
     out: Vec<u8>,
+    // Whether the end of the last request was read in place, to memory that is used again: so may be the most of the next one.
+    is_long: bool,
     // When the client's turn began: what the timeouts count from. The time of a commit is not the client's.
     since: Duration,
+}
+
+/// Bytes that were read: to their place in the request, and behind them, to a chunk.
+#[derive(Debug)]
+struct Received {
+    placed: usize,
+    chunk: usize,
 }
 
 /// What is known of a request's outcome.
@@ -72,7 +83,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     ) -> Self {
         let since = connection.age();
         let (pending, out) = (Vec::new(), Vec::new());
-        Self { settings, context, connection, protocol, pending, pending_bytes: 0, out, since }
+        Self { settings, context, connection, protocol, pending, pending_bytes: 0, out, is_long: false, since }
     }
 
     pub(crate) fn run(mut self) {
@@ -95,9 +106,9 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
             if self.connection.is_stopping() {
                 return self.settle().err().unwrap_or(End::Stopped);
             }
-            let step = match self.connection.read_available(&mut chunk) {
-                Ok(Some(0)) => self.settle().and(Err(End::Closed)),
-                Ok(Some(read)) => self.take_in(chunk.get(..read).unwrap_or_default()),
+            let step = match self.read(&mut chunk) {
+                Ok(Some(Received { placed: 0, chunk: 0 })) => self.settle().and(Err(End::Closed)),
+                Ok(Some(received)) => self.take_in(received.placed, chunk.get(..received.chunk).unwrap_or_default()),
                 // Whoever waits for an answer gets it before it is waited for.
                 Ok(None) if !self.pending.is_empty() => self.settle(),
                 Ok(None) => self.wait(),
@@ -107,6 +118,22 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
                 return end;
             }
         }
+    }
+
+    /// Reads what is there.
+    fn read(&mut self, chunk: &mut [u8]) -> io::Result<Option<Received>> {
+        let room = self.protocol.room();
+        let few = chunk.len().min(RPC_READ_AHEAD_BYTES);
+        let all = self.pending_bytes.saturating_add(self.protocol.held() + room + few);
+        if room > 0 && self.connection.share().grow_to(all, CONNECTION_BYTES_IN_FLIGHT_MAX) {
+            let (ahead, _) = chunk.split_at_mut(few);
+            let read = self.connection.read_available_to(self.protocol.place(room), ahead)?;
+            return Ok(read.map(|read| Received { placed: read.min(room), chunk: read.saturating_sub(room) }));
+        }
+        // Of a long request only the beginning, so that the rest is read to its place.
+        let most = if self.is_long && self.protocol.is_idle() { few } else { chunk.len() };
+        let (chunk, _) = chunk.split_at_mut(most);
+        Ok(self.connection.read_available(chunk)?.map(|read| Received { placed: 0, chunk: read }))
     }
 
     fn wait(&mut self) -> Result<(), End> {
@@ -120,8 +147,12 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
         }
     }
 
-    /// Cuts what was read into requests.
-    fn take_in(&mut self, mut received: &[u8]) -> Result<(), End> {
+    /// Cuts what was read into requests: bytes that are in their place, then others.
+    fn take_in(&mut self, placed: usize, mut received: &[u8]) -> Result<(), End> {
+        if placed > 0 && self.protocol.placed(placed) {
+            self.is_long = self.protocol.held() <= RPC_KEPT_BYTES;
+            self.serve()?;
+        }
         while !received.is_empty() {
             // The time for a frame runs from its first byte, whatever comes in between.
             if self.protocol.is_idle() {
@@ -129,7 +160,10 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
             }
             self.hold(self.protocol.held() + received.len())?;
             match self.protocol.read_frame(&mut received) {
-                Ok(true) => self.serve()?,
+                Ok(true) => {
+                    self.is_long = false;
+                    self.serve()?;
+                }
                 Ok(false) => {}
                 Err(nonsense) => return self.give_up(nonsense),
             }

@@ -13,15 +13,26 @@ pub(super) fn frames(data: &[u8]) {
     let mut input = Input::new(data);
     let piece = usize::from(input.byte()) + 1;
     let bytes = input.rest();
-    assert_eq!(avro_frames(bytes, bytes.len().max(1)), avro_frames(bytes, piece));
+    let whole = avro_frames(bytes, bytes.len().max(1), false);
+    assert_eq!(whole, avro_frames(bytes, piece, false));
+    assert_eq!(whole, avro_frames(bytes, piece, true));
     assert_eq!(thrift_frames(bytes, bytes.len().max(1)), thrift_frames(bytes, piece));
 }
 
-fn avro_frames(bytes: &[u8], piece: usize) -> (Vec<(u32, Vec<u8>)>, bool) {
+/// With bytes that are read `in_place` after the first ones of their buffer.
+fn avro_frames(bytes: &[u8], piece: usize, in_place: bool) -> (Vec<(u32, Vec<u8>)>, bool) {
     let mut reader = avro_frame::FrameReader::new(MESSAGE_BYTES_MAX);
     let mut found = Vec::new();
     for mut piece in bytes.chunks(piece) {
         while !piece.is_empty() {
+            let room = if in_place { reader.room_for(1) } else { 0 };
+            if room > 0 {
+                let (taken, left) = piece.split_at(piece.len().min(room));
+                reader.place(room).iter_mut().zip(taken).for_each(|(place, byte)| *place = *byte);
+                piece = left;
+                found.extend(reader.placed(taken.len()).map(|serial| (serial, reader.message().to_vec())));
+                continue;
+            }
             match reader.read(&mut piece) {
                 Ok(Some(serial)) => found.push((serial, reader.message().to_vec())),
                 Ok(None) => {}
