@@ -49,6 +49,8 @@ struct Forming<E> {
     group: Arc<Group>,
     entries: Vec<E>,
     bytes: u64,
+    // One of them asks for a sync, which is worth sharing.
+    syncs: bool,
 }
 
 impl<E> Groups<E> {
@@ -76,8 +78,8 @@ impl<E> Groups<E> {
     }
 
     /// Adds a transaction to the group that forms. Those of a lane are made, by `make`, in the order in which they are written.
-    /// Returns its group and its place there.
-    fn push(&self, bytes: u64, make: impl FnOnce() -> E) -> (Arc<Group>, usize) {
+    /// `syncs`: it asks for a sync. Returns its group and its place there.
+    fn push(&self, bytes: u64, syncs: bool, make: impl FnOnce() -> E) -> (Arc<Group>, usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut pending = self.pending.lock();
         let entry = make();
@@ -85,11 +87,12 @@ impl<E> Groups<E> {
             forming.bytes + bytes <= GROUP_BYTES_MAX && forming.entries.len() < GROUP_TRANSACTIONS_MAX
         });
         if !fits {
-            pending.groups.push_back(Forming { group: Arc::default(), entries: Vec::new(), bytes: 0 });
+            pending.groups.push_back(Forming { group: Arc::default(), entries: Vec::new(), bytes: 0, syncs: false });
         }
         let place = match pending.groups.back_mut() {
             Some(forming) => {
                 forming.bytes += bytes;
+                forming.syncs |= syncs;
                 forming.entries.push(entry);
                 (forming.group.clone(), forming.entries.len() - 1)
             }
@@ -172,7 +175,8 @@ impl<E> Groups<E> {
             let mut pending = self.pending.lock();
             // Read under the lock that those need who are to come.
             let first = self.count.load(Ordering::Relaxed);
-            if pending.groups.len() > 1 || first >= pending.expected {
+            let is_worth_it = pending.groups.len() == 1 && pending.groups.front().is_some_and(|forming| forming.syncs);
+            if !is_worth_it || first >= pending.expected {
                 return;
             }
             if pending.hurried > 0 {
@@ -221,16 +225,16 @@ pub(crate) trait WritesGroups: Sized {
     /// Stops all writing: whoever wrote has panicked.
     fn abandon(&self);
 
-    /// Adds a transaction to the group that forms. It is written when someone leads that group.
-    fn push(&self, bytes: u64, make: impl FnOnce() -> Self::Entry) -> (Arc<Group>, usize) {
+    /// Adds a transaction to the group that forms. It is written when someone leads that group. `syncs`: it asks for a sync.
+    fn push(&self, bytes: u64, syncs: bool, make: impl FnOnce() -> Self::Entry) -> (Arc<Group>, usize) {
         let announce = || self.keeper().into_iter().for_each(Keeper::submitted);
         if planted(Bug::AnnouncedEarly) {
             announce();
-            return self.groups().push(bytes, make);
+            return self.groups().push(bytes, syncs, make);
         }
         // ORDER: after it is there. Whoever finds it announced already may see an old announcement: the store's thread has
         // taken that one up and is about to look, and the lock that it looks under decides that it finds this one.
-        let (group, index) = self.groups().push(bytes, make);
+        let (group, index) = self.groups().push(bytes, syncs, make);
         if index == 0 {
             announce();
         }
@@ -255,7 +259,7 @@ pub(crate) trait WritesGroups: Sized {
         }
         let mut lead = Lead { writer: self, expected: 0, wakers: Vec::new() };
         self.groups().linger(|| self.now());
-        if let Some(Forming { group, entries, bytes }) = self.groups().pop_front() {
+        if let Some(Forming { group, entries, bytes, .. }) = self.groups().pop_front() {
             let begun = self.now();
             let (outcomes, wakers) = self.write(entries);
             lead.wakers = wakers;

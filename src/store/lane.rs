@@ -131,7 +131,8 @@ impl Lane {
 
     /// Adds a transaction to the group that forms. It is written when someone leads that group.
     pub(crate) fn submit(self: &Arc<Self>, entry: Entry) -> Place {
-        let (group, index) = self.push(entry.payload.len, || Entry { stamp: self.shared.next_stamp(), ..entry });
+        let syncs = entry.durability == Durability::Sync;
+        let (group, index) = self.push(entry.payload.len, syncs, || Entry { stamp: self.shared.next_stamp(), ..entry });
         Place { lane: self.clone(), group, index }
     }
 

@@ -42,7 +42,7 @@ impl Lane {
             stamp = self.stamps.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
             stamp
         };
-        let (group, index) = self.push(1, make);
+        let (group, index) = self.push(1, true, make);
         let place = Place { lane: self.clone(), group, index };
         (stamp, PutTicket::pending(Box::new(PutPlace(place))))
     }
