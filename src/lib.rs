@@ -77,7 +77,7 @@ pub use batch::{Positions, PutBatch};
 pub use channel::{Channel, FileChannel, MemoryChannel, Overflow, PutTransaction, Spillable, TakeTransaction};
 pub use durability::Durability;
 pub use error::{FullReason, PutError, StorageError, TakeError};
-pub use event::{Event, EventId, Headers, HeadersError, HeadersIter};
+pub use event::{Event, EventId, EventPacker, Headers, HeadersError, HeadersIter};
 pub use interceptor::Interceptor;
 pub use selector::Selector;
 pub use shutdown::Shutdown;

@@ -12,6 +12,10 @@ pub const HEADER_NAME_BYTES_MAX: usize = u16::MAX as usize;
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// Default of the events in one transaction.
 pub const TRANSACTION_EVENTS_MAX: usize = 100_000;
+/// Bytes of short bodies of one batch that share an allocation, and so what one of them keeps in memory, at most: 64 KiB.
+pub const EVENT_BLOCK_BYTES: usize = 64 << 10;
+/// Bytes of a body that shares an allocation with others, at most: 16 KiB.
+pub const EVENT_BLOCK_BODY_BYTES_MAX: usize = EVENT_BLOCK_BYTES / 4;
 /// Default of the bytes in one transaction, headers and bodies: 64 MiB.
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a regular expression, at most: 64 KiB.
@@ -239,8 +243,6 @@ pub const AVRO_MESSAGES_LENT: usize = 2;
 /// Bytes of a request of Avro RPC that its events share, and so what one of them keeps in memory, at most: 1 MiB. The bodies of
 /// longer requests, and of those that are less than half events, are copied.
 pub const AVRO_SHARED_BYTES_MAX: usize = 1 << 20;
-/// Bytes of short bodies of one request that share an allocation, and so what one of them keeps in memory, at most: 64 KiB.
-pub const RPC_BLOCK_BYTES: usize = 64 << 10;
 /// Buffers of one frame of Avro RPC, at most, where frames have up to 16 MiB. Java cuts messages into buffers of 8 KiB.
 pub const AVRO_FRAME_BUFFERS_MAX: u32 = 4096;
 /// Where frames of Avro RPC may be longer, they have one buffer for so many bytes of the limit, at most: 4 KiB.

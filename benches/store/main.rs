@@ -36,7 +36,7 @@ const BODY: usize = 500;
 type Row = fn(&Path, &mut Report);
 
 /// The rows that have something to reach.
-const TARGETS: [(&str, Row); 11] = [
+const TARGETS: [(&str, Row); 13] = [
     ("put-1x100", |dir, report| targets::put_blocking(dir, report, 1, 100, 300, Durability::Sync)),
     ("put-1x1", |dir, report| targets::put_blocking(dir, report, 1, 1, 1000, Durability::Sync)),
     ("put-8x10", |dir, report| targets::put_blocking(dir, report, 8, 10, 300, Durability::Sync)),
@@ -44,7 +44,9 @@ const TARGETS: [(&str, Row); 11] = [
     ("tickets-64", targets::tickets),
     ("put-take-ack-1x100", targets::put_take),
     ("fan-out-4", targets::fan_out),
-    ("memory-1x100", targets::memory),
+    ("memory-1x100", targets::memory_of_buffers),
+    ("memory-fixed-1x100", targets::memory_of_fixed),
+    ("memory-copied-1x100", targets::memory_of_copies),
     ("disk-bytes", targets::disk_bytes),
     ("reopen", backlog::reopen),
     ("collect", alone::collect),

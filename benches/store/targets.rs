@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
-use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, MemoryChannel, PutBatch, PutTicket};
+use aqueduct::{
+    Channel, Durability, Event, EventPacker, FileChannel, FileStore, Headers, MemoryChannel, PutBatch, PutTicket,
+};
+use bytes::Bytes;
 
 use crate::BODY;
 use crate::measure::{Run, Runs, batch, drain, open, put_threads, put_timed, take_timed, warm_up};
@@ -141,17 +144,40 @@ pub(crate) fn fan_out(dir: &Path, report: &mut Report) {
     store.close().expect("close");
 }
 
-/// The memory channel with a producer and a consumer, against a channel of single events.
-///
-/// Each transaction has a buffer of its own, as those of a source have: with a common one, both sides would measure how two
-/// processors share its reference count.
-pub(crate) fn memory(_: &Path, report: &mut Report) {
-    const COMMITS: usize = 20_000;
+/// Bodies that are slices of a buffer for each transaction, as those of a source are: with a common one, both sides would measure
+/// how two processors share its reference count.
+pub(crate) fn memory_of_buffers(_: &Path, report: &mut Report) {
     // More than there are transactions on their way.
     const BUFFERS: usize = 256;
-    let buffers: Vec<bytes::Bytes> = (0..BUFFERS).map(|_| vec![b'x'; BODY].into()).collect();
+    let buffers: Vec<Bytes> = (0..BUFFERS).map(|_| vec![b'x'; BODY].into()).collect();
     let batch = |turn: usize| (0..100).map(|_| Event::new(buffers[turn % BUFFERS].clone())).collect::<Vec<_>>();
-    let (mut ours, mut theirs) = (Runs::default(), Runs::default());
+    memory(report, batch, batch);
+}
+
+/// Bodies that cost nothing to make and to drop: what the channels alone take.
+pub(crate) fn memory_of_fixed(_: &Path, report: &mut Report) {
+    static FIXED: [u8; BODY] = [b'x'; BODY];
+    let batch = |_| (0..100).map(|_| Event::new(Bytes::from_static(&FIXED))).collect::<Vec<_>>();
+    memory(report, batch, batch);
+}
+
+/// Bodies that are copied from elsewhere: by the packer for our channel, each to memory of its own for the other one.
+pub(crate) fn memory_of_copies(_: &Path, report: &mut Report) {
+    let received = vec![b'x'; 100 * BODY];
+    let packed = |_| {
+        let mut packer = EventPacker::new(100);
+        received.chunks(BODY).for_each(|body| packer.push(Headers::new(), body));
+        packer.finish()
+    };
+    let alone = |_| received.chunks(BODY).map(|body| Event::new(Bytes::copy_from_slice(body))).collect();
+    memory(report, packed, alone);
+}
+
+/// The memory channel with a producer and a consumer, against a channel of single events. `ours` and `theirs` make the events of
+/// a transaction.
+fn memory(report: &mut Report, ours: impl Fn(usize) -> Vec<Event> + Sync, theirs: impl Fn(usize) -> Vec<Event> + Sync) {
+    const COMMITS: usize = 20_000;
+    let (mut our_runs, mut their_runs) = (Runs::default(), Runs::default());
     let rate = |begun: Instant| Run {
         rate: (COMMITS * 100) as f64 / begun.elapsed().as_secs_f64(),
         events: COMMITS as u64 * 100,
@@ -165,7 +191,7 @@ pub(crate) fn memory(_: &Path, report: &mut Report) {
             scope.spawn(|| {
                 let sender = sender;
                 (0..COMMITS).for_each(|turn| {
-                    batch(turn).into_iter().for_each(|event| sender.send(event).expect("send"));
+                    theirs(turn).into_iter().for_each(|event| sender.send(event).expect("send"));
                 });
             });
             receiver.iter().for_each(drop);
@@ -176,17 +202,17 @@ pub(crate) fn memory(_: &Path, report: &mut Report) {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 (0..COMMITS).for_each(|turn| {
-                    channel.put_batch(PutBatch::new(batch(turn))).expect("put");
+                    channel.put_batch(PutBatch::new(ours(turn))).expect("put");
                 });
             });
             take_timed(&channel, COMMITS as u64 * 100, 100);
         });
         if round > 0 {
-            ours.push(rate(begun));
-            theirs.push(one_by_one);
+            our_runs.push(rate(begun));
+            their_runs.push(one_by_one);
         }
     }
-    report.compare(&ours, &theirs, "crossbeam-channel");
+    report.compare(&our_runs, &their_runs, "crossbeam-channel");
 }
 
 /// Bytes of the log for each event.

@@ -3,6 +3,7 @@
 mod headers;
 #[cfg(any(test, feature = "json", feature = "rpc"))]
 mod headers_builder;
+mod packer;
 
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ pub use headers::{Headers, HeadersError, Iter as HeadersIter};
 pub(crate) use headers_builder::HeadersBuilder;
 #[cfg(feature = "json")]
 pub(crate) use headers_builder::Inserted as HeadersInserted;
+pub use packer::EventPacker;
 
 /// One event: a few headers and an opaque body, as in Flume.
 ///

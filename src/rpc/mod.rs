@@ -5,7 +5,6 @@
 
 pub(crate) mod avro;
 mod client;
-pub(crate) mod packer;
 pub(crate) mod thrift;
 
 pub use client::{BatchError, HostOrder, RpcClient, RpcClientBuilder, RpcError};

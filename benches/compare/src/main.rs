@@ -8,9 +8,9 @@
 //!     --check       check the classes only
 //!
 //! Without names all workloads run: put-1x100, put-8x10, put-1x1, put-take-1x100, os-put-1x100, os-put-take-1x100,
-//! memory-shared, memory-own. Before a store is measured, strace tells whether it does what its class says; a store that
-//! does not is an error. `AQUEDUCT_BENCH_DIR` names the directory to write in (default: the system's for temporary
-//! files); it has to be on a disk.
+//! memory-shared, memory-own, memory-packed. Before a store is measured, strace tells whether it does what its class says; a
+//! store that does not is an error. `AQUEDUCT_BENCH_DIR` names the directory to write in (default: the system's for
+//! temporary files); it has to be on a disk.
 
 mod check;
 mod memory;

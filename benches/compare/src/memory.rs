@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aqueduct::{Channel, Event, MemoryChannel, PutBatch, Wait};
+use aqueduct::{Channel, Event, EventPacker, Headers, MemoryChannel, PutBatch, Wait};
 use bytes::Bytes;
 
 use crate::stores::{Error, Result};
@@ -12,11 +12,20 @@ const EVENTS: usize = 100;
 const CAPACITY: usize = 10_000;
 
 #[derive(Clone, Copy)]
+pub enum Bodies {
+    /// All events share one.
+    Shared,
+    /// Each event has memory of its own, which the consumer frees.
+    Own,
+    /// As `Own`; aqueduct's are copied by its `EventPacker`, into memory that the events of a transaction share.
+    Packed,
+}
+
+#[derive(Clone, Copy)]
 pub struct Load {
     pub name: &'static str,
     pub title: &'static str,
-    /// Each event has memory of its own, which the consumer frees.
-    pub own_bodies: bool,
+    pub bodies: Bodies,
     pub commits: usize,
 }
 
@@ -24,13 +33,19 @@ pub const LOADS: &[Load] = &[
     Load {
         name: "memory-shared",
         title: "Memory, 1 producer, 1 consumer, 100 events a transaction, one body that all events share",
-        own_bodies: false,
+        bodies: Bodies::Shared,
         commits: 10_000,
     },
     Load {
         name: "memory-own",
         title: "Memory, 1 producer, 1 consumer, 100 events a transaction, a body allocated for each event",
-        own_bodies: true,
+        bodies: Bodies::Own,
+        commits: 10_000,
+    },
+    Load {
+        name: "memory-packed",
+        title: "Memory, 1 producer, 1 consumer, 100 events a transaction, a body copied for each event, in aqueduct by EventPacker",
+        bodies: Bodies::Packed,
         commits: 10_000,
     },
 ];
@@ -45,19 +60,35 @@ pub const SYSTEMS: &[(&str, Run)] = &[
     ("flume", flume),
 ];
 
+#[derive(Clone, Copy)]
+enum System {
+    Aqueduct,
+    Other,
+}
+
 impl Load {
     pub fn events_total(&self) -> usize {
         self.commits * EVENTS
     }
 
-    fn batch(&self, body: &Bytes) -> Vec<Event> {
-        let event = |_| Event::new(if self.own_bodies { Bytes::copy_from_slice(body) } else { body.clone() });
-        (0..EVENTS).map(event).collect()
+    fn batch(&self, system: System, body: &Bytes) -> Vec<Event> {
+        match (self.bodies, system) {
+            (Bodies::Shared, _) => (0..EVENTS).map(|_| Event::new(body.clone())).collect(),
+            (Bodies::Packed, System::Aqueduct) => {
+                let mut packer = EventPacker::new(EVENTS);
+                (0..EVENTS).for_each(|_| packer.push(Headers::new(), body));
+                packer.finish()
+            }
+            (Bodies::Own | Bodies::Packed, _) => {
+                (0..EVENTS).map(|_| Event::new(Bytes::copy_from_slice(body))).collect()
+            }
+        }
     }
 
     /// `put` is called with each batch on a thread of its own; `take` returns how many events it took, 0 at the end.
     fn run(
         &self,
+        system: System,
         mut put: impl FnMut(Vec<Event>) -> Result + Send,
         mut take: impl FnMut() -> Result<usize>,
     ) -> Result<Round> {
@@ -67,7 +98,7 @@ impl Load {
             let producer = scope.spawn(move || {
                 let put = |_| {
                     let begun = Instant::now();
-                    put(self.batch(&body))?;
+                    put(self.batch(system, &body))?;
                     Ok(begun.elapsed())
                 };
                 (0..self.commits).map(put).collect::<Result<Vec<Duration>>>()
@@ -97,29 +128,29 @@ fn aqueduct(load: &Load) -> Result<Round> {
         take.commit()?;
         Ok(taken)
     };
-    load.run(put, take)
+    load.run(System::Aqueduct, put, take)
 }
 
 fn crossbeam(load: &Load) -> Result<Round> {
     let (sender, receiver) = crossbeam_channel::bounded::<Event>(CAPACITY);
     let put = move |events: Vec<Event>| Ok(events.into_iter().try_for_each(|event| sender.send(event))?);
-    load.run(put, || Ok(usize::from(receiver.recv().is_ok())))
+    load.run(System::Other, put, || Ok(usize::from(receiver.recv().is_ok())))
 }
 
 fn crossbeam_vec(load: &Load) -> Result<Round> {
     let (sender, receiver) = crossbeam_channel::bounded::<Vec<Event>>(CAPACITY / EVENTS);
     let put = move |events| Ok(sender.send(events)?);
-    load.run(put, || Ok(receiver.recv().map_or(0, |events| events.len())))
+    load.run(System::Other, put, || Ok(receiver.recv().map_or(0, |events| events.len())))
 }
 
 fn kanal(load: &Load) -> Result<Round> {
     let (sender, receiver) = kanal::bounded::<Event>(CAPACITY);
     let put = move |events: Vec<Event>| Ok(events.into_iter().try_for_each(|event| sender.send(event))?);
-    load.run(put, || Ok(usize::from(receiver.recv().is_ok())))
+    load.run(System::Other, put, || Ok(usize::from(receiver.recv().is_ok())))
 }
 
 fn flume(load: &Load) -> Result<Round> {
     let (sender, receiver) = flume::bounded::<Event>(CAPACITY);
     let put = move |events: Vec<Event>| Ok(events.into_iter().try_for_each(|event| sender.send(event))?);
-    load.run(put, || Ok(usize::from(receiver.recv().is_ok())))
+    load.run(System::Other, put, || Ok(usize::from(receiver.recv().is_ok())))
 }

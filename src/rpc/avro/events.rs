@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::data::{Malformed, Reader, put_bytes, put_long};
-use crate::event::{Event, Headers, HeadersError};
+use crate::event::{Event, EventPacker, Headers, HeadersError};
 use crate::limits::HEADERS_COUNT_MAX;
-use crate::rpc::packer::Packer;
 
 /// What events come to in memory, known before anything is allocated for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub(crate) fn read_one(bytes: &[u8]) -> Result<Event, EventError> {
 
 /// The events whose number [`size_of_many`] has told, with copies of their bodies.
 pub(crate) fn read_many(bytes: &[u8], number: usize) -> Result<Vec<Event>, EventError> {
-    let mut packer = Packer::new(number);
+    let mut packer = EventPacker::new(number);
     each_of_many(bytes, |headers, body| packer.push(headers, body))?;
     Ok(packer.finish())
 }

@@ -4,8 +4,7 @@ use bytes::Bytes;
 
 use super::data::{Malformed, Type, Writer};
 use super::reader::Reader;
-use crate::event::{Event, Headers, HeadersBuilder, HeadersError};
-use crate::rpc::packer::Packer;
+use crate::event::{Event, EventPacker, Headers, HeadersBuilder, HeadersError};
 
 /// What events come to in memory, known before anything is allocated for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub(crate) fn read_many(arguments: Reader<'_>) -> Result<Vec<Event>, EventError>
     let mut argument = find_argument(arguments, Type::List)?;
     let count = list_of_events(&mut argument)?;
     let mut builder = HeadersBuilder::default();
-    let mut packer = Packer::new(count);
+    let mut packer = EventPacker::new(count);
     for _ in 0..count {
         let parts = Parts::read(&mut argument)?;
         packer.push(parts.kept_headers(&mut builder)?, parts.body);
