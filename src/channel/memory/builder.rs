@@ -60,6 +60,7 @@ pub(super) struct Settings {
     pub(super) transaction_events_max: usize,
     pub(super) transaction_bytes_max: u64,
     pub(super) body_bytes_max: usize,
+    pub(super) owner_bytes_max: usize,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -75,6 +76,7 @@ impl Settings {
             transaction_events_max: limits::TRANSACTION_EVENTS_MAX,
             transaction_bytes_max: limits::TRANSACTION_BYTES_MAX as u64,
             body_bytes_max: limits::BODY_BYTES_MAX,
+            owner_bytes_max: limits::POSITION_OWNER_BYTES_MAX,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -156,6 +158,12 @@ impl MemoryChannelBuilder {
     /// Bytes of the body of one event, at most. Default [`limits::BODY_BYTES_MAX`].
     pub fn body_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.body_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of the owner of a position, at most: fewer than others allow where something is put before it elsewhere.
+    pub(in crate::channel) fn owner_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.owner_bytes_max = bytes;
         self
     }
 

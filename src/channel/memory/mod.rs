@@ -283,7 +283,7 @@ impl Shared {
         Excess::check("transaction bytes (setting capacity_bytes)", size.bytes, settings.capacity_bytes)?;
         let body_bytes_max = settings.body_bytes_max as u64;
         Excess::check("event body bytes (setting body_bytes_max)", body_max as u64, body_bytes_max)?;
-        positions::check(&batch.positions)
+        positions::check(&batch.positions, settings.owner_bytes_max)
     }
 
     /// How long a put waits before the policy decides.

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use crate::batch::Positions;
-use crate::limits::{POSITION_BYTES_MAX, POSITION_OWNER_BYTES_MAX, POSITIONS_MAX, POSITIONS_PER_TRANSACTION_MAX};
+use crate::limits::{POSITION_BYTES_MAX, POSITIONS_MAX, POSITIONS_PER_TRANSACTION_MAX};
 
 /// A limit that would be passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,12 @@ impl Excess {
     }
 }
 
-/// Checks the positions of one transaction by themselves.
-pub(super) fn check(positions: &Positions) -> Result<(), Excess> {
+/// Checks the positions of one transaction by themselves. Owners have up to `owner_max` bytes.
+pub(super) fn check(positions: &Positions, owner_max: usize) -> Result<(), Excess> {
     let limit = |what, actual: usize, max: usize| Excess::check(what, actual as u64, max as u64);
     limit("number of positions in one transaction", positions.len(), POSITIONS_PER_TRANSACTION_MAX)?;
     for (owner, position) in positions {
-        limit("position owner bytes", owner.len(), POSITION_OWNER_BYTES_MAX)?;
+        limit("position owner bytes", owner.len(), owner_max)?;
         limit("position bytes", position.as_ref().map_or(0, Bytes::len), POSITION_BYTES_MAX)?;
     }
     Ok(())

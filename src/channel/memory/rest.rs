@@ -37,7 +37,7 @@ impl MemoryChannel {
 
     /// Whether these positions could be set.
     pub(in crate::channel) fn check_positions(&self, positions: &Positions) -> Result<(), Excess> {
-        positions::check(positions)?;
+        positions::check(positions, self.shared.settings.owner_bytes_max)?;
         self.shared.state.lock().positions.check_room(positions)
     }
 

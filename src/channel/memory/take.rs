@@ -34,7 +34,7 @@ impl RawTake for OpenTake {
 
     fn submit(self: Box<Self>, commit: TakeCommit) -> Result<TakeTicket, TakeError> {
         let TakeCommit { events, count, positions, .. } = commit;
-        if let Err(excess) = positions::check(&positions) {
+        if let Err(excess) = positions::check(&positions, self.shared.settings.owner_bytes_max) {
             return Err(self.refuse(events, excess));
         }
         let mut events = events;

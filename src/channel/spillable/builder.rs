@@ -57,6 +57,12 @@ impl Settings {
     pub(super) fn capacity_bytes(&self) -> u64 {
         self.memory_bytes.saturating_add(self.overflow_bytes)
     }
+
+    /// What the owners of this channel's positions begin with in the store.
+    pub(super) fn prefix(&self) -> String {
+        // With its length a name is not the beginning of another.
+        format!("spillable/{}:{}/", self.name.len(), self.name)
+    }
 }
 
 /// Settings of a [`Spillable`] channel; see [`Spillable::builder`].
@@ -147,6 +153,7 @@ impl SpillableBuilder {
             .transaction_events_max(usize::try_from(events_max).unwrap_or(usize::MAX))
             .transaction_bytes_max(limits.bytes)
             .body_bytes_max(limits.body_bytes)
+            .owner_bytes_max(limits::POSITION_OWNER_BYTES_MAX.saturating_sub(settings.prefix().len()))
             .clock(overflow.clock())
             .build()?;
         let shared = Shared::new(settings, memory, overflow, saved);

@@ -59,6 +59,10 @@ pub use builder::{SpillableBuilder, SpillableError};
 /// * A kill or a power cut loses what was in memory and keeps what had spilled. Positions live in memory, so that none is ever
 ///   ahead of an event that was lost: a source that can go back reads again from its first position.
 ///
+/// A close keeps positions under names of its own, so their owners have less than
+/// [`limits::POSITION_OWNER_BYTES_MAX`](crate::limits::POSITION_OWNER_BYTES_MAX) bytes here: fewer by those of the channel's
+/// name, and by 15.
+///
 /// Two handles that were opened by themselves must not work on one name of a store at the same time.
 #[derive(Clone)]
 pub struct Spillable {

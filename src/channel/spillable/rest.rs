@@ -9,7 +9,7 @@ use super::Shared;
 use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
 use crate::error::{PutError, StorageError};
-use crate::limits::{POSITION_OWNER_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
+use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::wait::Wait;
 
 /// A commit in the store whose positions are not set yet.
@@ -62,10 +62,8 @@ impl Shared {
 
     /// Positions under the names that they have in the store.
     pub(super) fn in_store(&self, positions: Positions) -> Positions {
-        let prefix = self.prefix();
-        // Longer names than others can keep are not kept.
-        let named = positions.into_iter().map(|(owner, position)| (format!("{prefix}{owner}"), position));
-        named.filter(|(owner, _)| owner.len() <= POSITION_OWNER_BYTES_MAX).collect()
+        let prefix = self.settings.prefix();
+        positions.into_iter().map(|(owner, position)| (format!("{prefix}{owner}"), position)).collect()
     }
 
     /// Moves what is in memory into the store. What cannot be moved stays.
@@ -99,7 +97,7 @@ impl Shared {
     /// Brings back the positions of the last close. They are removed from the store: after a kill they would be older than
     /// what was delivered, and a sink that goes back to one would cut off what does not come again.
     pub(super) fn restore(&self) -> Result<(), StorageError> {
-        let prefix = self.prefix();
+        let prefix = self.settings.prefix();
         let found: Vec<(String, Bytes)> = self.saved.positions(&prefix);
         let bare = |owner: &str| owner.get(prefix.len()..).unwrap_or_default().to_owned();
         let positions: Positions =
@@ -118,12 +116,6 @@ impl Shared {
             positions = rest;
         }
         Ok(())
-    }
-
-    /// What the owners of this channel's positions begin with in the store.
-    fn prefix(&self) -> String {
-        // With its length a name is not the beginning of another.
-        format!("spillable/{}:{}/", self.settings.name.len(), self.settings.name)
     }
 
     fn not_saved(&self, error: PutError) -> StorageError {

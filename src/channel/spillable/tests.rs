@@ -5,7 +5,7 @@ use super::*;
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError};
 use crate::event::Event;
-use crate::limits::{POSITION_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX};
+use crate::limits::{POSITION_BYTES_MAX, POSITION_OWNER_BYTES_MAX, POSITIONS_PER_TRANSACTION_MAX};
 use crate::store::FileStore;
 use crate::testing::Random;
 use crate::testing::conformance::model::{self, ModelOptions};
@@ -225,6 +225,32 @@ fn a_close_saves_events_and_positions_for_the_next_open() {
     assert_eq!(drain(&channel, 100), names(expected));
     channel.put("memory").expect("put");
     assert_eq!(spilled(&channel), 0);
+}
+
+#[test]
+fn an_owner_that_a_close_could_not_keep_is_refused() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    let longest = POSITION_OWNER_BYTES_MAX - "spillable/6:orders/".len();
+    let owner = |length| "o".repeat(length);
+    for events in [1, 5] {
+        // In memory, and spilled.
+        let mut batch = numbered(0..events);
+        batch.set_position(owner(longest + 1), "lost");
+        let refused = channel.put_batch(batch).expect_err("too long an owner");
+        let PutError::TooLarge { what, actual, max, .. } = refused else { panic!("{refused}") };
+        assert_eq!((what, actual, max), ("position owner bytes", longest as u64 + 1, longest as u64));
+    }
+    let mut batch = numbered(0..1);
+    batch.set_position(owner(longest), "kept");
+    channel.put_batch(batch).expect("the longest owner");
+    let mut take = channel.take(1, Wait::NONE).expect("take");
+    take.set_position(owner(longest + 1), "lost");
+    assert!(take.commit().is_err());
+    assert_eq!(drain(&channel, 1), names(0..1));
+    channel.close().expect("close");
+    drop(channel);
+    assert_eq!(open(&disk).position(&owner(longest)).as_deref(), Some(&b"kept"[..]));
 }
 
 #[test]
