@@ -73,8 +73,8 @@ impl Deadline {
     pub(crate) fn or_after(self, limit: Duration) -> Self {
         match (self, Wait::up_to(limit).deadline()) {
             (Self::At(own), Self::At(other)) => Self::At(own.min(other)),
-            (Self::Never, other) => other,
-            (own, _) => own,
+            (Self::Passed, _) | (_, Self::Passed) => Self::Passed,
+            (Self::Never, other) | (other, Self::Never) => other,
         }
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::{Channel, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
-use crate::batch::PutBatch;
+use crate::batch::{Positions, PutBatch};
 use crate::clock::Clock;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
@@ -54,6 +54,12 @@ impl FileChannel {
             bytes: options.transaction_bytes_max as u64,
             body_bytes: options.body_bytes_max,
         }
+    }
+
+    /// Sets and clears positions by the commit of a take without events, which a closed channel allows, too.
+    pub(crate) fn commit_positions(&self, positions: Positions) -> Result<(), TakeError> {
+        let take = Box::new(FileTake { view: self.view.clone(), pieces: Vec::new() });
+        take.submit(TakeCommit { events: Vec::new(), count: 0, positions, durability: None })?.wait()
     }
 
     /// The clock of the store.

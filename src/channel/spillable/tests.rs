@@ -274,6 +274,35 @@ fn a_take_that_is_committed_after_the_close_keeps_its_position() {
 }
 
 #[test]
+fn a_take_from_memory_that_is_committed_after_the_close_keeps_its_position() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("memory");
+    let mut take = channel.take(1, Wait::NONE).expect("take");
+    take.set_position("sink", "before");
+    take.commit().expect("commit");
+    let mut late = channel.take(2, Wait::NONE).expect("take");
+    channel.close().expect("close");
+    late.set_position("sink", "after");
+    late.commit().expect("a take that was open may be committed");
+    drop(channel);
+    let channel = open(&disk);
+    assert_eq!(channel.position("sink").as_deref(), Some(&b"after"[..]));
+    assert_eq!(drain(&channel, 100), names(3..4));
+}
+
+#[test]
+fn a_put_that_finds_no_room_in_memory_spills_at_once_however_long_it_may_wait() {
+    let disk = Arc::new(SimVfs::new());
+    let store = store(&disk).expect("store");
+    let hour = Wait::up_to(Duration::from_secs(3600));
+    let channel = Spillable::builder("orders").memory_events(1).put_wait(hour).open(&store).expect("channel");
+    channel.put("1").expect("memory");
+    channel.put("2").expect("it does not wait, or this test hangs");
+    assert_eq!(spilled(&channel), 1);
+}
+
+#[test]
 fn a_close_waits_for_the_positions_of_commits_under_way() {
     let disk = Arc::new(SimVfs::new());
     let channel = open(&disk);
