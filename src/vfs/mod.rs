@@ -118,6 +118,12 @@ pub trait Vfs: Debug + Send + Sync {
     /// As the operating system reports.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Renames atomically, unless there is an entry `to` already.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is such an entry, else as the operating system reports.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file (not a directory). Open handles stay usable.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ impl Vfs for ReadOnly {
         refuse()
     }
 
+    fn rename_new(&self, _: &Path, _: &Path) -> io::Result<()> {
+        refuse()
+    }
+
     fn remove_file(&self, _: &Path) -> io::Result<()> {
         refuse()
     }

@@ -92,6 +92,10 @@ impl Vfs for Disk {
         self.other().rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.other().rename_new(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.other().remove_file(path)
     }

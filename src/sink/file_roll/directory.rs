@@ -123,23 +123,27 @@ impl Directory {
         if !self.exists(&unclaimed)? {
             return Ok(to);
         }
-        if self.exists(in_progress)? {
-            return Ok(from);
+        match self.vfs.rename_new(&from, &to) {
+            Ok(()) => Ok(to),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(from),
+            Err(error) => Err(FileRollError::io("give its name to", &from, error)),
         }
-        self.vfs.rename(&from, &to).map_err(|error| FileRollError::io("give its name to", &from, error))?;
-        Ok(to)
     }
 
     /// Gives a file its final name, or, if someone has put a file there, the next free one. Returns its place.
     pub(super) fn rename(&self, from: &Path, at: &Position) -> Result<Place, SinkError> {
         let (mut to, mut taken) = (at.name.clone(), 0);
-        while self.exists(&to)? {
-            taken += 1;
-            to = self.names.finished(at.place, at.begun, taken);
+        // Another sink may give the same name to a file of its own at this moment.
+        loop {
+            match self.vfs.rename_new(from, &self.path.join(&to)) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    taken += 1;
+                    to = self.names.finished(at.place, at.begun, taken);
+                }
+                Err(error) => return Err(FileRollError::io("give its final name to", from, error).into()),
+            }
         }
-        self.vfs
-            .rename(from, &self.path.join(to))
-            .map_err(|error| FileRollError::io("give its final name to", from, error))?;
         if self.fsync != Fsync::Never {
             self.sync()?;
         }

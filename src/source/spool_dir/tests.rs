@@ -197,6 +197,10 @@ impl Vfs for TestVfs {
         self.change()?;
         OsVfs::new().rename(from, to)
     }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?;
+        OsVfs::new().rename_new(from, to)
+    }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.change()?;
         OsVfs::new().remove_file(path)

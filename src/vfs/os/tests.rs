@@ -156,6 +156,19 @@ fn renames_keep_the_identity_and_replace_what_is_there() {
 }
 
 #[test]
+fn renames_to_new_names_replace_nothing() {
+    let dir = dir();
+    let (a, b, c) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
+    let id = create(&a, b"a").metadata().unwrap().id;
+    create(&b, b"b");
+    assert_eq!(kind(OsVfs::new().rename_new(&a, &b)), io::ErrorKind::AlreadyExists);
+    assert_eq!((std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap()), (b"a".to_vec(), b"b".to_vec()));
+    assert_eq!(kind(OsVfs::new().rename_new(&c, &b)), io::ErrorKind::NotFound);
+    OsVfs::new().rename_new(&a, &c).unwrap();
+    assert_eq!(OsVfs::new().metadata(&c).unwrap().id, id);
+}
+
+#[test]
 fn who_asks_for_a_lock_neither_makes_its_file_nor_takes_it() {
     let dir = dir();
     let path = dir.path().join("lock");

@@ -305,6 +305,17 @@ impl Vfs for SimVfs {
         })
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.run(OpKind::Rename, to, |state, path| {
+            let (place, new) = (state.place(from)?, state.place(to)?);
+            state.find(from)?;
+            if state.find(to).is_ok() {
+                return Err(Errno::EXIST.into());
+            }
+            state.rename(place, new, path)
+        })
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.run(OpKind::Remove, path, |state, path| {
             let place = state.place(path)?;

@@ -49,7 +49,7 @@ impl Pair {
                 let results = self.on_paths(path, |vfs, path| vfs.remove_file(path));
                 self.same(&format!("remove_file {path}"), results);
             }
-            5 => self.rename(path, PATHS[rng.index(PATHS.len())]),
+            5 => self.rename(path, PATHS[rng.index(PATHS.len())], rng.chance(1, 2)),
             6 => {
                 let results = self.on_paths(path, |vfs, path| vfs.sync_dir(path));
                 self.same(&format!("sync_dir {path}"), results);
@@ -83,10 +83,13 @@ impl Pair {
         }
     }
 
-    fn rename(&mut self, from: &str, to: &str) {
-        let os = OsVfs::new().rename(&self.dir.path().join(from), &self.dir.path().join(to));
-        let sim = self.sim.rename(&Path::new("/").join(from), &Path::new("/").join(to));
-        self.same(&format!("rename {from} {to}"), (os, sim));
+    fn rename(&mut self, from: &str, to: &str, replaces: bool) {
+        let rename = |vfs: &dyn Vfs, root: &Path| {
+            let (from, to) = (root.join(from), root.join(to));
+            if replaces { vfs.rename(&from, &to) } else { vfs.rename_new(&from, &to) }
+        };
+        let results = (rename(&OsVfs::new(), self.dir.path()), rename(&self.sim, Path::new("/")));
+        self.same(&format!("rename {from} {to}, replaces {replaces}"), results);
     }
 
     fn step_file(&mut self, rng: &mut SplitMix) {
