@@ -35,6 +35,8 @@ pub(super) struct Tracked {
     pub(super) is_queued: bool,
     /// It could not be read and is to be tried again, changed or not.
     pub(super) is_troubled: bool,
+    /// It was reported as not readable, and was not read since.
+    pub(super) is_unreadable: bool,
     /// Its last line is complete although it has no line feed.
     pub(super) is_ending: bool,
     pub(super) open: Option<OpenFile>,
@@ -105,6 +107,7 @@ impl Tracked {
             seen: 0,
             is_queued: false,
             is_troubled: false,
+            is_unreadable: false,
             is_ending: false,
             open: None,
             headers,

@@ -277,6 +277,7 @@ impl Run {
             file.place.mark = file.place.mark.updated(metadata);
             file.changed = now;
             file.is_ending = false;
+            file.is_unreadable = false;
         }
         !is_same || file.is_troubled
     }

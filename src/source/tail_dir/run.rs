@@ -312,12 +312,12 @@ impl Run {
         let problem = match file.check(now, settings) {
             Ok(problem) => problem,
             Err(error) => {
-                file.is_troubled = true;
+                (file.is_troubled, file.is_unreadable) = (true, true);
                 self.report(number, TailProblem::Unreadable(error), reporter);
                 return Visit::Over;
             }
         };
-        file.is_troubled = false;
+        (file.is_troubled, file.is_unreadable) = (false, false);
         if problem.is_some() {
             turn.end = None;
             file.renew(&self.settings);
@@ -351,7 +351,7 @@ impl Run {
             }
             Err(error) => {
                 if let Some(file) = self.files.get_mut(&number) {
-                    file.is_troubled = true;
+                    (file.is_troubled, file.is_unreadable) = (true, true);
                 }
                 self.report(number, TailProblem::Unreadable(error), reporter);
                 self.close_file(number);
@@ -395,7 +395,7 @@ impl Run {
                 self.stale.insert(file.dir);
             }
             Err(error) => {
-                file.is_troubled = true;
+                (file.is_troubled, file.is_unreadable) = (true, true);
                 self.report(number, TailProblem::Unreadable(error), reporter);
             }
         }
@@ -479,7 +479,8 @@ impl Run {
             }
             self.enqueue(number);
         }
-        if self.ready.is_empty() { Pulled::Done } else { Pulled::More }
+        let counts = |number: &u64| self.files.get(number).is_some_and(|file| !file.is_unreadable);
+        if self.ready.iter().any(counts) { Pulled::More } else { Pulled::Done }
     }
 
     /// Waits for changes, if the kernel tells of them, and looks at what has changed.

@@ -144,6 +144,10 @@ impl Settings {
             );
             return Err(TailSettingError::new("line_max_bytes", self.line_bytes_max.to_string(), reason));
         }
+        if self.poll_interval.is_zero() {
+            let reason = "must be longer than nothing; it would look without a pause";
+            return Err(TailSettingError::new("poll_interval", "0", reason));
+        }
         if !(1..=SPOOL_LINE_BYTES_CEILING).contains(&self.read_bytes) {
             let reason = format!("must be from 1 to {SPOOL_LINE_BYTES_CEILING}");
             return Err(TailSettingError::new("read_bytes", self.read_bytes.to_string(), reason));

@@ -21,6 +21,7 @@ fn settings_that_cannot_be_used_are_named() {
         (source().read_bytes(0), "read_bytes", "from 1"),
         (source().open_files(0), "open_files", "1 at least"),
         (source().turn_events(0), "turn_events", "1 at least"),
+        (source().poll_interval(Duration::ZERO), "poll_interval", "longer than nothing"),
         (source().write_position_file(Duration::ZERO), "write_position_file", "position_file"),
     ] {
         let error = source.check().unwrap_err();
@@ -206,6 +207,25 @@ fn the_source_is_done_at_the_end_if_so_wanted() {
         for name in ["app.log", "app.log.1", "app.log.2"] {
             bench.remove(name);
         }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_do_not_keep_the_source_from_its_end() {
+    use crate::vfs::sim::{Fault, Inject, OpKind};
+
+    for kind in [OpKind::Open, OpKind::Read] {
+        let bench = Bench::new();
+        let sim = SimVfs::new();
+        sim.make_dirs("/logs").unwrap();
+        sim.poke("/logs/a", 0, b"1\n").unwrap();
+        sim.poke("/logs/b", 0, b"2\n").unwrap();
+        sim.inject(Inject::new(Fault::Errno(rustix::io::Errno::IO.raw_os_error())).on(kind).path("/logs/b").sticky());
+        let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().with_vfs(Arc::new(sim.clone()));
+        let mut source = bench.opened(source);
+        assert_eq!(bench.drain(&mut source), Pulled::Done, "{kind:?}");
+        assert_eq!(bench.bodies(), ["1"]);
+        assert!(bench.reports().iter().any(|report| report.contains("/logs/b")), "{:?}", bench.reports());
     }
 }
 
