@@ -389,6 +389,8 @@ pub const HTTP_WORKERS: usize = 8;
 pub const HTTP_CONNECT: Duration = Duration::from_secs(5);
 /// Default of the time that a request of an HTTP sink may take, as in Flume.
 pub const HTTP_REQUEST: Duration = Duration::from_secs(5);
+/// Timeouts of an HTTP sink from which on there is none: a year.
+pub const HTTP_TIME_UNLIMITED: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Bytes of an answer that an HTTP sink reads, at most: 64 KiB.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// Structures in each other that are passed over in a message of Thrift, at most, because nobody knows their field.

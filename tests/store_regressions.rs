@@ -482,6 +482,18 @@ fn a_submitted_transaction_is_written_beside_other_work() {
     }
 }
 
+/// An interval that no clock reaches ended the lane at its first commit.
+#[test]
+fn an_interval_may_be_as_long_as_it_likes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = FileStore::builder(dir.path()).durability(Durability::Interval(Duration::MAX)).open().expect("a store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..3 {
+        channel.put("event").expect("a put");
+    }
+    store.close().expect("a close");
+}
+
 fn newest_segment(disk: &SimVfs, dir: &str) -> std::path::PathBuf {
     let of_dir = |path: &std::path::PathBuf| path.starts_with(dir) && path.extension().is_some_and(|ext| ext == "seg");
     let mut files = disk.files().into_iter().filter(of_dir);

@@ -213,7 +213,7 @@ impl Writer {
         }
         if let Some(interval) = level.interval.filter(|_| !sync && !planted(Bug::IntervalForgotten)) {
             lane.sync_wanted.store(true, Ordering::Release);
-            lane.shared.keeper.schedule(options.clock.monotonic() + interval);
+            lane.shared.keeper.schedule(options.clock.monotonic().saturating_add(interval));
         }
         for frame in written {
             for owner in lane.shared.set_positions(lane.index, frame.head.stamp, frame.body.positions()) {

@@ -10,9 +10,14 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, config::AutoHeaderValue};
 
-use crate::limits::HTTP_ANSWER_BYTES_MAX;
+use crate::limits::{HTTP_ANSWER_BYTES_MAX, HTTP_TIME_UNLIMITED};
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
+
+/// A limit of time, unless it is so long that it is none. The client cannot add any to its clock.
+fn limit(time: Duration) -> Option<Duration> {
+    (time < HTTP_TIME_UNLIMITED).then_some(time)
+}
 
 /// Where requests go and how.
 #[derive(Clone)]
@@ -70,8 +75,8 @@ impl Target {
             .user_agent(AutoHeaderValue::from(concat!("aqueduct/", env!("CARGO_PKG_VERSION"))))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(self.connect_timeout))
-            .timeout_global(Some(self.connect_timeout.saturating_add(self.request_timeout)))
+            .timeout_connect(limit(self.connect_timeout))
+            .timeout_global(limit(self.connect_timeout.saturating_add(self.request_timeout)))
             .max_idle_connections(1)
             .build();
         let agent = self.agent(config, &uri)?;

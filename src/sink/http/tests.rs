@@ -339,6 +339,12 @@ fn no_answer_is_an_error_that_can_pass() {
         assert_eq!((channel.waiting(), sink.count().delivered()), (1, 0));
     }
 
+    // Limits that no clock reaches are none.
+    let server = Server::new(|_| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));
+    let (channel, mut run) = start(&["a"]);
+    let mut patient = server.sink().request_timeout(Duration::MAX).connect_timeout(Duration::MAX);
+    assert_eq!((run.step(&mut patient, 1).unwrap(), channel.waiting()), (1, 0));
+
     // A body that is too long, or does not end: the status is known, and the connection is not used again.
     let long = [&b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"[..], &vec![b'x'; 1_000_000]].concat();
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc".to_vec();

@@ -67,7 +67,7 @@ impl Run {
         let errors = command.stderr.take();
         let errors = errors.map(|pipe| Stream { pipe, lines: TextLines::new(charset, EXEC_ERROR_LINE_BYTES_MAX) });
         let clock = SystemClock::new();
-        let due = clock.monotonic() + settings.batch_wait;
+        let due = clock.monotonic().saturating_add(settings.batch_wait);
         Ok(Self {
             settings,
             context,
@@ -210,7 +210,7 @@ impl Run {
         let is_stopping = || self.is_stopping();
         let mut refusals = Refusals::default();
         let outcome = Delivery::new(&self.context, OnFull::Wait, &is_stopping).put_kept(events, &mut refusals);
-        self.due = self.clock.monotonic() + self.settings.batch_wait;
+        self.due = self.clock.monotonic().saturating_add(self.settings.batch_wait);
         let Err(Unusable { can_pass, kept }) = outcome else {
             self.drop_events(refusals.events);
             return Ok(());
