@@ -1,5 +1,6 @@
 //! What a put transaction carries.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,12 +27,14 @@ pub(crate) struct Resume {
     pub(crate) source: Arc<()>,
     /// Events before the interceptors.
     pub(crate) received: usize,
-    /// So many events, from the first on, have passed the interceptors.
+    /// So many events, from the first on, have passed the interceptors; all of them once the selector has chosen.
     pub(crate) intercepted: usize,
     /// Whether the selector has chosen.
     pub(crate) routed: bool,
     /// Transactions still to commit if there are several, the next one last: number and content.
     pub(crate) pending: Vec<(usize, PutBatch)>,
+    /// Whether one of several transactions is committed.
+    pub(crate) begun: bool,
     /// What the optional channels get once all required ones have committed: number of the channel and events.
     pub(crate) optional: Vec<(usize, Vec<Event>)>,
 }
@@ -80,6 +83,63 @@ impl PutBatch {
         (self.events, self.positions)
     }
 
+    /// A batch without positions in parts of up to `size` events, which go on where it stopped: for channels that do not take
+    /// all at once.
+    pub(crate) fn in_parts(mut self, size: usize) -> VecDeque<Self> {
+        match self.resume.take() {
+            None => self.chunks(size).collect(),
+            Some(resume) => self.resumed_parts(*resume, size),
+        }
+    }
+
+    /// The events, the routes that are theirs, and the durability.
+    fn chunks(&mut self, size: usize) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let rest = self.events.split_off(size.clamp(1, self.events.len().max(1)).min(self.events.len()));
+            let events = std::mem::replace(&mut self.events, rest);
+            let routes = self.routes.split_front(events.len());
+            let part = Self { events, routes, durability: self.durability, ..Self::default() };
+            (!part.events.is_empty()).then_some(part)
+        })
+    }
+
+    /// The parts of a batch that was given back after its events had passed the interceptors.
+    fn resumed_parts(&mut self, resume: Resume, size: usize) -> VecDeque<Self> {
+        let Resume { source, received, pending, begun, routed, optional, .. } = resume;
+        let part_of = |part: &Self, routed, pending, optional| {
+            let (received, source) = (part.events.len(), source.clone());
+            Some(Box::new(Resume { source, received, intercepted: received, routed, pending, begun, optional }))
+        };
+        // Of several transactions those that are not committed yet, if each has all events; of a single one its events, if there
+        // are others that it does not have.
+        let is_aligned = pending.iter().all(|(_, part)| part.events.len() == self.events.len());
+        let keeps_routes =
+            routed && if pending.is_empty() { self.events.len() < received } else { begun && is_aligned };
+        let mut pending = pending;
+        let mut parts = VecDeque::new();
+        if !keeps_routes {
+            // The selector chooses again, for the optional channels, too.
+            self.routes = Routes::default();
+            for mut part in self.chunks(size) {
+                part.resume = part_of(&part, false, Vec::new(), Vec::new());
+                parts.push_back(part);
+            }
+            return parts;
+        }
+        for mut part in self.chunks(size) {
+            let share = |(number, whole): &mut (usize, Self)| Some((*number, whole.chunks(part.events.len()).next()?));
+            let pending = pending.iter_mut().filter_map(share).collect();
+            part.resume = part_of(&part, true, pending, Vec::new());
+            parts.push_back(part);
+        }
+        if !optional.is_empty() {
+            let mut part = Self::default();
+            part.resume = part_of(&part, true, Vec::new(), optional);
+            parts.push_back(part);
+        }
+        parts
+    }
+
     /// How many events the source handed over, those included that interceptors have dropped since.
     pub(crate) fn received(&self) -> usize {
         self.resume.as_ref().map_or(self.events.len(), |resume| resume.received)
@@ -124,6 +184,22 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
+    /// Cuts off the routes of the first `events` events.
+    fn split_front(&mut self, events: usize) -> Self {
+        let mut left = u32::try_from(events).unwrap_or(u32::MAX);
+        let mut front = Self { store: self.store, sets: self.sets.clone(), runs: Vec::new() };
+        for (set, count) in &mut self.runs {
+            let taken = left.min(*count);
+            if taken > 0 {
+                front.runs.push((*set, taken));
+            }
+            *count -= taken;
+            left -= taken;
+        }
+        self.runs.retain(|(_, count)| *count > 0);
+        front
+    }
+
     /// Routes the next event to the channels `set`.
     pub(crate) fn push(&mut self, set: &[u16]) {
         if let Some((index, count)) = self.runs.last_mut()

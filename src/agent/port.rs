@@ -72,7 +72,15 @@ impl Port {
 
     fn fresh_resume(&self, received: usize) -> Resume {
         let source = self.identity.clone();
-        Resume { source, received, intercepted: 0, routed: false, pending: Vec::new(), optional: Vec::new() }
+        Resume {
+            source,
+            received,
+            intercepted: 0,
+            routed: false,
+            pending: Vec::new(),
+            begun: false,
+            optional: Vec::new(),
+        }
     }
 
     /// How far the batch came before, if it was this port that gave it back.
@@ -211,7 +219,10 @@ impl Port {
         while let Some((number, part)) = resume.pending.pop() {
             let Some(group) = self.groups.get(number) else { continue };
             match group.submit(part, wait).and_then(PutTicket::wait) {
-                Ok(committed) => receipt = Receipt { dropped: receipt.dropped + committed.dropped, ..committed },
+                Ok(committed) => {
+                    receipt = Receipt { dropped: receipt.dropped + committed.dropped, ..committed };
+                    resume.begun = true;
+                }
                 Err(mut error) => {
                     if let Some(given_back) = error.batch_mut() {
                         resume.pending.push((number, std::mem::take(given_back)));

@@ -1,5 +1,6 @@
 //! Putting events that came without being asked for.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::SourceContext;
@@ -86,35 +87,24 @@ pub(crate) struct Unusable {
 /// Events of which none is committed.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    // As it was given back, so that no event passes the interceptors twice.
-    batch: Option<Box<PutBatch>>,
+    // As they were given back, so that no event passes the interceptors twice.
+    batches: VecDeque<PutBatch>,
     rest: Vec<Event>,
 }
 
 impl Kept {
     pub(crate) fn len(&self) -> usize {
-        self.batch.as_ref().map_or(0, |batch| batch.received()) + self.rest.len()
+        self.batches.iter().map(PutBatch::received).sum::<usize>() + self.rest.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.batches.is_empty() && self.rest.is_empty()
     }
 
     /// Appends events that were not put before.
     pub(crate) fn append(&mut self, events: &mut Vec<Event>) {
         self.rest.append(events);
     }
-}
-
-/// How often events have been put before.
-#[derive(Clone, Copy)]
-enum Attempt {
-    /// Never.
-    First,
-    /// As part of a batch that was too large.
-    Again,
-    /// As part of a batch that waited in vain for room.
-    Rest,
 }
 
 impl<'a> Delivery<'a> {
@@ -125,32 +115,34 @@ impl<'a> Delivery<'a> {
 
     /// Puts the events. Each of them is accepted or refused when this returns.
     pub(crate) fn put_all(&self, events: Vec<Event>, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
-        self.put_kept(Kept { batch: None, rest: events }, verdicts)
+        self.put_kept(Kept { batches: VecDeque::new(), rest: events }, verdicts)
     }
 
     /// As [`put_all`](Self::put_all), beginning with what an earlier call gave back.
     pub(crate) fn put_kept(&self, kept: Kept, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
-        let Kept { batch: mut again, rest: mut events } = kept;
+        let Kept { batches: mut again, rest: mut events } = kept;
         let mut size = events.len();
-        let mut attempt = Attempt::First;
-        while again.is_some() || !events.is_empty() {
-            let (batch, rest, attempt_now) = if let Some(batch) = again.take() {
-                (*batch, std::mem::take(&mut events), Attempt::Again)
+        // Once one waited in vain for room, nothing behind it waits.
+        let mut is_hurried = false;
+        loop {
+            let (batch, is_new) = if let Some(batch) = again.pop_front() {
+                (batch, false)
+            } else if events.is_empty() {
+                return Ok(());
             } else {
                 let rest = events.split_off(size.min(events.len()));
-                (PutBatch::new(std::mem::take(&mut events)), rest, attempt)
+                (PutBatch::new(std::mem::replace(&mut events, rest)), true)
             };
             let tried = batch.received();
-            let Err(error) = self.put(batch, attempt_now) else {
+            let Err(error) = self.put(batch, is_new, is_hurried) else {
                 verdicts.accepted(tried);
-                events = rest;
                 continue;
             };
             let reason = error.to_string();
-            let smaller = match &error {
+            let one_by_one = match &error {
                 // Perhaps a part of them fits: Flume puts each event on its own.
-                PutError::Full { .. } if self.on_full == OnFull::Fail => Some((true, Attempt::Rest)),
-                PutError::TooLarge { .. } => Some((false, Attempt::Again)),
+                PutError::Full { .. } if self.on_full == OnFull::Fail => Some(true),
+                PutError::TooLarge { .. } => Some(false),
                 _ => None,
             };
             let can_pass = !matches!(error, PutError::Closed { .. } | PutError::ForeignChannel { .. });
@@ -158,39 +150,41 @@ impl<'a> Delivery<'a> {
             // Interceptors may have dropped some meanwhile.
             let left = returned.as_ref().map_or(0, |batch| batch.events().len());
             let is_known = left == tried || !verdicts.is_answered();
-            match (smaller, returned) {
-                (Some(_), Some(_)) if left <= 1 && is_known => {
+            match (one_by_one, returned) {
+                (Some(one_by_one), Some(batch)) if is_known => {
                     verdicts.accepted(tried - left);
-                    verdicts.refused(left, &reason);
-                    events = rest;
-                }
-                (Some((one_by_one, next)), Some(batch)) if is_known => {
-                    verdicts.accepted(tried - left);
-                    (size, attempt) = (if one_by_one { 1 } else { left / 2 }, next);
-                    events = batch.into_parts().0;
-                    events.extend(rest);
+                    is_hurried = one_by_one;
+                    size = if one_by_one { 1 } else { (left / 2).max(1) };
+                    let mut parts = batch.in_parts(size);
+                    if left <= 1 {
+                        // The event cannot be put, but what others of its batch are to go to is not concerned.
+                        verdicts.refused(left, &reason);
+                        parts.retain(|part| part.events().is_empty());
+                    }
+                    while let Some(part) = parts.pop_back() {
+                        again.push_front(part);
+                    }
                 }
                 (_, batch) => {
-                    verdicts.refused(tried + rest.len(), &reason);
-                    return Err(Unusable { can_pass, kept: Kept { batch: batch.map(Box::new), rest } });
+                    let behind = Kept { batches: again, rest: events };
+                    verdicts.refused(tried + behind.len(), &reason);
+                    let batches = batch.into_iter().chain(behind.batches).collect();
+                    return Err(Unusable { can_pass, kept: Kept { batches, rest: behind.rest } });
                 }
             }
         }
-        Ok(())
     }
 
     /// Puts one transaction. If it is to wait for room, it does so until the source is asked to stop.
-    fn put(&self, batch: PutBatch, attempt: Attempt) -> Result<Receipt, PutError> {
-        let wait = match (self.on_full, attempt) {
+    fn put(&self, batch: PutBatch, is_new: bool, is_hurried: bool) -> Result<Receipt, PutError> {
+        let wait = match (self.on_full, is_hurried) {
             (OnFull::Wait, _) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
-            (OnFull::Fail, Attempt::Rest) => Some(Wait::NONE),
-            (OnFull::Fail, _) => None,
+            (OnFull::Fail, true) => Some(Wait::NONE),
+            (OnFull::Fail, false) => None,
         };
         let mut begun = self.clock.monotonic();
-        let mut outcome = match attempt {
-            Attempt::First => self.context.put_batch(batch, wait),
-            Attempt::Again | Attempt::Rest => self.context.put_again(batch, wait),
-        };
+        let mut outcome =
+            if is_new { self.context.put_batch(batch, wait) } else { self.context.put_again(batch, wait) };
         while self.on_full == OnFull::Wait && !(self.is_stopping)() {
             let Err(PutError::Full { batch, .. }) = outcome else { break };
             // A channel need not wait: one on a full disk has no room to wait for.

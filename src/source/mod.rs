@@ -8,7 +8,7 @@
 #[cfg(feature = "rpc")]
 mod avro_rpc;
 mod context;
-mod delivery;
+pub(crate) mod delivery;
 pub mod exec;
 mod files;
 mod func;

@@ -6,6 +6,7 @@ mod fan_out;
 mod groups;
 mod life;
 mod pushing;
+mod splitting;
 mod supervision;
 
 use std::sync::Arc;

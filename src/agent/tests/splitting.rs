@@ -1,0 +1,131 @@
+//! Sources whose batches a channel takes only in parts.
+
+use super::channels::Store;
+use super::*;
+use crate::agent::Outcome;
+use crate::selector::Route;
+use crate::source::delivery::{Delivery, Refusals, Verdicts};
+use crate::source::{OnFull, Source, SourceContext};
+use crate::wait::Wait;
+
+/// Puts the numbers below `count` in one batch, as sources do that others push to.
+struct Pushed {
+    count: u64,
+    on_full: OnFull,
+    refused: Log,
+}
+
+impl Source for Pushed {
+    fn run(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+        let events = (0..self.count).map(|number| Event::new(number.to_string())).collect();
+        let mut refusals = Refusals::default();
+        let put = Delivery::new(context, self.on_full, &|| false).put_all(events, &mut refusals);
+        assert!(put.is_ok() && !refusals.is_answered());
+        (0..refusals.events).for_each(|_| self.refused.add("refused"));
+        Ok(())
+    }
+}
+
+fn pushed(count: u64, on_full: OnFull) -> (Pushed, Log) {
+    let refused = Log::default();
+    (Pushed { count, on_full, refused: refused.clone() }, refused)
+}
+
+/// An interceptor whose every pass shows.
+fn mark() -> impl Fn(Event) -> Option<Event> + Send + Sync + 'static {
+    |event| Some(Event::new(format!("{}!", text(&event))))
+}
+
+fn marked_numbers(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
+    numbers.into_iter().map(|number| format!("{number}!")).collect()
+}
+
+/// The bodies in a channel, in order, by as many takes as it needs.
+fn drained(channel: &dyn Channel) -> Vec<String> {
+    let mut bodies = Vec::new();
+    loop {
+        let take = channel.take(usize::MAX, Wait::NONE).unwrap();
+        if take.is_empty() {
+            return bodies;
+        }
+        bodies.extend(take.iter().map(text));
+        take.commit().unwrap();
+    }
+}
+
+fn done(running: &RunningAgent) {
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed, "{:?}", running.stats());
+}
+
+#[test]
+fn events_pass_the_interceptors_once_though_a_full_channel_takes_only_some() {
+    let main = MemoryChannel::builder("main").capacity_events(7).put_wait(Wait::NONE).build().unwrap();
+    let (source, refused) = pushed(10, OnFull::Fail);
+    let builder = agent().shared_channel("main", main.clone());
+    let running = start(builder.source("in", source).interceptor(mark()).to(["main"]));
+    done(&running);
+    assert_eq!(drained(&main), marked_numbers(0..7));
+    assert_eq!(refused.lines().len(), 3);
+    println!("covered: a batch of 10 for a channel with room for 7");
+}
+
+#[test]
+fn events_pass_the_interceptors_once_though_their_batch_is_too_large() {
+    let main = MemoryChannel::builder("main").transaction_events_max(3).build().unwrap();
+    let (source, refused) = pushed(10, OnFull::Wait);
+    let builder = agent().shared_channel("main", main.clone());
+    let running = start(builder.source("in", source).interceptor(mark()).to(["main"]));
+    done(&running);
+    assert_eq!(drained(&main), marked_numbers(0..10));
+    assert!(refused.lines().is_empty());
+    println!("covered: a batch of 10 for a channel that takes 3 at once");
+}
+
+#[test]
+fn a_channel_that_has_the_batch_does_not_get_its_parts() {
+    let first = memory("first");
+    let second = MemoryChannel::builder("second").transaction_events_max(3).build().unwrap();
+    let side = memory("side");
+    let builder = agent()
+        .shared_channel("first", first.clone())
+        .shared_channel("second", second.clone())
+        .shared_channel("side", side.clone());
+    let (source, _) = pushed(10, OnFull::Wait);
+    let builder = builder.source("in", source).interceptor(mark()).optional(["side"]);
+    let running = start(builder.to(["first", "second"]));
+    done(&running);
+    for channel in [&first, &second, &side] {
+        assert_eq!(drained(channel), marked_numbers(0..10), "{}", channel.name());
+    }
+    println!("covered: the second of two channels takes 3 of 10 at once");
+}
+
+#[test]
+fn events_that_only_an_optional_channel_gets_do_not_depend_on_the_required_one() {
+    let main = MemoryChannel::builder("main").capacity_events(2).put_wait(Wait::NONE).build().unwrap();
+    let side = memory("side");
+    let odd = |event: &Event, route: &mut Route<'_>| {
+        if text(event).parse::<u64>().unwrap() % 2 == 1 { route.offer(1) } else { route.require(0) }
+    };
+    let builder = agent().shared_channel("main", main.clone()).shared_channel("side", side.clone());
+    let (source, refused) = pushed(10, OnFull::Fail);
+    let running = start(builder.source("in", source).selector(odd).optional(["side"]).to(["main"]));
+    done(&running);
+    assert_eq!(drained(&main), ["0", "2"]);
+    assert_eq!(drained(&side), ["1", "3", "5", "7", "9"]);
+    assert_eq!(refused.lines().len(), 3);
+    println!("covered: 5 events for an optional channel beside 5 for one with room for 2");
+}
+
+#[test]
+fn parts_keep_their_routes_to_the_channels_of_a_store() {
+    let parts = Store::parts(&[4, 1000]);
+    let builder = agent().shared_channel("a", parts[0].clone()).shared_channel("b", parts[1].clone());
+    let (source, refused) = pushed(10, OnFull::Fail);
+    let running = start(builder.source("in", source).interceptor(mark()).to(["a", "b"]));
+    done(&running);
+    assert_eq!(drained(&parts[0]), marked_numbers(0..4));
+    assert_eq!(drained(&parts[1]), marked_numbers(0..4), "all or nothing, for each event");
+    assert_eq!(refused.lines().len(), 6);
+    println!("covered: two channels of one store, of which one has room for 4 of 10");
+}
