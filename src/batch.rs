@@ -33,7 +33,8 @@ pub(crate) struct Resume {
     pub(crate) routed: bool,
     /// Transactions still to commit if there are several, the next one last: number and content.
     pub(crate) pending: Vec<(usize, PutBatch)>,
-    /// Whether one of several transactions is committed.
+    /// Whether one of several transactions is committed, or the optional channels were offered theirs: what is left goes where
+    /// the selector has sent it.
     pub(crate) begun: bool,
     /// What the optional channels get once all required ones have committed: number of the channel and events.
     pub(crate) optional: Vec<(usize, Vec<Event>)>,
@@ -87,51 +88,39 @@ impl PutBatch {
     /// all at once.
     pub(crate) fn in_parts(mut self, size: usize) -> VecDeque<Self> {
         match self.resume.take() {
-            None => self.chunks(size).collect(),
+            None => Pieces::of(self).parts(size).collect(),
             Some(resume) => self.resumed_parts(*resume, size),
         }
     }
 
-    /// The events, the routes that are theirs, and the durability.
-    fn chunks(&mut self, size: usize) -> impl Iterator<Item = Self> {
-        std::iter::from_fn(move || {
-            let rest = self.events.split_off(size.clamp(1, self.events.len().max(1)).min(self.events.len()));
-            let events = std::mem::replace(&mut self.events, rest);
-            let routes = self.routes.split_front(events.len());
-            let part = Self { events, routes, durability: self.durability, ..Self::default() };
-            (!part.events.is_empty()).then_some(part)
-        })
-    }
-
     /// The parts of a batch that was given back after its events had passed the interceptors.
-    fn resumed_parts(&mut self, resume: Resume, size: usize) -> VecDeque<Self> {
+    fn resumed_parts(mut self, resume: Resume, size: usize) -> VecDeque<Self> {
         let Resume { source, received, pending, begun, routed, optional, .. } = resume;
-        let part_of = |part: &Self, routed, pending, optional| {
+        let part_of = |part: &Self, begun, pending, optional| {
             let (received, source) = (part.events.len(), source.clone());
-            Some(Box::new(Resume { source, received, intercepted: received, routed, pending, begun, optional }))
+            Some(Box::new(Resume { source, received, intercepted: received, routed: begun, pending, begun, optional }))
         };
         // Of several transactions those that are not committed yet, if each has all events; of a single one its events, if there
-        // are others that it does not have.
+        // are others that it does not have, or have been offered elsewhere.
         let is_aligned = pending.iter().all(|(_, part)| part.events.len() == self.events.len());
-        let keeps_routes =
-            routed && if pending.is_empty() { self.events.len() < received } else { begun && is_aligned };
-        let mut pending = pending;
-        let mut parts = VecDeque::new();
-        if !keeps_routes {
+        let has_part = pending.is_empty() && self.events.len() < received;
+        if !(routed && is_aligned && (begun || has_part)) {
             // The selector chooses again, for the optional channels, too.
             self.routes = Routes::default();
-            for mut part in self.chunks(size) {
+            let again = |mut part: Self| {
                 part.resume = part_of(&part, false, Vec::new(), Vec::new());
-                parts.push_back(part);
-            }
-            return parts;
+                part
+            };
+            return Pieces::of(self).parts(size).map(again).collect();
         }
-        for mut part in self.chunks(size) {
-            let share = |(number, whole): &mut (usize, Self)| Some((*number, whole.chunks(part.events.len()).next()?));
-            let pending = pending.iter_mut().filter_map(share).collect();
+        let mut pending: Vec<_> = pending.into_iter().map(|(number, whole)| (number, Pieces::of(whole))).collect();
+        let go_on = |mut part: Self| {
+            let share = |(number, whole): &mut (usize, Pieces)| (*number, whole.next(part.events.len()));
+            let pending = pending.iter_mut().map(share).collect();
             part.resume = part_of(&part, true, pending, Vec::new());
-            parts.push_back(part);
-        }
+            part
+        };
+        let mut parts: VecDeque<Self> = Pieces::of(self).parts(size).map(go_on).collect();
         if !optional.is_empty() {
             let mut part = Self::default();
             part.resume = part_of(&part, true, Vec::new(), optional);
@@ -154,6 +143,32 @@ impl PutBatch {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.events.iter().map(Event::size_bytes).sum()
+    }
+}
+
+/// Events of a batch, with their routes and the durability, to be taken from the front.
+struct Pieces {
+    events: std::vec::IntoIter<Event>,
+    routes: Routes,
+    durability: Option<Durability>,
+}
+
+impl Pieces {
+    fn of(batch: PutBatch) -> Self {
+        let PutBatch { events, routes, durability, .. } = batch;
+        Self { events: events.into_iter(), routes, durability }
+    }
+
+    /// The next so many events, or as many as there are.
+    fn next(&mut self, events: usize) -> PutBatch {
+        let events: Vec<Event> = self.events.by_ref().take(events).collect();
+        let routes = self.routes.split_front(events.len());
+        PutBatch { events, routes, durability: self.durability, ..PutBatch::default() }
+    }
+
+    /// All of them, up to `size` at a time.
+    fn parts(mut self, size: usize) -> impl Iterator<Item = PutBatch> {
+        std::iter::from_fn(move || (self.events.len() > 0).then(|| self.next(size.max(1))))
     }
 }
 
@@ -184,15 +199,23 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// Cuts off the routes of the first `events` events.
+    /// Cuts off the routes of the first `events` events. Sets that none of them has are not among them: who is in a set counts
+    /// as getting something.
     fn split_front(&mut self, events: usize) -> Self {
         let mut left = u32::try_from(events).unwrap_or(u32::MAX);
-        let mut front = Self { store: self.store, sets: self.sets.clone(), runs: Vec::new() };
+        let mut front = Self { store: self.store, ..Self::default() };
+        let mut used: Vec<u32> = Vec::new();
         for (set, count) in &mut self.runs {
             let taken = left.min(*count);
-            if taken > 0 {
-                front.runs.push((*set, taken));
+            if taken == 0 {
+                continue;
             }
+            let place = used.iter().position(|known| known == set).unwrap_or_else(|| {
+                used.push(*set);
+                front.sets.push(self.sets.get(*set as usize).cloned().unwrap_or_default());
+                used.len() - 1
+            });
+            front.runs.push((u32::try_from(place).unwrap_or(u32::MAX), taken));
             *count -= taken;
             left -= taken;
         }
@@ -224,5 +247,38 @@ impl Routes {
             Some((last, count)) if *last == index && *count < u32::MAX => *count += 1,
             _ => self.runs.push((index, 1)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each event's channels.
+    fn spread(routes: &Routes) -> Vec<Vec<u16>> {
+        let run = |(set, count): &(u32, u32)| vec![routes.sets[*set as usize].clone(); *count as usize];
+        routes.runs.iter().flat_map(run).collect()
+    }
+
+    #[test]
+    fn pieces_keep_their_routes_and_no_set_that_is_not_theirs() {
+        let sets: [&[u16]; 7] = [&[1], &[1], &[1, 2], &[3], &[1], &[3], &[1, 2]];
+        for size in 1..=8 {
+            let mut routes = Routes { store: 5, ..Routes::default() };
+            sets.iter().for_each(|set| routes.push(set));
+            let events = (0..sets.len()).map(|number| Event::new(number.to_string())).collect();
+            let batch = PutBatch { events, routes, ..PutBatch::default() };
+            let mut at = 0;
+            for part in batch.in_parts(size) {
+                assert!(part.events.len() <= size && part.routes.store == 5);
+                let expected = &sets[at..at + part.events.len()];
+                assert_eq!(spread(&part.routes), expected);
+                assert!(part.routes.sets.iter().all(|set| expected.contains(&&set[..])));
+                assert_eq!(part.events[0].body(), at.to_string().as_str());
+                at += part.events.len();
+            }
+            assert_eq!(at, sets.len());
+        }
+        assert!(PutBatch::default().in_parts(3).is_empty());
     }
 }

@@ -197,6 +197,19 @@ fn two_lanes_are_merged_in_the_order_of_the_commits() {
 }
 
 #[test]
+fn a_directory_that_the_next_open_adds_is_in_its_report() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = small(dir.path(), 1).open().expect("a store");
+    fill(&store, 10);
+    store.close().expect("a close");
+    let found = look(dir.path(), small(dir.path(), 2)).expect("a look");
+    assert_eq!(found.report.lanes.len(), 2);
+    let mut report = small(dir.path(), 2).open().expect("an open").recovery_report().clone();
+    report.took = found.report.took;
+    assert_eq!(found.report, report);
+}
+
+#[test]
 fn a_missing_and_a_foreign_directory_are_obstacles_and_the_rest_is_shown() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = small(dir.path(), 2).open().expect("a store");

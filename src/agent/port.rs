@@ -193,6 +193,7 @@ impl Port {
             return Ok(PutTicket::ready(Ok(Receipt::default())));
         };
         // A batch that comes back through the ticket has its optional puts behind it: they follow below.
+        let begun = std::mem::replace(&mut resume.begun, true);
         batch.resume = Some(Box::new(resume));
         match group.submit(batch, wait) {
             Ok(ticket) => {
@@ -205,6 +206,7 @@ impl Port {
                         batch.resume.take().map_or_else(|| self.fresh_resume(batch.events.len()), |resume| *resume);
                     resume.intercepted = batch.events.len();
                     resume.routed = true;
+                    resume.begun = begun;
                     resume.optional = optional;
                     batch.resume = Some(Box::new(resume));
                 }

@@ -84,7 +84,7 @@ pub(crate) struct Unusable {
     pub(crate) kept: Kept,
 }
 
-/// Events of which none is committed.
+/// Events that not every channel has.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     // As they were given back, so that no event passes the interceptors twice.
@@ -153,13 +153,15 @@ impl<'a> Delivery<'a> {
             match (one_by_one, returned) {
                 (Some(one_by_one), Some(batch)) if is_known => {
                     verdicts.accepted(tried - left);
-                    is_hurried = one_by_one;
-                    size = if one_by_one { 1 } else { (left / 2).max(1) };
-                    let mut parts = batch.in_parts(size);
+                    is_hurried |= one_by_one;
+                    let part = if one_by_one { 1 } else { (left / 2).max(1) };
+                    let mut parts = batch.in_parts(part);
                     if left <= 1 {
                         // The event cannot be put, but what others of its batch are to go to is not concerned.
                         verdicts.refused(left, &reason);
                         parts.retain(|part| part.events().is_empty());
+                    } else {
+                        size = part;
                     }
                     while let Some(part) = parts.pop_back() {
                         again.push_front(part);

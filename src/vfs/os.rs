@@ -65,7 +65,7 @@ impl Vfs for OsVfs {
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // Not every file system can; then there is a moment in which somebody else could put a file there.
-            Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(to) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::symlink_metadata(to) {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
                 Err(error) => Err(error),

@@ -61,7 +61,7 @@ pub use builder::{SpillableBuilder, SpillableError};
 ///
 /// A close keeps positions under names of its own, so their owners have less than
 /// [`limits::POSITION_OWNER_BYTES_MAX`](crate::limits::POSITION_OWNER_BYTES_MAX) bytes here: fewer by those of the channel's
-/// name, and by 15.
+/// name, and by up to 15.
 ///
 /// Two handles that were opened by themselves must not work on one name of a store at the same time.
 #[derive(Clone)]

@@ -105,14 +105,10 @@ impl RawTake for OpenTake {
 
     fn submit(self: Box<Self>, mut commit: TakeCommit) -> Result<TakeTicket, TakeError> {
         let Self { shared, raw, place } = *self;
-        if let Err(Excess { what, actual, max }) = shared.memory.check_positions(&commit.positions) {
-            raw.rollback(commit.events);
-            let channel = shared.settings.name.clone();
-            return Err(TakeError::NotCommitted { channel, source: StorageError::Limit { what, actual, max } });
-        }
+        let fits = shared.memory.check_positions(&commit.positions);
         if place == Place::Memory {
             let committing = if commit.positions.is_empty() { None } else { shared.begin_commit() };
-            if committing.is_none() && !commit.positions.is_empty() {
+            if committing.is_none() && !commit.positions.is_empty() && fits.is_ok() {
                 // The close has saved the positions already, and this take's events are done with.
                 let saved = shared.saved.commit_positions(shared.in_store(commit.positions.clone()));
                 if let Err(error) = saved {
@@ -123,6 +119,11 @@ impl RawTake for OpenTake {
             let ticket = raw.submit(commit)?;
             shared.freed();
             return Ok(ticket);
+        }
+        if let Err(Excess { what, actual, max }) = fits {
+            raw.rollback(commit.events);
+            let channel = shared.settings.name.clone();
+            return Err(TakeError::NotCommitted { channel, source: StorageError::Limit { what, actual, max } });
         }
         let positions = std::mem::take(&mut commit.positions);
         if place == Place::Overflow && positions.is_empty() {

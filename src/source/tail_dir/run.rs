@@ -471,7 +471,7 @@ impl Run {
     /// All that is there is read: what is left are last lines without line feed.
     fn finish_all(&mut self, now: Duration, reporter: &mut Reporter) -> Pulled {
         self.look_at_all(now, reporter);
-        let unread = |file: &Tracked| file.unread_bytes() > 0 && !file.is_troubled;
+        let unread = |file: &Tracked| file.unread_bytes() > 0 && (!file.is_troubled || file.is_unreadable);
         let numbers: Vec<u64> = self.files.iter().filter(|(_, file)| unread(file)).map(|(number, _)| *number).collect();
         for number in numbers {
             if let Some(file) = self.files.get_mut(&number) {

@@ -1,6 +1,7 @@
 //! Gathers what is in a store.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     let vfs = &*options.vfs;
     let mut obstacles = Vec::new();
     let (mut manifest, known) = read_manifest(vfs, path, data_dirs, &mut obstacles)?;
-    let dirs = lanes(vfs, path, &manifest, known, data_dirs, &mut obstacles);
+    let added = if known { find_added(vfs, path, &manifest, data_dirs, &mut obstacles) } else { Vec::new() };
+    let dirs = lanes(vfs, &manifest, data_dirs);
     let dirs = dirs.into_iter().map(|(lane, path)| LaneDir::new(options.vfs.clone(), path, manifest.store, lane));
     let dirs: Vec<_> = dirs.collect();
     let (scanned, losses) = scan(&dirs, known, &mut manifest, path, &options, &mut obstacles);
@@ -42,6 +44,8 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     }
     channels.sort_by(|a, b| a.name.cmp(&b.name));
     report.lanes = scanned.iter().map(|(_, scanned)| report_of(scanned)).collect();
+    // An open gives each directory that is new a first segment.
+    report.lanes.extend(added.into_iter().map(|path| LaneReport { path, segments: 1, ..LaneReport::default() }));
     let positions = merge_positions(states()).into_iter();
     let positions = positions.filter_map(|(owner, position)| Some((owner, position.value?))).collect();
     let done = losses::acknowledged(states().map(|(_, state)| state));
@@ -92,18 +96,28 @@ fn read_manifest(
     Ok((manifest, false))
 }
 
-/// The data directories that can be told to be of the store.
-fn lanes(
+/// The data directories that an open would add to the store, if nothing is in its way.
+fn find_added(
     vfs: &dyn Vfs,
     path: &Path,
     manifest: &Manifest,
-    known: bool,
     data_dirs: &[PathBuf],
     obstacles: &mut Vec<OpenError>,
-) -> BTreeMap<u16, PathBuf> {
-    if known && let Err(error) = find_lanes(vfs, path, manifest, false, data_dirs) {
-        obstacles.push(error);
+) -> Vec<PathBuf> {
+    // One that is not there is made by an open.
+    let is_missing = |dir: &&PathBuf| vfs.metadata(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let there: Vec<PathBuf> = data_dirs.iter().filter(|dir| !is_missing(dir)).cloned().collect();
+    match find_lanes(vfs, path, manifest, false, &there) {
+        Ok((_, added)) => data_dirs.iter().filter(|dir| added.contains(dir) || is_missing(dir)).cloned().collect(),
+        Err(error) => {
+            obstacles.push(error);
+            Vec::new()
+        }
     }
+}
+
+/// The data directories that can be told to be of the store.
+fn lanes(vfs: &dyn Vfs, manifest: &Manifest, data_dirs: &[PathBuf]) -> BTreeMap<u16, PathBuf> {
     let mut lanes = BTreeMap::new();
     for dir in data_dirs {
         let mark = mark_of(vfs, dir).filter(|mark| mark.store == manifest.store);

@@ -229,6 +229,23 @@ fn files_that_cannot_be_read_do_not_keep_the_source_from_its_end() {
     }
 }
 
+#[test]
+fn a_file_that_can_be_read_again_is_read_to_its_end() {
+    use crate::vfs::sim::{Fault, Inject, OpKind};
+
+    let bench = Bench::new();
+    let sim = SimVfs::new();
+    sim.make_dirs("/logs").unwrap();
+    sim.poke("/logs/a", 0, b"1\n").unwrap();
+    sim.poke("/logs/b", 0, b"2").unwrap();
+    let fault = Fault::Errno(rustix::io::Errno::IO.raw_os_error());
+    sim.inject(Inject::new(fault).on(OpKind::Open).path("/logs/b"));
+    let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().with_vfs(Arc::new(sim.clone()));
+    let mut source = bench.opened(source);
+    assert_eq!(bench.drain(&mut source), Pulled::Done);
+    assert_eq!(bench.bodies(), ["1", "2"]);
+}
+
 /// Goal: a directory whose time stands still for long enough is not listed again, and a change of it is seen.
 #[test]
 fn a_directory_is_listed_only_when_it_has_changed() {
