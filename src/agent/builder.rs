@@ -191,7 +191,8 @@ impl SourceBuilder {
     ///
     /// Channels of one store get the events in one transaction: all or none, also across a crash. Channels that do not
     /// share a store are committed one after the other, and a crash in between brings the events to the first of them
-    /// again; a failure in between does not. The source's positions are kept by a channel in a store if there is one,
+    /// again; a failure in between does not, unless a later one refuses a batch of a source with positions as too large,
+    /// which is then read again in smaller ones. The source's positions are kept by a channel in a store if there is one,
     /// otherwise by the last channel.
     pub fn to(mut self, channels: impl IntoIterator<Item = impl Into<String>>) -> AgentBuilder {
         self.plan.required.extend(channels.into_iter().map(Into::into));
