@@ -140,9 +140,21 @@ impl Pattern {
         parts
     }
 
-    /// All matches, each as by [`find`](Self::find).
+    /// All matches, each as by [`find`](Self::find), as Java's `Matcher.find` goes through them: right behind a match there may be
+    /// an empty one, which this engine's own iterator leaves out.
     fn all<'p>(&'p self, text: &'p str) -> impl Iterator<Item = Vec<Option<Range<usize>>>> + 'p {
-        self.regex.captures_iter(text).map(|found| self.ranges(&found))
+        let mut from = Some(0);
+        std::iter::from_fn(move || {
+            let ranges = self.ranges(&self.regex.captures_at(text, from?)?);
+            let whole = ranges.first().cloned().flatten()?;
+            from = if whole.is_empty() {
+                let next = text.get(whole.end..).and_then(|rest| rest.chars().next());
+                next.map(|next| whole.end + next.len_utf8())
+            } else {
+                Some(whole.end)
+            };
+            Some(ranges)
+        })
     }
 
     fn matches<'p>(&'p self, text: &'p str) -> impl Iterator<Item = Range<usize>> + 'p {

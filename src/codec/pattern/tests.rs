@@ -219,6 +219,10 @@ fn a_replacement_is_made_of_text_and_groups() {
     assert_eq!(replaced("(?<x>a)", "${x}${x}", "a"), "aa");
     assert_eq!(replaced("a$", "b", "a\r\n"), "b\r\n");
     assert_eq!(replaced("x*", "-", "ab"), "-a-b-");
+    // As Java has it: behind a match there is an empty one.
+    assert_eq!(replaced(".*", "x", "ab"), "xx");
+    assert_eq!(replaced("a*", "-", "baaü"), "-b--ü-");
+    assert_eq!(replaced("$", "-", "a\n"), "a-\n-");
     assert_eq!(replaced("a", "", "banana"), "bnn");
     assert_eq!(replace("z", "", "banana").unwrap(), None);
     for (template, reason) in [
