@@ -56,7 +56,7 @@ impl EventPacker {
             self.close();
         }
         if self.block.is_empty() {
-            // Most often the bodies of a request are about as long as each other.
+            // Most often the bodies of a batch are about as long as each other.
             let left = self.number.saturating_sub(self.events.len());
             self.block.reserve_exact(body.len().saturating_mul(left).clamp(body.len(), EVENT_BLOCK_BYTES));
         }

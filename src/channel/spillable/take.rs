@@ -105,10 +105,12 @@ impl RawTake for OpenTake {
 
     fn submit(self: Box<Self>, mut commit: TakeCommit) -> Result<TakeTicket, TakeError> {
         let Self { shared, raw, place } = *self;
-        let fits = shared.memory.check_positions(&commit.positions);
+        // Most takes have none, and need no lock for them.
+        let has_positions = !commit.positions.is_empty();
+        let fits = if has_positions { shared.memory.check_positions(&commit.positions) } else { Ok(()) };
         if place == Place::Memory {
-            let committing = if commit.positions.is_empty() { None } else { shared.begin_commit() };
-            if committing.is_none() && !commit.positions.is_empty() && fits.is_ok() {
+            let committing = if has_positions { shared.begin_commit() } else { None };
+            if committing.is_none() && has_positions && fits.is_ok() {
                 // The close has saved the positions already, and this take's events are done with.
                 let saved = shared.saved.commit_positions(shared.in_store(commit.positions.clone()));
                 if let Err(error) = saved {
