@@ -4,6 +4,7 @@
 //! operating system ([`OsVfs`]) and, with the feature `testing`, a simulator that loses, reorders and tears unsynced
 //! writes and injects errors (`SimVfs`). The same code runs on both, so what the simulator proves holds for the product.
 
+mod following;
 mod os;
 mod read_only;
 #[cfg(any(test, feature = "testing"))]
@@ -11,7 +12,7 @@ pub mod sim;
 
 use std::fmt::Debug;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 use crate::sabotage::{Bug, planted};
 
+pub(crate) use following::Following;
 pub use os::OsVfs;
 #[cfg(feature = "tls")]
 pub(crate) use os::read_settings;
@@ -44,7 +46,7 @@ pub enum FileKind {
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, FIFO, socket or device: never opened by this crate.
+    /// A symbolic link, FIFO, socket or device: never opened by this crate as such.
     Other,
 }
 
@@ -111,6 +113,15 @@ pub trait Vfs: Debug + Send + Sync {
     /// # Errors
     /// As the operating system reports; `NotFound` if there is no entry.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+
+    /// The path of the same entry without symbolic links. Needed only by sources that follow links.
+    ///
+    /// # Errors
+    /// `Unsupported` unless it is implemented, else as the operating system reports; `NotFound` if a link leads nowhere.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Renames atomically, replacing `to` if it exists.
     ///

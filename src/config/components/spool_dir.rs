@@ -21,6 +21,7 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
         .include(keys.text("includePattern", "^.*$"))
         .ignore(keys.text("ignorePattern", "^$"))
         .recursive(keys.flag("recursiveDirectorySearch", false))
+        .follow_links(keys.flag("followLinks", true))
         .order(keys.choice("consumeOrder", &ORDERS, ConsumeOrder::Oldest))
         .completed(completed(keys))
         // As in Flume, also where files are not renamed.

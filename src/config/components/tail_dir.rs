@@ -21,7 +21,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let mut source = own_limits(keys, TailDir::new(groups))
         .skip_to_end(keys.flag("skipToEnd", false))
         .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))
-        .cache_listing(keys.flag("cachePatternMatching", true));
+        .cache_listing(keys.flag("cachePatternMatching", true))
+        .follow_links(keys.flag("followLinks", true));
     let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
     if file.0 {
         source = source.file_header(file.1);

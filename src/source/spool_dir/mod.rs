@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, SystemClock};
 use crate::source::files::Reporter;
 use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
-use crate::vfs::{OsVfs, Vfs};
+use crate::vfs::{Following, OsVfs, Vfs};
 use run::Run;
 use settings::{LineUnit, Settings};
 
@@ -79,8 +79,9 @@ pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 ///
 /// # What is never read
 ///
-/// Symbolic links, FIFOs, sockets and devices, and files whose name starts with a dot; with [`recursive`](Self::recursive)
-/// also directories that are symbolic links, whose name starts with a dot, or that [`ignore`](Self::ignore) matches.
+/// FIFOs, sockets and devices, files whose name starts with a dot, and symbolic links, unless
+/// [`follow_links`](Self::follow_links) is set; with [`recursive`](Self::recursive) also directories that are symbolic links,
+/// whose name starts with a dot, or that [`ignore`](Self::ignore) matches.
 #[must_use = "a source does nothing until it is run"]
 pub struct SpoolDir {
     settings: Settings,
@@ -140,6 +141,16 @@ impl SpoolDir {
     /// Whether directories below are read, too; off by default.
     pub fn recursive(mut self, recursive: bool) -> Self {
         self.settings.recursive = recursive;
+        self
+    }
+
+    /// Whether symbolic links to regular files are read; off by default, in a properties file on, as in Flume. The link takes
+    /// the place of the file: it is what is renamed or removed in the end, and headers name it. Directories that are links are
+    /// not read in any case.
+    ///
+    /// Whoever may create links in the directory has the source read any file that this process may read.
+    pub fn follow_links(mut self, follow: bool) -> Self {
+        self.settings.follow_links = follow;
         self
     }
 
@@ -262,7 +273,9 @@ impl PullSource for SpoolDir {
     fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
         self.run = None;
         let settings = self.settings.check().map_err(SourceError::fatal)?;
-        let run = Run::open(settings, self.vfs.clone(), self.clock.clone(), context, &mut self.reporter)?;
+        let vfs =
+            if settings.given.follow_links { Arc::new(Following::over(self.vfs.clone())) } else { self.vfs.clone() };
+        let run = Run::open(settings, vfs, self.clock.clone(), context, &mut self.reporter)?;
         self.run = Some(Box::new(run));
         Ok(())
     }

@@ -193,6 +193,9 @@ impl Vfs for TestVfs {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         OsVfs::new().metadata(path)
     }
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        OsVfs::new().resolve(path)
+    }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change()?;
         OsVfs::new().rename(from, to)

@@ -330,17 +330,28 @@ impl Run {
             .values()
             .filter_map(|number| self.files.get(number).filter(|file| is_sought(file)).map(|file| file.dir))
             .collect();
+        let mut places: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
         for dir in dirs.intersection(listed) {
-            let Some(path) = self.settings.groups.get(*dir).map(|group| group.dir.clone()) else { continue };
+            places.extend(self.settings.groups.get(*dir).map(|group| (group.dir.clone(), *dir)));
+        }
+        let sought = missing.values().filter_map(|number| self.files.get(number)).filter(|file| is_sought(file));
+        places.extend(sought.filter_map(|file| Some((self.dir_behind(&file.place.name)?, file.dir))));
+        for (path, dir) in places {
             // If it cannot be listed now, they are looked for again.
             let names = self.vfs.read_dir(&path).unwrap_or_default();
             for name in names {
                 if missing.is_empty() {
                     return;
                 }
-                self.found_moved(&path.join(name), *dir, missing, now);
+                self.found_moved(&path.join(name), dir, missing, now);
             }
         }
+    }
+
+    /// The directory of the file that a symbolic link leads to: there it is rotated.
+    fn dir_behind(&self, link: &Path) -> Option<PathBuf> {
+        let real = if self.settings.given.follow_links { self.vfs.resolve(link).ok()? } else { return None };
+        real.parent().filter(|dir| Some(*dir) != link.parent()).map(Path::to_path_buf)
     }
 
     fn found_moved(&mut self, path: &Path, dir: usize, missing: &mut HashMap<FileId, u64>, now: Duration) {
@@ -399,10 +410,14 @@ impl Run {
             return;
         }
         let places = self.restored.places.values().flatten();
-        let groups: BTreeSet<usize> =
-            places.filter_map(|(_, place, _)| self.settings.group_of_dir(&place.name)).collect();
-        for &group in groups.intersection(listed) {
-            let Some(dir) = self.settings.groups.get(group).map(|group| group.dir.clone()) else { continue };
+        let mut dirs: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
+        for (_, place, _) in places {
+            let group = self.settings.group_of_dir(&place.name).filter(|group| listed.contains(group));
+            let (Some(group), Some(dir)) = (group, place.name.parent()) else { continue };
+            dirs.insert((dir.to_path_buf(), group));
+            dirs.extend(self.dir_behind(&place.name).map(|dir| (dir, group)));
+        }
+        for (dir, group) in dirs {
             // If it cannot be listed now, they are looked for again.
             for name in self.vfs.read_dir(&dir).unwrap_or_default() {
                 self.restore_moved(group, &dir.join(name), now);
@@ -432,11 +447,15 @@ impl Run {
             return;
         }
         let Ok(file) = self.vfs.open(path, OpenMode::Read) else { return };
+        let mut restored = std::mem::take(&mut self.restored);
         let is_it = |place: &Place, origin: Origin| {
-            let is_same_dir = place.name.parent() == path.parent();
+            let is_same_dir = place.name.parent() == path.parent()
+                || self.dir_behind(&place.name).is_some_and(|dir| Some(&*dir) == path.parent());
             origin == Origin::Position && is_same_dir && place.offset > 0 && place.is_of(&*file).unwrap_or(false)
         };
-        let Some((number, place, _)) = self.restored.take_if(metadata.id.inode, is_it) else { return };
+        let found = restored.take_if(metadata.id.inode, is_it);
+        self.restored = restored;
+        let Some((number, place, _)) = found else { return };
         let place = Place { mark: place.mark.updated(&metadata), ..place };
         if let Ok(file) = Tracked::new(place, group, path.into(), &self.settings) {
             let seen = self.looks;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
-use crate::vfs::{FileId, OsVfs, Vfs};
+use crate::vfs::{FileId, Following, OsVfs, Vfs};
 use run::{Reporter, Run};
 use settings::Settings;
 
@@ -73,8 +73,8 @@ pub use settings::{FileGroup, TailSettingError};
 /// * A power cut can take the end of a file that its writer did not sync. What is left is shorter than what was read, like an
 ///   emptied file, and is read again.
 ///
-/// Of several names of one file the first one counts. Symbolic links, FIFOs, sockets and devices are never read, nor are
-/// directories below. Group directories themselves may be symbolic links.
+/// Of several names of one file the first one counts. FIFOs, sockets and devices are never read, nor are directories below;
+/// symbolic links are only if [`follow_links`](Self::follow_links) says so. Group directories themselves may be symbolic links.
 ///
 /// # Order and fairness
 ///
@@ -196,6 +196,18 @@ impl TailDir {
         self
     }
 
+    /// Whether names that are symbolic links to regular files are read; off by default, in a properties file on, as in Flume.
+    /// A link is read as if the file were there: the header of [`file_header`](Self::file_header) names the link. When the
+    /// file is renamed within its own directory and the link leads to its successor, both are read to their end, as kubelet
+    /// rotates the logs of containers. The kernel does not tell of changes behind a link; they are found after
+    /// [`poll_interval`](Self::poll_interval).
+    ///
+    /// Whoever may create links in the directory of a group has the source read any file that this process may read.
+    pub fn follow_links(mut self, follow: bool) -> Self {
+        self.settings.follow_links = follow;
+        self
+    }
+
     /// Goes on where Flume stopped: its position file is read once, when there is no position of this source yet. It applies
     /// to files with the same inode and path.
     pub fn position_file(mut self, path: impl Into<PathBuf>) -> Self {
@@ -256,7 +268,9 @@ impl PullSource for TailDir {
     fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
         self.run = None;
         let settings = self.settings.check().map_err(SourceError::fatal)?;
-        let (vfs, clock, skipped) = (self.vfs.clone(), self.clock.clone(), self.skipped.clone());
+        let vfs =
+            if settings.given.follow_links { Arc::new(Following::over(self.vfs.clone())) } else { self.vfs.clone() };
+        let (clock, skipped) = (self.clock.clone(), self.skipped.clone());
         let run = Run::open(settings, vfs, clock, context, skipped, &mut self.reporter)?;
         self.skipped = Some(run.skipped.clone());
         self.run = Some(Box::new(run));

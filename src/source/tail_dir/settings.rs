@@ -89,6 +89,7 @@ pub(super) struct Settings {
     pub(super) turn_events: u64,
     pub(super) open_files: usize,
     pub(super) cache_listing: bool,
+    pub(super) follow_links: bool,
     pub(super) position_file: Option<PathBuf>,
     /// The interval at which the position file is written.
     pub(super) write_position_file: Option<Duration>,
@@ -127,6 +128,7 @@ impl Settings {
             turn_events: u64::MAX,
             open_files: TAIL_OPEN_FILES,
             cache_listing: true,
+            follow_links: false,
             position_file: None,
             write_position_file: None,
             until_end: false,

@@ -3,6 +3,7 @@ use std::io::IoSlice;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::vfs::Following;
 
 fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -42,6 +43,39 @@ fn a_symbolic_link_is_not_followed() {
     }
     assert!(OsVfs::new().lock(&dangling).is_err());
     assert!(!dir.path().join("nowhere").exists());
+}
+
+#[test]
+fn a_link_to_a_file_is_followed_to_read_where_that_is_wanted() {
+    let dir = dir();
+    let at = |name: &str| dir.path().join(name);
+    create(&at("file"), b"x");
+    fs::create_dir(at("dir")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let links = ["file", "dir", "fifo", "none", "link-loop"];
+    for to in links {
+        std::os::unix::fs::symlink(at(to), at(&format!("link-{to}"))).unwrap();
+    }
+    std::os::unix::fs::symlink(at("link-link-loop"), at("link-loop")).unwrap();
+    std::os::unix::fs::symlink(at("link-file"), at("link-link")).unwrap();
+    let vfs = Following::over(Arc::new(OsVfs::new()));
+    for link in ["link-file", "link-link"] {
+        assert_eq!(vfs.metadata(&at(link)).unwrap(), vfs.metadata(&at("file")).unwrap());
+        let mut byte = [0];
+        vfs.open(&at(link), OpenMode::Read).unwrap().read_exact_at(&mut byte, 0).unwrap();
+        assert_eq!(byte, *b"x");
+        assert!(vfs.open(&at(link), OpenMode::ReadWrite).is_err());
+        assert_eq!(kind(vfs.open(&at(link), OpenMode::CreateNew)), io::ErrorKind::AlreadyExists);
+    }
+    for to in ["dir", "fifo", "none", "loop"] {
+        let link = at(&format!("link-{to}"));
+        assert_eq!(vfs.metadata(&link).unwrap().kind, FileKind::Other, "{to}");
+        assert!(vfs.open(&link, OpenMode::Read).is_err(), "{to}");
+    }
+    vfs.rename(&at("link-file"), &at("moved")).unwrap();
+    vfs.remove_file(&at("link-link")).unwrap();
+    assert_eq!(fs::read(at("file")).unwrap(), b"x");
+    assert_eq!(fs::read_link(at("moved")).unwrap(), at("file"));
 }
 
 #[test]

@@ -26,10 +26,15 @@ fn spool_dir_with_headers_and_subdirectories() {
         run.drop_file("sub/two.log", &lines("two", 500));
         run.drop_file(".hidden.log", b"hidden\n");
         run.drop_file("three.skip", b"ignored\n");
+        let linked = run.dir.join("linked");
+        fs::write(&linked, lines("behind a link", 10)).expect("a file");
+        std::os::unix::fs::symlink(&linked, run.input.join("five.log")).expect("a link");
         run.drop_file("four.log", "umlauts \u{e4}\u{f6}\u{fc}, a tab\t, a return\r\n\nand no newline".as_bytes());
         let mut agent = run.start("a1");
-        run.await_lines(&mut agent, 1503);
+        run.await_lines(&mut agent, 1513);
+        agent.await_that("the removal of the link", || fs::symlink_metadata(run.input.join("five.log")).is_err());
         agent.stop();
+        assert!(linked.exists(), "{:?} removes what the link leads to", run.side);
     };
     same("spool-headers", drive, sorted_and_anonymous);
 }
@@ -87,7 +92,8 @@ fn tail_dir_through_rotation() {
         fs::write(&log, lines("second", 200)).expect("a new log");
         run.await_lines(&mut agent, 503);
         agent.stop();
-        fs::write(run.input.join("late.log"), lines("late", 50)).expect("a log");
+        fs::write(run.dir.join("late"), lines("late", 50)).expect("a log");
+        std::os::unix::fs::symlink(run.dir.join("late"), run.input.join("late.log")).expect("a link to a log");
         let mut agent = run.start("a1");
         run.await_lines(&mut agent, 553);
         agent.stop();

@@ -166,6 +166,45 @@ fn a_hostile_tree_gives_the_regular_files_only() {
     assert_eq!(bench.events().len(), 4);
 }
 
+/// Goal: a link takes the place of the file it leads to, and what it leads to stays as it is. Method: each way to complete
+/// files, with links to a file, to a directory, to nowhere and to themselves; a restart reads nothing again.
+#[test]
+fn links_to_files_are_read_if_so_wanted_and_completed_themselves() {
+    for (completed, left) in [
+        (Completed::rename(), &["dir", "file.COMPLETED", "link.COMPLETED", "loop", "nowhere"][..]),
+        (Completed::Delete, &["dir", "loop", "nowhere"]),
+        (Completed::tracker(".flumespool"), &["dir", "file", "link", "loop", "nowhere"]),
+    ] {
+        let bench = Bench::new();
+        let outside = bench.dir.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), "1\n2\n").unwrap();
+        std::os::unix::fs::symlink(outside.join("file"), bench.path("link")).unwrap();
+        std::os::unix::fs::symlink(&outside, bench.path("dir")).unwrap();
+        std::os::unix::fs::symlink(outside.join("none"), bench.path("nowhere")).unwrap();
+        std::os::unix::fs::symlink(bench.path("loop"), bench.path("loop")).unwrap();
+        bench.write("file", "3\n", 1);
+        let source =
+            || bench.source().follow_links(true).recursive(true).completed(completed.clone()).basename_header("name");
+        bench.run(source());
+        bench.run(source());
+        let mut events: Vec<_> = bench
+            .events()
+            .iter()
+            .map(|event| {
+                (String::from_utf8_lossy(event.body()).into_owned(), event.headers().get("name").unwrap().to_owned())
+            })
+            .collect();
+        events.sort();
+        let expected = [("1", "link"), ("2", "link"), ("3", "file")];
+        assert_eq!(events, expected.map(|(body, name)| (body.to_owned(), name.to_owned())), "{completed:?}");
+        let names: Vec<_> = bench.names().into_iter().filter(|name| !name.starts_with(".flumespool")).collect();
+        assert_eq!(names, left);
+        assert_eq!(fs::read(outside.join("file")).unwrap(), b"1\n2\n");
+        assert_eq!(bench.reports(), [""; 0]);
+    }
+}
+
 #[test]
 fn the_spool_directory_may_be_a_symbolic_link_itself() {
     let bench = Bench::new();

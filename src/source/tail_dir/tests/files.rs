@@ -64,6 +64,31 @@ fn names_are_matched_as_a_whole_and_only_regular_files_are_read() {
 }
 
 #[test]
+fn links_to_files_are_read_if_so_wanted() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("real")).unwrap();
+    bench.append("real/0.log", "1\n");
+    for (to, link) in [("real/0.log", "app.log"), ("real", "app.log.dir"), ("none", "app.log.none")] {
+        std::os::unix::fs::symlink(bench.path(to), bench.path(link)).unwrap();
+    }
+    std::os::unix::fs::symlink("app.log.loop", bench.path("app.log.loop")).unwrap();
+    // The link is one more name of a file that another group has, too.
+    let groups = || [bench.group(), FileGroup::new(bench.path("real"), ".*")];
+    let source = || bench.source_of(groups()).follow_links(true).file_header("file");
+    let mut source = bench.ran(source());
+    bench.append("app.log", "2\n");
+    bench.drain(&mut source);
+    let link = bench.path("app.log").to_string_lossy().into_owned();
+    let files: Vec<_> = bench.events().iter().map(|event| event.headers().get("file").unwrap().to_owned()).collect();
+    assert_eq!(files, [link.clone(), link]);
+    assert_eq!((bench.bodies(), bench.positions()), (vec!["1".to_owned(), "2".into()], 1));
+    bench.append("none", "now it leads somewhere\n");
+    bench.drain(&mut source);
+    assert_eq!((bench.bodies(), bench.positions()), (vec!["now it leads somewhere".to_owned()], 2));
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+#[test]
 fn names_that_are_not_utf_8_are_read_and_escaped_in_headers() {
     use std::os::unix::ffi::OsStrExt as _;
 

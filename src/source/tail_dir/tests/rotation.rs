@@ -250,3 +250,39 @@ fn a_log_under_rotation_is_read_exactly_once() {
     bodies.sort_by_key(number);
     assert_eq!(bodies, written);
 }
+
+/// Goal: files are rotated behind a link as they are in the directory itself. Method: as kubelet does, the file that the link
+/// leads to is renamed beside it and a new one takes its name; at once and over a restart, with the file open and closed.
+#[test]
+fn rotation_behind_a_link_is_followed() {
+    let bench = Bench::new();
+    let group = || FileGroup::new(bench.path("containers"), r".*\.log");
+    for dir in ["containers", "pods"] {
+        fs::create_dir(bench.path(dir)).unwrap();
+    }
+    std::os::unix::fs::symlink("../pods/0.log", bench.path("containers/shop.log")).unwrap();
+    for (open_files, restarts) in [(100, false), (1, false), (100, true)] {
+        let source = || bench.source_of([group()]).follow_links(true).open_files(open_files);
+        bench.append("pods/0.log", "1\n");
+        let mut source_now = bench.ran(source());
+        bench.append("pods/0.log", "2\n");
+        bench.rename("pods/0.log", "pods/0.log.old");
+        bench.append("pods/0.log.old", "3\n");
+        bench.append("pods/0.log", "a\n");
+        if restarts {
+            source_now = bench.opened(source());
+        }
+        bench.drain(&mut source_now);
+        bench.append("pods/0.log.old", "4\n");
+        bench.append("pods/0.log", "b\n");
+        bench.drain(&mut source_now);
+        let mut bodies = bench.bodies();
+        bodies.sort();
+        assert_eq!(bodies, ["1", "2", "3", "4", "a", "b"], "{open_files} open, restarts {restarts}");
+        assert_eq!((bench.positions(), bench.reports()), (2, vec![]));
+        bench.remove("pods/0.log");
+        bench.remove("pods/0.log.old");
+        bench.pass(&mut source_now, TAIL_IDLE + TAIL_GONE);
+        assert_eq!(bench.positions(), 0);
+    }
+}
