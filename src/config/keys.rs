@@ -55,6 +55,15 @@ pub(super) struct Entry {
     pub(super) origin: Option<Origin>,
 }
 
+/// Which texts that are not the number that is expected do not cost a component in Flume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Borne {
+    /// Other numbers.
+    Numbers,
+    /// Whatever stands there.
+    Anything,
+}
+
 /// How many events a component hands over in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchSize {
@@ -152,13 +161,41 @@ impl Keys {
 
     /// A number that may be missing.
     pub fn optional_number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T> {
-        let text = self.optional(key)?;
-        let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
-        let number = number.filter(|number| range.contains(number));
+        let number = within(&self.optional(key)?, &range);
         if number.is_none() {
             self.mistake(key, must_be_a_number(&range));
         }
         number
+    }
+
+    /// A number that may be missing, and without which Flume goes on if it is not of the range: `instead` says how.
+    pub(super) fn bearable<T: Number>(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<T>,
+        borne: Borne,
+        instead: &str,
+    ) -> Option<T> {
+        let text = self.optional(key)?;
+        let number = within(&text, &range);
+        if number.is_none() {
+            match borne {
+                Borne::Numbers if text.parse::<i64>().is_err() => self.mistake(key, must_be_a_number(&range)),
+                _ => self.problem(Severity::Ignored, key, format!("{}; {instead}", must_be_a_number(&range))),
+            }
+        }
+        number
+    }
+
+    /// A number instead of which Flume takes the default if it is not of the range.
+    pub(super) fn bearable_number<T: Number>(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<T>,
+        borne: Borne,
+        default: T,
+    ) -> T {
+        self.bearable(key, range, borne, &format!("Flume takes the default of {default}")).unwrap_or(default)
     }
 
     /// A number that must be there.
@@ -209,14 +246,40 @@ impl Keys {
 
     /// One of several words, in any case.
     pub fn choice<T: Clone>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
-        let Some(text) = self.optional(key) else { return default };
+        match self.chosen(key, choices) {
+            Ok(choice) => choice.unwrap_or(default),
+            Err(message) => {
+                self.mistake(key, message);
+                default
+            }
+        }
+    }
+
+    /// One of several words, instead of which Flume takes the default if it is none of them: `instead` says so.
+    pub(super) fn bearable_choice<T: Clone>(
+        &mut self,
+        key: &str,
+        choices: &[(&str, T)],
+        default: T,
+        instead: &str,
+    ) -> T {
+        match self.chosen(key, choices) {
+            Ok(choice) => choice.unwrap_or(default),
+            Err(message) => {
+                self.problem(Severity::Ignored, key, format!("{message}; {instead}"));
+                default
+            }
+        }
+    }
+
+    fn chosen<T: Clone>(&mut self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>, String> {
+        let Some(text) = self.optional(key) else { return Ok(None) };
         if let Some((_, choice)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
-            return choice.clone();
+            return Ok(Some(choice.clone()));
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let hint = nearest(&text, words.iter().copied()).map(|word| format!("; is it {word}?")).unwrap_or_default();
-        self.mistake(key, format!("must be {}{hint}", one_of(&words)));
-        default
+        Err(format!("must be {}{hint}", one_of(&words)))
     }
 
     /// A text that `parse` understands; what it says is reported as a mistake.
@@ -320,9 +383,10 @@ impl Keys {
     }
 
     /// Refuses the component as a whole, for a reason that belongs to no key of its own: what a factory returns when a
-    /// builder does. If there is a mistake already, the reason is taken for a consequence of it and not shown.
+    /// builder does. If there is a mistake already that costs the component, the reason is taken for a consequence of it and
+    /// not shown.
     pub fn refuse(&mut self, reason: impl Display) -> Refused {
-        if self.is_good() {
+        if self.problems.iter().all(|problem| problem.severity < Severity::Dropped) {
             let key = self.prefix.trim_end_matches('.').to_owned();
             self.problems.push(Problem::new(Severity::Dropped, key, reason.to_string()).at(self.origin.clone()));
         }
@@ -385,6 +449,13 @@ impl Keys {
         self.mistake(key, "is missing");
     }
 
+    /// A problem with a key that has no value and should have one, because the key `by` asks for it.
+    pub(super) fn missing_for(&mut self, by: &str, key: &str, severity: Severity, message: &str) {
+        self.known.insert(key.to_owned());
+        let origin = self.origin_of(by).or_else(|| self.origin.clone());
+        self.problems.push(Problem::new(severity, self.full(key), message).at(origin));
+    }
+
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
@@ -396,6 +467,9 @@ impl Keys {
 
 /// The integers that [`Keys`] reads.
 pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
+    /// Whether the number is the smallest of a type that has negative ones: it says nothing to a user.
+    fn is_min(self) -> bool;
+
     /// Whether the number is the largest of a type that is larger than a port's: it says nothing to a user.
     fn is_max(self) -> bool;
 }
@@ -403,6 +477,10 @@ pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
 macro_rules! numbers {
     ($($number:ty),*) => {
         $(impl Number for $number {
+            fn is_min(self) -> bool {
+                self != 0 && self == Self::MIN
+            }
+
             fn is_max(self) -> bool {
                 size_of::<Self>() > 2 && self == Self::MAX
             }
@@ -412,9 +490,17 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, u64, usize, i32, i64);
 
+/// What Java's `Long.parseLong` reads, if it is of the range.
+fn within<T: Number>(text: &str, range: &RangeInclusive<T>) -> Option<T> {
+    let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
+    number.filter(|number| range.contains(number))
+}
+
 fn must_be_a_number<T: Number>(range: &RangeInclusive<T>) -> String {
     let (start, end) = (range.start(), range.end());
-    if end.is_max() {
+    if start.is_min() && end.is_max() {
+        "must be a whole number".to_owned()
+    } else if end.is_max() {
         format!("must be a number from {start} on")
     } else {
         format!("must be a number from {start} to {end}")

@@ -261,12 +261,14 @@ impl Reader<'_> {
             // Nobody knows which keys it has.
             None => keys.into_problems(),
         };
-        // What is wrong with a reference explains what is wrong with the value.
+        let is_lenient = self.options.is_lenient();
+        // What is wrong with a reference explains what is wrong with the value. Where the value is used as it stands, it does
+        // not say what becomes of that.
         let explained = |problem: &Problem| {
             let is_same = |known: &Problem| known.key == problem.key && known.severity >= Severity::Ignored;
-            problem.value.is_some() && self.problems.iter().any(is_same)
+            !is_lenient && problem.value.is_some() && self.problems.iter().any(is_same)
         };
-        let worst = if self.options.is_lenient() { Severity::Ignored } else { Severity::Warning };
+        let worst = if is_lenient { Severity::Ignored } else { Severity::Warning };
         let is_good = problems.iter().all(|problem| problem.severity <= worst);
         let news: Vec<Problem> = problems.into_iter().filter(|problem| !explained(problem)).collect();
         self.problems.extend(news);

@@ -125,7 +125,7 @@ fn directories_of_a_flume_file_channel_are_refused_untouched() {
 fn keys_of_flumes_log_are_known_and_those_that_cannot_be_kept_are_mistakes() {
     let dir = tempfile::tempdir().unwrap();
     let keys = dirs(dir.path(), "c")
-        + "\ncheckpointInterval = 30000\nuseDualCheckpoints = true\nbackupCheckpointDir = /b\nmaxFileSize = 100\nkeep-alive = 1\nminimumRequiredSpace = 1\nfsyncInterval = 2";
+        + "\ncheckpointInterval = 30000\nuseDualCheckpoints = true\nbackupCheckpointDir = /b\nmaxFileSize = 100\nkeep-alive = 1\nminimumRequiredSpace = -1\nfsyncInterval = 0";
     let plan = plan(&text(1, &[("c1", keys.clone())])).unwrap();
     assert_eq!(plan.warnings().len(), 6, "{:?}", plan.warnings());
     let found = mistakes(&text(1, &[("c1", keys + "\nencryption.activeKey = k\ndataDirs = ,")]));

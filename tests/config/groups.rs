@@ -21,6 +21,7 @@ fn every_key_of_flumes_is_known() {
         GROUP.to_owned(),
         format!("{GROUP}a1.sinkgroups.g.processor.priority.k1 = 10\na1.sinkgroups.g.processor.priority.k2 = -5"),
         format!("{GROUP}a1.sinkgroups.g.processor.maxpenalty = 0"),
+        format!("{GROUP}a1.sinkgroups.g.processor.maxpenalty = -1"),
         GROUP.replace("failover", "Load_Balance"),
         format!(
             "{}a1.sinkgroups.g.processor.backoff = true\na1.sinkgroups.g.processor.selector = RANDOM\n\
@@ -76,7 +77,7 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
         ),
         (
             format!("{key}.priority.k1 = high"),
-            "f:16: a1.sinkgroups.g.processor.priority.k1 = high: must be a number from -2147483648 on; Flume gives the \
+            "f:16: a1.sinkgroups.g.processor.priority.k1 = high: must be a whole number; Flume gives the \
              sink a priority below those that have one",
         ),
         (
@@ -95,8 +96,8 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
              processor.priority.k1?",
         ),
         (
-            format!("{key}.maxpenalty = -1"),
-            "f:16: a1.sinkgroups.g.processor.maxpenalty = -1: must be a number from 0 on; Flume takes the default of 30000",
+            format!("{key}.maxpenalty = 1 s"),
+            "f:16: a1.sinkgroups.g.processor.maxpenalty = 1 s: must be a whole number; Flume takes the default of 30000",
         ),
         (
             "a1.sinkgroups.g.sink = k3".to_owned(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::{bind_address, tls};
+use super::super::keys::Borne;
+use super::super::{BatchSize, Keys, Made, Registry, SinkSetup, Site, SourceSetup};
+use super::{bind_address, seconds_or_none, tls};
 use crate::limits::{
     CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME,
     FLUME_RPC_FRAME_BYTES_MAX, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST, RPC_REQUESTS_IN_FLIGHT,
-    RPC_REQUESTS_IN_FLIGHT_MAX,
+    RPC_REQUESTS_IN_FLIGHT_MAX, TRANSACTION_EVENTS_MAX,
 };
 use crate::rpc::{RpcClient, RpcClientBuilder};
 use crate::sink;
@@ -53,14 +54,14 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<AvroRpc> {
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let address = bind_address(keys, "hostname", None);
-    let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
+    let batch = batch_size(keys);
     let in_flight = requests_in_flight(keys);
     let client = client_settings(keys, site, RpcClient::builder([address]))?;
     let client = client.batch_events(batch.events()).requests_in_flight(in_flight);
     // As many events as fill the requests that may be in flight.
     let batch = batch.times(in_flight, REQUESTS_IN_FLIGHT_KEY);
     let mut sink = sink::AvroRpc::with_client(client);
-    let reset = keys.seconds("reset-connection-interval", 0..=u64::MAX, Duration::ZERO);
+    let reset = seconds_or_none(keys, "reset-connection-interval", Duration::ZERO);
     if !reset.is_zero() {
         sink = sink.reset_interval(reset);
     }
@@ -78,11 +79,9 @@ pub(in super::super) fn client_settings(
     site: &Site<'_>,
     client: RpcClientBuilder,
 ) -> Made<RpcClientBuilder> {
-    let mut client = client.connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT)).request_timeout(timeout(
-        keys,
-        "request-timeout",
-        RPC_REQUEST,
-    ));
+    let mut client = client
+        .connect_timeout(timeout(keys, "connect-timeout", Borne::Anything, RPC_CONNECT))
+        .request_timeout(timeout(keys, "request-timeout", Borne::Anything, RPC_REQUEST));
     let level = keys.number("compression-level", 0..=9, DEFLATE_LEVEL);
     if is_deflate(keys) {
         client = client.deflate(level);
@@ -98,12 +97,29 @@ pub(in super::super) fn client_settings(
 }
 
 fn is_deflate(keys: &mut Keys) -> bool {
-    keys.choice("compression-type", &[("none", false), ("deflate", true)], false)
+    let choices = [("none", false), ("deflate", true)];
+    keys.bearable_choice("compression-type", &choices, false, "Flume takes none")
+}
+
+/// The size of a sink's batches.
+pub(super) fn batch_size(keys: &mut Keys) -> BatchSize {
+    let is_size = |text: &str| text.parse::<i32>().is_ok_and(|events| events > 0);
+    if keys.value(BATCH_SIZE_KEY).is_none_or(is_size) {
+        return keys.batch_size(BATCH_SIZE_KEY, RPC_BATCH_EVENTS);
+    }
+    BatchSize::fixed(keys.bearable_number(
+        BATCH_SIZE_KEY,
+        1..=TRANSACTION_EVENTS_MAX,
+        Borne::Anything,
+        RPC_BATCH_EVENTS,
+    ))
 }
 
 /// Flume takes less than a second for a mistake, and uses the default.
-pub(super) fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration {
-    let found = keys.millis(key, 0..=u64::MAX, default);
+pub(super) fn timeout(keys: &mut Keys, key: &str, borne: Borne, default: Duration) -> Duration {
+    let instead = format!("Flume takes the default of {}", default.as_millis());
+    let Some(millis) = keys.bearable(key, i64::MIN..=i64::MAX, borne, &instead) else { return default };
+    let found = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
     if found >= Duration::from_secs(1) {
         return found;
     }
@@ -111,6 +127,7 @@ pub(super) fn timeout(keys: &mut Keys, key: &str, default: Duration) -> Duration
     default
 }
 
+const BATCH_SIZE_KEY: &str = "batch-size";
 pub(super) const REQUESTS_IN_FLIGHT_KEY: &str = "requests-in-flight";
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::super::keys::Borne;
 use super::super::stores::{StoreSettings, flume_files};
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
 use super::memory::transaction_capacity;
-use super::{number_without_effect, seconds_or_none};
+use super::{ANY, JAVA_INT_MAX, number_without_effect, seconds_or_none};
 use crate::Durability;
 use crate::limits::PUT_WAIT;
 use crate::wait::Wait;
@@ -16,7 +17,7 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let capacity = keys.number("capacity", 1..=u64::MAX, 1_000_000);
+    let capacity = keys.bearable_number("capacity", 1..=u64::MAX, Borne::Numbers, 1_000_000);
     let put_wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
     let settings = settings(keys, site, capacity, put_wait);
     refuse_flume_files(keys, &settings);
@@ -35,7 +36,7 @@ pub(super) fn settings(keys: &mut Keys, site: &Site<'_>, capacity: u64, put_wait
     if data.is_empty() {
         keys.mistake("dataDirs", "names no directory");
     }
-    let transaction_events = transaction_capacity(keys, capacity, 10_000);
+    let transaction_events = transaction_capacity(keys, capacity, Borne::Numbers, 10_000);
     let durability = durability(keys);
     without_effect(keys);
     StoreSettings { checkpoint, data, capacity, transaction_events, put_wait, durability }
@@ -51,18 +52,23 @@ pub(super) fn refuse_flume_files(keys: &mut Keys, settings: &StoreSettings) {
 }
 
 fn durability(keys: &mut Keys) -> Durability {
-    let interval = keys.seconds("fsyncInterval", 1..=3600, Duration::from_secs(5));
-    if keys.flag("fsyncPerTransaction", true) { Durability::Sync } else { Durability::Interval(interval) }
+    if keys.flag("fsyncPerTransaction", true) {
+        // Without effect, as in Flume, where it must be a number all the same.
+        keys.optional_number::<i64>("fsyncInterval", ANY);
+        return Durability::Sync;
+    }
+    let interval = keys.seconds("fsyncInterval", 1..=JAVA_INT_MAX, Duration::from_secs(5));
+    Durability::Interval(interval)
 }
 
 fn without_effect(keys: &mut Keys) {
     let checkpoints = "the store takes checkpoints by itself, without stopping anyone";
-    number_without_effect(keys, "checkpointInterval", checkpoints);
+    number_without_effect(keys, "checkpointInterval", ANY, checkpoints);
     keys.ignored(&["checkpointOnClose", "useDualCheckpoints", "backupCheckpointDir"], checkpoints);
     keys.ignored(&["compressBackupCheckpoint", "use-log-replay-v1", "use-fast-replay"], checkpoints);
-    number_without_effect(keys, "maxFileSize", "the store has segments of 64 MiB, and uses them again");
+    number_without_effect(keys, "maxFileSize", ANY, "the store has segments of 64 MiB, and uses them again");
     let room = "the store keeps room for itself, so that a full disk can be drained";
-    number_without_effect(keys, "minimumRequiredSpace", room);
+    number_without_effect(keys, "minimumRequiredSpace", ANY, room);
     keys.unsupported(&["encryption."], "there is no encryption; put the directories on an encrypted file system");
 }
 

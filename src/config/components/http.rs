@@ -291,7 +291,7 @@ mod tests {
                 "use the keys of ssl",
             ),
             (true, &[("port", "1"), ("SslContextFactory.needClientAuth", "true")], "has no effect without ssl"),
-            (true, &[("port", "1"), ("ServerConnector.idleTimeout", "soon")], "must be a number"),
+            (true, &[("port", "1"), ("ServerConnector.idleTimeout", "soon")], "must be a whole number"),
             (false, &[], "x.endpoint: is missing"),
             (false, &[("endpoint", "localhost")], "it must look like http://host:port/path"),
             (false, &[ENDPOINT, ("connectTimeout", "0")], "must be a number from 1"),

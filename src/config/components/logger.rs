@@ -1,5 +1,6 @@
 //! Flume's `logger` sink.
 
+use super::super::keys::Borne;
 use super::super::{Keys, Made, Registry, SinkSetup, Site};
 use crate::limits::{BODY_BYTES_MAX, LOG_BYTES_FLUME};
 
@@ -8,6 +9,8 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
-    let bytes = keys.number("maxBytesToLog", 0..=BODY_BYTES_MAX, LOG_BYTES_FLUME);
+    let bytes = keys.bearable_number("maxBytesToLog", 0..=usize::MAX, Borne::Anything, LOG_BYTES_FLUME);
+    // No body is longer than the limit.
+    let bytes = bytes.min(BODY_BYTES_MAX);
     Ok(SinkSetup::new(site.logger().bytes_max(bytes)))
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::super::keys::Borne;
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
-use super::{JAVA_INT_MAX, seconds_or_none};
+use super::{JAVA_INT_MAX, bearable_seconds};
 use crate::MemoryChannel;
 use crate::limits::{
     FLUME_BODY_BYTES_MAX, FLUME_MEMORY_PERCENT, FLUME_TRANSACTION_BYTES_MAX, MEMORY_CHANNEL_BYTES, PUT_WAIT,
@@ -17,9 +18,9 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let capacity = keys.number("capacity", 1..=JAVA_INT_MAX, 100);
-    let transaction = transaction_capacity(keys, capacity, 100);
-    let wait = Wait::up_to(seconds_or_none(keys, "keep-alive", PUT_WAIT));
+    let capacity = keys.bearable_number("capacity", 1..=JAVA_INT_MAX, Borne::Anything, 100);
+    let transaction = transaction_capacity(keys, capacity, Borne::Anything, 100);
+    let wait = Wait::up_to(bearable_seconds(keys, "keep-alive", PUT_WAIT));
     let bytes = byte_capacity(keys, 100);
     in_memory(keys, site, (capacity, bytes, transaction), wait)
 }
@@ -45,9 +46,10 @@ pub(super) fn in_memory(
 }
 
 /// Events of one transaction. Flume drops a channel whose capacity is below the default; the default gives way here.
-pub(super) fn transaction_capacity(keys: &mut Keys, capacity: u64, default: usize) -> usize {
+pub(super) fn transaction_capacity(keys: &mut Keys, capacity: u64, borne: Borne, default: usize) -> usize {
     let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-    let given: Option<u64> = keys.optional_number("transactionCapacity", 1..=JAVA_INT_MAX);
+    let instead = format!("Flume takes the default of {default}");
+    let given = keys.bearable("transactionCapacity", 1..=JAVA_INT_MAX, borne, &instead);
     let given = given.map(|events| usize::try_from(events).unwrap_or(usize::MAX));
     if given.is_some_and(|events| events > capacity) {
         keys.mistake("transactionCapacity", format!("is over the capacity of {capacity}; Flume drops the channel"));
@@ -56,16 +58,24 @@ pub(super) fn transaction_capacity(keys: &mut Keys, capacity: u64, default: usiz
     given.unwrap_or(default).min(capacity).min(TRANSACTION_EVENTS_MAX)
 }
 
-/// Bytes that the channel may hold. Flume counts bodies and leaves a part of the bytes to the headers, which are counted
-/// here. Flume counts in slots of `slot` bytes.
+/// Bytes that the channel may hold. Flume counts bodies, in slots of `slot` bytes, and leaves a part of the bytes to the
+/// headers, which are counted here.
 pub(super) fn byte_capacity(keys: &mut Keys, slot: u64) -> u64 {
-    keys.number("byteCapacityBufferPercentage", 0..=100_u8, 20);
-    match keys.optional_number("byteCapacity", 0..=u64::MAX) {
-        // Less than a slot stands for no limit.
-        Some(bytes) if bytes < slot + slot / 4 => u64::MAX,
-        Some(bytes) => bytes,
-        None => memory_bytes(),
+    let headers = keys.bearable_number(HEADERS_PERCENT, i32::MIN..=i32::MAX, Borne::Anything, 20);
+    let instead = "Flume takes the default of 80 % of its memory";
+    let given = keys.bearable("byteCapacity", i64::MIN..=i64::MAX, Borne::Anything, instead);
+    let bytes = given.map_or_else(memory_bytes, |bytes| u64::try_from(bytes).unwrap_or(0));
+    // Where less than a slot is left for bodies, there is no limit.
+    if i128::from(bytes) * (100 - i128::from(headers)) < i128::from(slot) * 100 {
+        if headers >= 100 {
+            keys.warn(
+                HEADERS_PERCENT,
+                "leaves nothing to the bodies of events, which is no limit for them, as in Flume",
+            );
+        }
+        return u64::MAX;
     }
+    bytes
 }
 
 /// What stands for 80 percent of Java's largest heap.
@@ -90,6 +100,7 @@ fn cgroup_bytes(root: &Path) -> Option<u64> {
     limit("memory.max").or_else(|| limit("memory/memory.limit_in_bytes"))
 }
 
+const HEADERS_PERCENT: &str = "byteCapacityBufferPercentage";
 const CGROUP_FILE_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
@@ -97,6 +108,24 @@ mod tests {
     #![allow(clippy::disallowed_methods)] // the files of the kernel are made here
 
     use super::*;
+
+    #[test]
+    fn bytes_are_limited_where_flume_has_a_slot_for_them() {
+        for (bytes, headers, expected) in [
+            ("125", "20", 125),
+            ("124", "20", u64::MAX),
+            ("-1", "20", u64::MAX),
+            ("1000", "90", 1000),
+            ("999", "90", u64::MAX),
+            ("1000", "100", u64::MAX),
+            ("1000", "120", u64::MAX),
+            ("50", "-100", 50),
+        ] {
+            let mut keys = Keys::of("x.", [("byteCapacity", bytes), (HEADERS_PERCENT, headers)]);
+            assert_eq!(byte_capacity(&mut keys, 100), expected, "{bytes} {headers}");
+            assert!(keys.is_good());
+        }
+    }
 
     #[test]
     fn the_memory_of_a_container_is_what_its_cgroup_may_have() {

@@ -36,6 +36,7 @@ mod thrift;
 #[cfg_attr(not(any(feature = "http", feature = "rpc")), allow(dead_code))]
 mod tls;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 #[cfg(feature = "rpc")]
@@ -43,7 +44,7 @@ pub(super) use avro::{client_settings, requests_in_flight};
 #[cfg(feature = "rpc")]
 pub(super) use thrift::client_settings as thrift_client_settings;
 
-use super::keys::Keys;
+use super::keys::{Borne, Keys};
 use super::registry::Registry;
 use crate::agent::Backoff;
 use crate::limits::PROPERTY_MILLIS_MAX;
@@ -104,16 +105,29 @@ fn all_interfaces() -> &'static str {
 
 /// A time in seconds, of which Flume takes anything below zero for none.
 fn seconds_or_none(keys: &mut Keys, key: &str, default: Duration) -> Duration {
-    let seconds = keys.optional_number(key, i64::MIN..=i64::MAX);
-    seconds.map_or(default, |seconds| Duration::from_secs(seconds.max(0).unsigned_abs()))
+    keys.optional_number(key, i64::MIN..=i64::MAX).map_or(default, not_below_zero)
 }
 
-/// A number that Flume wants and that changes nothing here, for which `why` says the reason.
-fn number_without_effect(keys: &mut Keys, key: &str, why: &str) {
-    if keys.optional_number(key, 0..=i64::MAX).is_some() {
+/// The same, where Flume takes the default if it is no number.
+fn bearable_seconds(keys: &mut Keys, key: &str, default: Duration) -> Duration {
+    let instead = format!("Flume takes the default of {}", default.as_secs());
+    keys.bearable(key, i32::MIN..=i32::MAX, Borne::Anything, &instead)
+        .map_or(default, |seconds| not_below_zero(seconds.into()))
+}
+
+fn not_below_zero(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.max(0).unsigned_abs())
+}
+
+/// A number of the range that Flume works with and that changes nothing here, for which `why` says the reason.
+fn number_without_effect(keys: &mut Keys, key: &str, range: RangeInclusive<i64>, why: &str) {
+    if keys.optional_number(key, range).is_some() {
         keys.warn(key, why);
     }
 }
 
+/// Any number, for [`number_without_effect`].
+const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+const ABOVE_ZERO: RangeInclusive<i64> = 1..=i64::MAX;
 /// Java's largest `int`.
 const JAVA_INT_MAX: u64 = i32::MAX.unsigned_abs() as u64;

@@ -1,7 +1,7 @@
 //! Flume's `null` sink.
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site};
-use super::number_without_effect;
+use super::{ABOVE_ZERO, number_without_effect};
 use crate::sink::Null;
 
 pub(super) fn register(registry: &mut Registry) {
@@ -10,6 +10,6 @@ pub(super) fn register(registry: &mut Registry) {
 
 fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SinkSetup> {
     let batch = keys.batch_size("batchSize", 100);
-    number_without_effect(keys, "logEveryNEvents", "the sink counts and logs nothing; see its statistics");
+    number_without_effect(keys, "logEveryNEvents", ABOVE_ZERO, "the sink counts and logs nothing; see its statistics");
     Ok(SinkSetup::new(Null::new()).batch(batch))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::keys::Borne;
 use super::super::{Keys, Made, ProcessorSetup, Registry, Severity, Site};
 use crate::limits::SINK_PENALTY_MAX;
 use crate::sink::group::{Failover, LoadBalance};
@@ -24,8 +25,9 @@ fn single(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
 }
 
 fn failover(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
-    let max = bearable(keys, "maxpenalty", 0..=i32::MAX, "Flume takes the default of 30000");
-    let max = max.and_then(|millis| u64::try_from(millis).ok()).map_or(SINK_PENALTY_MAX, Duration::from_millis);
+    let max = keys.bearable("maxpenalty", i32::MIN..=i32::MAX, Borne::Anything, "Flume takes the default of 30000");
+    // Below zero there is no penalty either.
+    let max = max.map_or(SINK_PENALTY_MAX, |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
     let mut policy = Failover::new().max_penalty(max);
     let mut given: Vec<(&str, i32)> = Vec::new();
     let mut left_out = Vec::new();
@@ -33,7 +35,7 @@ fn failover(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
     for sink in site.sinks() {
         let key = format!("priority.{sink}");
         let instead = "Flume gives the sink a priority below those that have one";
-        let priority = bearable(keys, &key, i32::MIN..=i32::MAX, instead).unwrap_or_else(|| {
+        let priority = keys.bearable(&key, i32::MIN..=i32::MAX, Borne::Anything, instead).unwrap_or_else(|| {
             next -= 1;
             next
         });
@@ -64,14 +66,4 @@ fn load_balance(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
         let policy = if is_random { LoadBalance::random() } else { LoadBalance::round_robin() };
         policy.backoff(backoff).max_timeout(max)
     }))
-}
-
-/// A number instead of which Flume takes something else if it is none.
-fn bearable(keys: &mut Keys, key: &str, range: std::ops::RangeInclusive<i32>, instead: &str) -> Option<i32> {
-    let text = keys.optional(key)?;
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    if number.is_none() {
-        keys.problem(Severity::Ignored, key, format!("must be a number from {} on; {instead}", range.start()));
-    }
-    number
 }

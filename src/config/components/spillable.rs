@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{ChannelSetup, Keys, Made, Registry, Site};
-use super::{JAVA_INT_MAX, file_channel, memory, number_without_effect};
+use super::super::keys::Borne;
+use super::super::{ChannelSetup, Keys, Made, Registry, Severity, Site};
+use super::{JAVA_INT_MAX, bearable_seconds, file_channel, memory};
 use crate::Spillable;
 use crate::limits::SPILLABLE_MEMORY_EVENTS;
 use crate::wait::Wait;
@@ -13,26 +14,21 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
-    let memory = keys.number("memoryCapacity", 0..=JAVA_INT_MAX, SPILLABLE_MEMORY_EVENTS);
-    let overflow = keys.number("overflowCapacity", 0..=JAVA_INT_MAX, OVERFLOW_EVENTS);
-    let timeout = keys.seconds("overflowTimeout", 0..=JAVA_INT_MAX, Duration::from_secs(3));
+    let memory = keys.bearable_number("memoryCapacity", 0..=JAVA_INT_MAX, Borne::Anything, SPILLABLE_MEMORY_EVENTS);
+    let overflow = overflow_capacity(keys, memory);
+    let timeout = bearable_seconds(keys, "overflowTimeout", Duration::from_secs(3));
     let bytes = memory::byte_capacity(keys, 500);
     without_effect(keys);
-    if memory == 0 && overflow == 0 {
-        let why = "is 0, and so is memoryCapacity, so that no event has a place; Flume takes the default of 100000000";
-        keys.mistake("overflowCapacity", why);
-    }
     // In Flume a put waits so long for memory, and as long again for the overflow.
     let put_wait = Wait::up_to(timeout.saturating_mul(2));
-    let capacity = if overflow == 0 { memory } else { overflow };
-    let settings = file_channel::settings(keys, site, capacity.max(1), put_wait);
+    // Where there is no overflow, its channel is made all the same in Flume, and has the default.
+    let settings = file_channel::settings(keys, site, if overflow == 0 { u64::MAX } else { overflow }, put_wait);
     let events = settings.transaction_events;
-    if overflow > 0 {
-        file_channel::refuse_flume_files(keys, &settings);
-    }
     if overflow == 0 {
-        return memory::in_memory(keys, site, (memory.max(1), bytes, events), Wait::up_to(timeout));
+        let events = events.min(usize::try_from(memory).unwrap_or(usize::MAX));
+        return memory::in_memory(keys, site, (memory, bytes, events), Wait::up_to(timeout));
     }
+    file_channel::refuse_flume_files(keys, &settings);
     let name = site.name().to_owned();
     let setup = ChannelSetup::in_store(settings, move |stores, settings| {
         stores.open_with(settings, |store| {
@@ -49,15 +45,38 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     Ok(setup.transaction_events_max(events))
 }
 
-fn without_effect(keys: &mut Keys) {
-    number_without_effect(keys, "avgEventSize", "has no effect: bytes are counted, not estimated");
-    let why = "has no effect: memory is used again when the overflow is empty";
-    number_without_effect(keys, "overflowDeactivationThreshold", why);
-    number_without_effect(keys, "capacity", "has no effect, as in Flume; use memoryCapacity and overflowCapacity");
-    number_without_effect(keys, "keep-alive", "has no effect, as in Flume; use overflowTimeout");
+/// Events that the overflow holds; none if it is off.
+fn overflow_capacity(keys: &mut Keys, memory: u64) -> u64 {
+    let key = "overflowCapacity";
+    let given = keys.bearable_number(key, i32::MIN..=i32::MAX, Borne::Anything, OVERFLOW_EVENTS);
+    if given <= 0 && memory == 0 {
+        let why = format!(
+            "is 0, and so is memoryCapacity: no event has a place; Flume takes the default of {OVERFLOW_EVENTS}"
+        );
+        keys.problem(Severity::Ignored, key, why);
+        return OVERFLOW_EVENTS.unsigned_abs().into();
+    }
+    u64::try_from(given).unwrap_or(0)
 }
 
-const OVERFLOW_EVENTS: u64 = 100_000_000;
+fn without_effect(keys: &mut Keys) {
+    let why = "has no effect: bytes are counted, not estimated";
+    bearable_without_effect(keys, "avgEventSize", 500, why);
+    let why = "has no effect: memory is used again when the overflow is empty";
+    bearable_without_effect(keys, "overflowDeactivationThreshold", 5, why);
+    keys.ignored(&["capacity"], "has no effect, as in Flume; use memoryCapacity and overflowCapacity");
+    keys.ignored(&["keep-alive"], "has no effect, as in Flume; use overflowTimeout");
+}
+
+fn bearable_without_effect(keys: &mut Keys, key: &str, default: i32, why: &str) {
+    let is_good = keys.value(key).is_some_and(|text| text.parse::<i32>().is_ok());
+    keys.bearable_number(key, i32::MIN..=i32::MAX, Borne::Anything, default);
+    if is_good {
+        keys.warn(key, why);
+    }
+}
+
+const OVERFLOW_EVENTS: i32 = 100_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -88,6 +107,8 @@ mod tests {
             (&[("memoryCapacity", "20"), ("overflowCapacity", "7")], 27),
             (&[("memoryCapacity", "0"), ("overflowCapacity", "7")], 7),
             (&[("memoryCapacity", "20"), ("overflowCapacity", "0")], 20),
+            (&[("memoryCapacity", "20"), ("overflowCapacity", "-1"), ("transactionCapacity", "500")], 20),
+            (&[("overflowTimeout", "-1")], 10_000 + 100_000_000),
         ] {
             let channel = open(dir.path(), pairs);
             assert_eq!(channel.stats().capacity_events, capacity, "{pairs:?}");
@@ -141,7 +162,7 @@ mod tests {
             ("capacity", "5", "has no effect, as in Flume; use memoryCapacity and overflowCapacity"),
             ("keep-alive", "5", "use overflowTimeout"),
             ("avgEventSize", "200", "bytes are counted"),
-            ("avgEventSize", "large", "must be a number"),
+            ("avgEventSize", "large", "must be a whole number; Flume takes the default of 500"),
             ("overflowDeactivationThreshold", "10", "when the overflow is empty"),
             ("checkpointInterval", "1000", "takes checkpoints by itself"),
             ("encryption.activeKey", "k", "there is no encryption"),

@@ -1,7 +1,7 @@
 //! Flume's `syslogtcp`, `multiport_syslogtcp` and `syslogudp` sources.
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::{all_interfaces, bind_address, number_without_effect, tls};
+use super::{ABOVE_ZERO, all_interfaces, bind_address, number_without_effect, tls};
 use crate::codec::charset::Charset;
 use crate::codec::syslog::SyslogFormat;
 use crate::limits::{
@@ -45,11 +45,11 @@ fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         }
     }
     let batch = keys.batch_size("batchSize", 100);
-    number_without_effect(keys, "numProcessors", "has no effect: every connection has a thread");
-    // The second is its name in Flume's guide.
-    for key in ["readBufferBytes", "readBufferSize"] {
-        number_without_effect(keys, key, "has no effect: buffers have the size of what is there to read");
-    }
+    number_without_effect(keys, "numProcessors", ABOVE_ZERO, "has no effect: every connection has a thread");
+    let why = "has no effect: buffers have the size of what is there to read";
+    number_without_effect(keys, "readBufferBytes", ABOVE_ZERO, why);
+    // Its name in Flume's guide, which Flume does not know.
+    keys.ignored(&["readBufferSize"], why);
     let source = common(keys, site, source)?.batch_max(batch.events().min(site.transaction_events_max()));
     Ok(SourceSetup::new(source).batch(batch))
 }
@@ -242,6 +242,7 @@ mod tests {
             ("multiport_syslogtcp", &PORTS, ("charset.port.5140", "klingon"), "is no character set"),
             ("multiport_syslogtcp", &PORTS, ("charset.port.x", "utf-8"), "must end in the number of a port"),
             ("multiport_syslogtcp", &PORTS, ("numProcessors", "many"), "must be a number"),
+            ("multiport_syslogtcp", &PORTS, ("numProcessors", "0"), "must be a number from 1 on"),
         ] {
             let found = problems_of_source(kind, &[base, &[more]].concat());
             assert!(matches!(&found[..], [only] if only.contains(expected)), "{kind} {expected}: {found:?}");

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::super::keys::Borne;
+use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
 use super::pollable;
 use crate::TailDir;
 use crate::limits::{
@@ -16,8 +17,10 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let groups: Vec<FileGroup> = keys.required_list("filegroups").iter().map(|name| group(keys, name)).collect();
-    keys.ignored(&["filegroups.", "headers."], "belongs to no group that is in the list filegroups");
+    let names = keys.required_list("filegroups");
+    let groups = groups(keys, &names);
+    headers_of_groups(keys, &names);
+    keys.ignored(&["filegroups."], NO_GROUP);
     let mut source = own_limits(keys, TailDir::new(groups))
         .skip_to_end(keys.flag("skipToEnd", false))
         .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))
@@ -32,7 +35,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     }
     source = position_file(keys, site, source);
     let batch = keys.batch_size("batchSize", 100);
-    let batches = keys.number("maxBatchCount", 1..=JAVA_LONG_MAX, JAVA_LONG_MAX);
+    let batches = keys.bearable("maxBatchCount", 1..=u64::MAX, Borne::Numbers, "Flume takes the default of no limit");
+    let batches = batches.unwrap_or(JAVA_LONG_MAX);
     if batches < JAVA_LONG_MAX {
         source = source.turn_events(batches.saturating_mul(batch.events() as u64));
     }
@@ -51,10 +55,37 @@ fn own_limits(keys: &mut Keys, source: TailDir) -> TailDir {
         .open_files(keys.number("maxOpenFiles", 1..=usize::MAX, TAIL_OPEN_FILES))
 }
 
-fn group(keys: &mut Keys, name: &str) -> FileGroup {
-    let path = keys.required(&format!("filegroups.{name}"));
-    let headers = keys.sub(&format!("headers.{name}."));
-    headers.into_iter().fold(FileGroup::of_path(&path), |group, (key, value)| group.header(key, value))
+fn groups(keys: &mut Keys, names: &[String]) -> Vec<FileGroup> {
+    let path_key = |name: &str| format!("filegroups.{name}");
+    let is_any_left = names.iter().any(|name| keys.is_set(&path_key(name)));
+    let mut groups = Vec::new();
+    for name in names {
+        let headers = keys.sub(&format!("headers.{name}."));
+        if let Some(path) = keys.optional(&path_key(name)) {
+            groups.push(
+                headers.into_iter().fold(FileGroup::of_path(&path), |group, (key, value)| group.header(key, value)),
+            );
+        } else if is_any_left {
+            let why = "is missing; Flume passes over the group";
+            keys.missing_for("filegroups", &path_key(name), Severity::Ignored, why);
+        } else {
+            keys.missing_for("filegroups", &path_key(name), Severity::Dropped, "is missing");
+        }
+    }
+    groups
+}
+
+fn headers_of_groups(keys: &mut Keys, names: &[String]) {
+    for (rest, _) in keys.sub("headers.") {
+        let key = format!("headers.{rest}");
+        match rest.split_once('.') {
+            None | Some((_, "")) => {
+                keys.mistake(&key, "must be headers.<group>.<name of a header>; Flume drops the source")
+            }
+            Some((group, _)) if !names.iter().any(|name| name == group) => keys.warn(&key, NO_GROUP),
+            Some(_) => {}
+        }
+    }
 }
 
 fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
@@ -68,6 +99,7 @@ fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
     source
 }
 
+const NO_GROUP: &str = "belongs to no group that is in the list filegroups";
 const POSITION_FILE: &str = ".flume/taildir_position.json";
 const OVERLONG: [(&str, Overlong); 3] =
     [("split", Overlong::Split), ("truncate", Overlong::Truncate), ("drop", Overlong::Drop)];
@@ -75,7 +107,25 @@ const JAVA_LONG_MAX: u64 = i64::MAX as u64;
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::problems_of_source;
     use super::*;
+
+    #[test]
+    fn headers_of_a_group_have_names() {
+        let problems = |pair| {
+            let all = [("filegroups", "f1"), ("filegroups.f1", "/x/y"), ("headers.f1.a", "b"), pair];
+            problems_of_source("TAILDIR", &all)
+        };
+        assert_eq!(problems(("headers.f1.a.b", "c")), [] as [&str; 0]);
+        for (pair, expected) in [
+            (("headers.f1", "x"), "headers.f1 = x: must be headers.<group>.<name of a header>; Flume drops the source"),
+            (("headers.f2", "x"), "headers.f2 = x: must be headers.<group>.<name of a header>; Flume drops the source"),
+            (("headers.f2.a", "x"), "headers.f2.a = x: belongs to no group that is in the list filegroups"),
+            (("filegroups.f2", "/z/y"), "filegroups.f2 = /z/y: belongs to no group that is in the list filegroups"),
+        ] {
+            assert_eq!(problems(pair), [format!("a1.sources.r1.{expected}")]);
+        }
+    }
 
     #[test]
     fn a_line_may_be_as_long_as_those_of_a_command() {

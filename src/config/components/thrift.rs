@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::keys::Borne;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::avro::{REQUESTS_IN_FLIGHT_KEY, timeout};
-use super::{bind_address, tls};
+use super::avro::{REQUESTS_IN_FLIGHT_KEY, batch_size, timeout};
+use super::{bind_address, seconds_or_none, tls};
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME, FLUME_RPC_FRAME_BYTES_MAX,
-    RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST,
+    RPC_CONNECT, RPC_REQUEST,
 };
 use crate::rpc::{RpcClient, RpcClientBuilder, ThriftProtocol};
 use crate::sink;
@@ -24,7 +25,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 
 fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
     let source = ThriftRpc::bind(bind_address(keys, "bind", None))
-        .protocol(protocol(keys))
+        .protocol(keys.choice("protocol", &PROTOCOLS, ThriftProtocol::Compact))
         .connections_per_peer_max(CONNECTIONS_MAX)
         .idle_timeout(FLUME_CONNECTION_IDLE)
         .frame_bytes_max(FLUME_RPC_FRAME_BYTES_MAX)
@@ -44,13 +45,13 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
     let address = bind_address(keys, "hostname", None);
-    let batch = keys.batch_size("batch-size", RPC_BATCH_EVENTS);
+    let batch = batch_size(keys);
     keys.ignored(&["maxConnections"], "has no effect: as in Flume, a sink has one connection");
     let client = client_settings(keys, site, RpcClient::builder([address]))?.batch_events(batch.events());
     let mut sink = sink::ThriftRpc::with_client(client);
     // Its name in Flume's guide.
     keys.alias("connection-reset-interval", "reset-connection-interval");
-    let reset = keys.seconds("reset-connection-interval", 0..=u64::MAX, Duration::ZERO);
+    let reset = seconds_or_none(keys, "reset-connection-interval", Duration::ZERO);
     if !reset.is_zero() {
         sink = sink.reset_interval(reset);
     }
@@ -64,9 +65,9 @@ pub(in super::super) fn client_settings(
     client: RpcClientBuilder,
 ) -> Made<RpcClientBuilder> {
     let client = client
-        .thrift(protocol(keys))
-        .connect_timeout(timeout(keys, "connect-timeout", RPC_CONNECT))
-        .request_timeout(timeout(keys, "request-timeout", RPC_REQUEST));
+        .thrift(keys.bearable_choice("protocol", &PROTOCOLS, ThriftProtocol::Compact, "Flume takes compact"))
+        .connect_timeout(timeout(keys, "connect-timeout", Borne::Anything, RPC_CONNECT))
+        .request_timeout(timeout(keys, "request-timeout", Borne::Numbers, RPC_REQUEST));
     if keys.is_set(REQUESTS_IN_FLIGHT_KEY) {
         keys.mistake(REQUESTS_IN_FLIGHT_KEY, "is for Avro RPC; over Thrift RPC there is one request at a time");
     }
@@ -81,11 +82,6 @@ pub(in super::super) fn client_settings(
     Ok(client)
 }
 
-fn protocol(keys: &mut Keys) -> ThriftProtocol {
-    let protocols = [("compact", ThriftProtocol::Compact), ("binary", ThriftProtocol::Binary)];
-    keys.choice("protocol", &protocols, ThriftProtocol::Compact)
-}
-
 fn no_kerberos(keys: &mut Keys, others: &[&str]) {
     if keys.flag("kerberos", false) {
         keys.mistake(
@@ -95,6 +91,9 @@ fn no_kerberos(keys: &mut Keys, others: &[&str]) {
     }
     keys.ignored(others, "has no effect without kerberos");
 }
+
+const PROTOCOLS: [(&str, ThriftProtocol); 2] =
+    [("compact", ThriftProtocol::Compact), ("binary", ThriftProtocol::Binary)];
 
 #[cfg(test)]
 mod tests {
