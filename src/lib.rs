@@ -29,8 +29,10 @@
 //! | `dns` | no | names of clients in headers of the syslog sources |
 //! | `http` | no | the HTTP source and the HTTP sink; brings `json` |
 //! | `json` | no | JSON: events as lines of JSON, the JSON handler of the HTTP source |
+//! | `metrics` | no | module `metrics`: the numbers of agents, channels and stores for the facade of the crate `metrics` |
 //! | `rpc` | no | Flume's Avro and Thrift RPC: sources, sinks, and the client `rpc::RpcClient` |
 //! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP |
+//! | `tracing` | no | events and spans of the crate `tracing`: what happens to components and stores |
 //! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite `testing::conformance` for channels |
 //!
 //! # Limits and platform
@@ -50,6 +52,9 @@ mod event;
 pub mod import;
 pub mod interceptor;
 pub mod limits;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod net;
 mod random;
 #[cfg(feature = "rpc")]
@@ -63,6 +68,7 @@ pub mod source;
 mod stats;
 pub mod store;
 mod sync;
+mod tell;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod ticket;

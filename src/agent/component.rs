@@ -10,6 +10,7 @@ use super::failure::{BoxError, Failure};
 use super::signal::Signal;
 use crate::shutdown::Shutdown;
 use crate::stats::{ComponentStatus, Health};
+use crate::tell::tell;
 
 /// Which kind of component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +52,17 @@ pub enum ComponentEnd {
     Failed(String),
     /// It was asked to stop and had not returned within the grace time; its thread is left behind.
     Stuck,
+}
+
+impl fmt::Display for ComponentEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+            Self::Stuck => f.write_str("stuck"),
+        }
+    }
 }
 
 /// One source or sink under supervision.
@@ -137,6 +149,7 @@ impl Component {
         state.attempted = true;
         state.status.health = Health::Running;
         drop(state);
+        tell!(INFO, "component is open", kind = self.kind, name = self.name);
         self.signal.notify();
     }
 
@@ -154,6 +167,7 @@ impl Component {
         let first = !std::mem::replace(&mut state.attempted, true);
         if let Failure::Fatal(error) = failure {
             state.status.health = Health::Failed;
+            tell!(ERROR, "component failed for good", kind = self.kind, name = self.name, error = message);
             if first {
                 state.failed_open = Some(error);
             }
@@ -164,6 +178,8 @@ impl Component {
         let pause = self.backoff.pause(state.failures);
         state.failures = state.failures.saturating_add(1);
         drop(state);
+        let pause_ms = pause.as_millis();
+        tell!(WARN, "component failed", kind = self.kind, name = self.name, error = message, pause_ms = pause_ms);
         self.signal.notify();
         self.stop.sleep(pause).then_some(ComponentEnd::Stopped)
     }
@@ -171,12 +187,15 @@ impl Component {
     /// Records a failure of closing, which is not tried again.
     pub(super) fn failed_to_close(&self, failure: &Failure) {
         let mut state = self.state.lock();
-        state.close_error = Some(state.note(failure));
+        let message = state.note(failure);
+        tell!(ERROR, "component failed to close", kind = self.kind, name = self.name, error = message);
+        state.close_error = Some(message);
     }
 
     /// Records a failure that changes nothing for the component.
     pub(super) fn note(&self, failure: &Failure) {
-        self.state.lock().note(failure);
+        let message = self.state.lock().note(failure);
+        tell!(WARN, "component goes on after a failure", kind = self.kind, name = self.name, error = message);
     }
 
     pub(super) fn backoff(&self) -> Backoff {
@@ -187,6 +206,7 @@ impl Component {
     pub(super) fn ended(&self, end: ComponentEnd) {
         let mut state = self.state.lock();
         if state.end.is_none() {
+            tell!(INFO, "component ended", kind = self.kind, name = self.name, end = end);
             state.status.health = if matches!(end, ComponentEnd::Failed(_)) { Health::Failed } else { Health::Ended };
             state.end = Some(end);
         }

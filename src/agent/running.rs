@@ -19,6 +19,7 @@ use crate::sink::SinkCounters;
 use crate::sink::group::{GroupMonitor, MemberSnapshot};
 use crate::source::SourceContext;
 use crate::stats::{ChannelStats, Health};
+use crate::tell::tell;
 use crate::wait::{Bell, Wait};
 
 /// An agent at work. Stop it with [`shutdown`](Self::shutdown).
@@ -145,6 +146,9 @@ impl RunningAgent {
             {
                 failed.get_or_insert((running.name.clone(), error));
             }
+        }
+        for ChannelLeft { name, events, .. } in &left {
+            tell!(INFO, "agent leaves a channel", agent = self.name, channel = name, events = events);
         }
         let report = ShutdownReport {
             name: self.name.clone(),

@@ -24,6 +24,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::group::GroupMonitor;
 use crate::sink::{SinkContext, SinkCounters};
 use crate::source::{SourceContext, SourceCounters, SourceError};
+use crate::tell;
 use crate::wait::Bell;
 
 /// Starts everything, or nothing.
@@ -170,7 +171,9 @@ fn spawn(
 ) -> Result<JoinHandle<()>, StartError> {
     let name = format!("aqueduct-{}-{}", agent.name, component.name);
     let supervised = component.clone();
+    let agent = agent.name.clone();
     let thread = thread::Builder::new().name(name).spawn(move || {
+        let _span = tell::component(&agent, &supervised.kind, &supervised.name);
         let end = guarded(|| Ok::<_, SourceError>(body()));
         supervised.ended(end.unwrap_or_else(|failure| ComponentEnd::Failed(failure.message())));
     });

@@ -23,6 +23,7 @@ use crate::sabotage::{Bug, planted};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, thread_local};
+use crate::tell::tell;
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
 use crate::vfs::VfsLock;
 use crate::wait::{Deadline, Wait, wake_all};
@@ -443,6 +444,10 @@ impl Inner {
             }
         }
         self.locks.lock().clear();
+        match &result {
+            Ok(()) => tell!(INFO, "store is closed", store = self.path.display()),
+            Err(error) => tell!(ERROR, "store is closed with a failure", store = self.path.display(), error = error),
+        }
         *closing = Some(result.clone());
         result
     }

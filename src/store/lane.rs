@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::sabotage::{Bug, planted};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
+use crate::tell::tell;
 
 /// One transaction on its way to the log.
 #[derive(Debug)]
@@ -143,7 +144,9 @@ impl Lane {
 
     /// Stops all writing for good; the first cause is kept.
     pub(crate) fn poison(&self, cause: &StorageError) {
-        let _ = self.poison.set(cause.to_string());
+        if self.poison.set(cause.to_string()).is_ok() {
+            tell!(ERROR, "data directory takes no more writes", dir = self.log.dir.path.display(), cause = cause);
+        }
     }
 
     /// The error for anything that would write here, if the lane is poisoned.
@@ -214,7 +217,8 @@ impl Lane {
                 *generation += 1;
                 metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
             }
-            Err(_) => {
+            Err(error) => {
+                tell!(WARN, "checkpoint failed", dir = self.log.dir.path.display(), error = error);
                 metrics.checkpoint_errors.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -57,6 +57,7 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
     let parts = Parts { path, manifest, recovered, lost: lost.events, locks };
     let inner = assemble(options, parts, random, &mut report);
     report.took = inner.shared.options.clock.monotonic().saturating_sub(begun);
+    report.tell(inner.path());
     FileStore::start(inner, report).map_err(OpenError::Storage)
 }
 

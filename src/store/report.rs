@@ -1,10 +1,11 @@
 //! What an open found, and why it failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::StorageError;
 use crate::sabotage::{Bug, planted};
+use crate::tell::tell;
 
 /// What opening a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,32 @@ impl RecoveryReport {
         if lost > 0 {
             self.lost.push((name.to_owned(), lost));
         }
+    }
+
+    /// Tells that the store is open, and what that took.
+    pub(crate) fn tell(&self, store: &Path) {
+        for lane in &self.lanes {
+            for damage in &lane.damage {
+                let (file, offset) = (damage.path.display(), damage.offset);
+                tell!(ERROR, "damage was passed over", file = file, offset = offset, detail = damage.detail);
+            }
+            tell!(
+                DEBUG,
+                "data directory is open",
+                dir = lane.path.display(),
+                clean = lane.clean,
+                segments = lane.segments,
+                replayed_records = lane.replayed_records,
+                rewritten_records = lane.rewritten_records,
+                torn_records = lane.torn_records,
+            );
+        }
+        for (channel, events) in &self.lost {
+            tell!(ERROR, "events are lost", store = store.display(), channel = channel, events = events);
+        }
+        let waiting: u64 = self.backlog.iter().map(|(_, events)| events).sum();
+        let took_ms = self.took.as_millis();
+        tell!(INFO, "store is open", store = store.display(), waiting_events = waiting, took_ms = took_ms);
     }
 }
 

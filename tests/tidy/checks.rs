@@ -22,6 +22,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
             "ticket",
             "shutdown",
             "stats",
+            "tell",
         ],
         Siblings::OneUnit,
     ),
@@ -32,7 +33,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
     (&["channel"], Siblings::Strangers),
     (&["interceptor", "selector", "source", "sink"], Siblings::Strangers),
     (&["agent"], Siblings::Strangers),
-    (&["config"], Siblings::Strangers),
+    (&["config", "metrics"], Siblings::Strangers),
     (&["testing"], Siblings::Strangers),
 ];
 

@@ -8,6 +8,7 @@ use super::super::{Delivered, Sink, SinkBatch, SinkContext, SinkError, count};
 use super::monitor::Watch;
 use crate::error::{chain, panic_message};
 use crate::stats::Health;
+use crate::tell::tell;
 
 pub(super) struct Member {
     pub(super) watch: Arc<Watch>,
@@ -118,6 +119,7 @@ impl Member {
             status.health = Health::Ended;
         }
         let failure = closed.err()?;
+        tell!(ERROR, "sink of a group failed to close", name = self.watch.name, error = failure.message);
         status.note(&failure.message, failure.is_panic);
         drop(status);
         self.watch.failed_to_close(failure.message.clone());
@@ -130,7 +132,9 @@ impl Member {
         self.uncommitted = 0;
         let mut status = self.watch.status();
         status.note(&message, is_panic);
-        if class == Class::Fatal {
+        let is_final = class == Class::Fatal;
+        tell!(WARN, "sink of a group failed", name = self.watch.name, error = message, for_good = is_final);
+        if is_final {
             status.health = Health::Failed;
             drop(status);
             let _ = self.close();

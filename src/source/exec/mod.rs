@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::codec::charset::Charset;
 use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, LINE_BYTES_CEILING, LINE_BYTES_MAX, TRANSACTION_EVENTS_MAX};
 use crate::source::{Source, SourceContext, SourceError};
+use crate::tell::tell;
 use run::Run;
 
 pub use report::{ExecReport, ExecSettingError};
@@ -340,6 +341,7 @@ impl fmt::Debug for Exec {
 
 fn teller(on_report: &mut Option<Callback>) -> impl FnMut(ExecReport) {
     move |report| {
+        tell!(DEBUG, "command", report = report);
         if let Some(callback) = on_report {
             callback(&report);
         }

@@ -1,16 +1,18 @@
 //! The user's way to learn of problems with files.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::mem::{Discriminant, discriminant};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use crate::limits::SPOOL_CANDIDATES_MAX;
 use crate::source::SourceCounters;
+use crate::tell::tell;
 use crate::vfs::FileId;
 
 /// What a source tells of one file.
-pub(crate) trait FileReport {
+pub(crate) trait FileReport: Display {
     /// What can be wrong with a file.
     type Problem;
 
@@ -35,8 +37,10 @@ impl<R: FileReport> Reporter<R> {
             return;
         }
         counters.event_read_fail.fetch_add(1, Ordering::Relaxed);
+        let report = R::new(path, problem);
+        tell!(WARN, "a file is not as it should be", report = report);
         if let Some(callback) = &mut self.callback {
-            callback(&R::new(path, problem));
+            callback(&report);
         }
     }
 }

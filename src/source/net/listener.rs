@@ -17,9 +17,11 @@ use super::ip_filter::IpFilter;
 use super::layers::Layers;
 use super::peers::Peers;
 use crate::clock::SystemClock;
+use crate::error::panic_message;
 use crate::limits;
 use crate::net::{Signal, Stream, wait_any};
 use crate::source::{SourceContext, SourceError};
+use crate::tell::tell;
 
 /// What a listener is limited to, and how it says so.
 #[derive(Clone, Debug)]
@@ -253,9 +255,11 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
     fn admit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, accepted: (TcpStream, SocketAddr), number: u64) {
         let counts = self.handle.counts();
         if !self.options.filter.as_ref().is_none_or(|filter| filter.admits(&accepted.0, accepted.1)) {
+            tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
             return count(&counts.refused);
         }
         let Some(slot) = self.peers.admit(accepted.1.ip()) else {
+            tell!(WARN, "connection refused, there are too many", peer = accepted.1);
             count(&counts.refused);
             let plain = !self.options.layers.are_any();
             refuse(&accepted.0, if plain { self.options.refusal } else { b"" });
@@ -278,10 +282,15 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
                 let _ = keep_alive(&stream, idle);
             }
             let connection = Connection::new((stream, accepted.1), (slot, share), &self.stop, self.handle);
-            let Ok(mut connection) = connection.secure(&self.options.layers, self.options.handshake_timeout) else {
-                return count(&self.handle.counts().insecure);
+            let mut connection = match connection.secure(&self.options.layers, self.options.handshake_timeout) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    tell!(WARN, "connection has no secure layer", peer = accepted.1, error = error);
+                    return count(&self.handle.counts().insecure);
+                }
             };
-            if catch_unwind(AssertUnwindSafe(|| (self.serve)(&mut connection))).is_err() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.serve)(&mut connection))) {
+                tell!(ERROR, "connection ended by a panic", peer = accepted.1, message = panic_message(&*panic));
                 count(&self.handle.counts().panicked);
             }
             connection.say_goodbye();

@@ -92,6 +92,7 @@ pub(super) enum LineUnit {
 
 /// Settings as given.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 pub(super) struct Settings {
     pub(super) dir: PathBuf,
     pub(super) include: Option<String>,

@@ -1,0 +1,210 @@
+//! What happens is told to `tracing`, and numbers are passed on to `metrics`.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // the helpers of tests are tests, too
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aqueduct::agent::{Backoff, Outcome};
+use aqueduct::metrics::Mirror;
+use aqueduct::sink::{self, Delivered, SinkError};
+use aqueduct::{Agent, Channel, Event, FileStore, MemoryChannel, SpoolDir, Wait};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use tracing_subscriber::filter::LevelFilter;
+
+// Only so that a failure does not hang.
+const HANG: Duration = Duration::from_secs(60);
+
+/// Where the subscriber writes.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Goal: an operator finds in a log what became of each component and of the store, and which file was left alone. Method: an
+/// agent whose sink fails, panics and goes on; a spooled file that is not text; the words of each line.
+#[test]
+fn what_happens_to_components_and_stores_is_told() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::DEBUG)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .init();
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::write(spool.join("good"), "1\n2\n").unwrap();
+    fs::write(spool.join("bad"), b"\xff\n").unwrap();
+    let store = FileStore::open(dir.path().join("store")).unwrap();
+    let mut calls = 0;
+    let unsteady = sink::from_fn(move |_| {
+        calls += 1;
+        match calls {
+            1 => Err(SinkError::retry("not there yet")),
+            2 => panic!("out of order"),
+            _ => {
+                tracing::info!("delivered");
+                Ok(Delivered::All)
+            }
+        }
+    });
+    let short = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
+    let report = Agent::builder("edge")
+        .channel("c", store.channel("c").unwrap())
+        .source("files", SpoolDir::new(&spool).until_empty())
+        .to(["c"])
+        .sink("out", unsteady)
+        .backoff(short)
+        .from("c")
+        .build()
+        .unwrap()
+        .run_to_completion(Wait::up_to(HANG))
+        .unwrap();
+    assert_eq!(report.outcome, Outcome::Completed);
+    store.close().unwrap();
+
+    let text = lines.text();
+    for (level, parts) in [
+        ("INFO", &["store is open", "waiting_events=0"][..]),
+        ("INFO", &["component is open", "kind=sink name=out"]),
+        ("WARN", &["component failed", "name=out error=not there yet pause_ms=1"]),
+        ("WARN", &["component failed", "name=out error=panicked: out of order"]),
+        ("WARN", &["a file is not as it should be", "bad"]),
+        // The user's own words stand in the span of the component.
+        ("INFO", &["component{agent=\"edge\" kind=sink name=\"out\"}", "delivered"]),
+        ("INFO", &["component ended", "name=files end=done"]),
+        ("INFO", &["component ended", "name=out end=stopped"]),
+        ("INFO", &["agent leaves a channel", "channel=c events=0"]),
+        ("INFO", &["store is closed"]),
+    ] {
+        let is_it = |line: &&str| line.trim_start().starts_with(level) && parts.iter().all(|part| line.contains(part));
+        assert!(text.lines().find(is_it).is_some(), "{level} {parts:?} in:\n{text}");
+    }
+}
+
+/// A recorder that keeps the numbers, by name and labels. Those of gauges are the bits of an `f64`.
+#[derive(Default)]
+struct Table {
+    counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    gauges: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+}
+
+impl Table {
+    fn cell(numbers: &Mutex<BTreeMap<String, Arc<AtomicU64>>>, key: &Key) -> Arc<AtomicU64> {
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let name = format!("{} {}", key.name(), labels.join(","));
+        numbers.lock().unwrap().entry(name).or_default().clone()
+    }
+
+    fn counter(&self, key: &str) -> Option<u64> {
+        self.counters.lock().unwrap().get(key).map(|number| number.load(Ordering::Relaxed))
+    }
+
+    fn gauge(&self, key: &str) -> Option<f64> {
+        self.gauges.lock().unwrap().get(key).map(|bits| f64::from_bits(bits.load(Ordering::Relaxed)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let keys = |numbers: &Mutex<BTreeMap<String, _>>| numbers.lock().unwrap().keys().cloned().collect::<Vec<_>>();
+        let name = |key: String| key.split(' ').next().unwrap().to_owned();
+        keys(&self.counters).into_iter().chain(keys(&self.gauges)).map(name).collect()
+    }
+}
+
+impl Recorder for Table {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Self::cell(&self.counters, key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Self::cell(&self.gauges, key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("there are no histograms: {key}")
+    }
+}
+
+/// Goal: the recorder has the numbers of the snapshots, and its counters go on where an agent is started again. Method: two
+/// agents of one name, one after the other, and one mirror; a store; each number looked up by name and labels.
+#[test]
+fn numbers_are_passed_on_and_counters_go_on_over_restarts() {
+    let table = Table::default();
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileStore::open(dir.path().join("store")).unwrap();
+    metrics::with_local_recorder(&table, || {
+        let mut mirror = Mirror::new();
+        for _ in 0..2 {
+            let running = Agent::builder("edge")
+                .shared_channel("c", store.channel("c").unwrap())
+                .pusher("app")
+                .to(["c"])
+                .sink("out", sink::from_fn(|_: &[Event]| Ok(Delivered::All)))
+                .from("c")
+                .build()
+                .unwrap()
+                .start()
+                .unwrap();
+            for _ in 0..3 {
+                running.pusher("app").unwrap().put("x").unwrap();
+                mirror.agent(&running.stats());
+            }
+            running.pusher("app").unwrap().finish();
+            assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+            mirror.agent(&running.stats());
+            mirror.store("main", &store.stats());
+            running.shutdown(aqueduct::Drain::NONE).unwrap();
+        }
+        let memory = MemoryChannel::builder("alone").capacity_events(7).build().unwrap();
+        mirror.channel("alone", &memory.stats());
+    });
+    for (key, expected) in [
+        ("aqueduct_source_accepted_events agent=edge,source=app", 6),
+        ("aqueduct_sink_drain_success_events agent=edge,sink=out", 6),
+        // The channel was open all the time.
+        ("aqueduct_channel_take_success_events agent=edge,channel=c", 6),
+        ("aqueduct_store_syncs store=main", store.stats().syncs),
+    ] {
+        assert_eq!(table.counter(key), Some(expected), "{key}");
+    }
+    let lane = store.stats().lanes[0].path.clone();
+    for (key, expected) in [
+        ("aqueduct_channel_depth_events agent=edge,channel=c".to_owned(), 0.0),
+        ("aqueduct_channel_capacity_events channel=alone".to_owned(), 7.0),
+        ("aqueduct_component_running agent=edge,source=app".to_owned(), 0.0),
+        (format!("aqueduct_store_poisoned store=main,dir={}", lane.display()), 0.0),
+    ] {
+        assert_eq!(table.gauge(&key), Some(expected), "{key}");
+    }
+
+    // Each is in the list that operators go by.
+    let listed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let missing: Vec<_> = table.names().into_iter().filter(|name| !listed.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0], "not in docs/operations.md");
+    println!("{} numbers", table.names().len());
+}
