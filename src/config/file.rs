@@ -82,6 +82,11 @@ impl Properties {
         for property in found {
             let origin = Origin::line(file.clone(), property.line);
             let key = trim(&property.key).to_owned();
+            // Only the first key can have it.
+            if let Some(key) = key.strip_prefix(BYTE_ORDER_MARK) {
+                properties.problems.push(marked(key).at(Some(origin)));
+                continue;
+            }
             if property.is_garbled {
                 properties.problems.push(Problem::new(Severity::Warning, &key, GARBLED).at(Some(origin.clone())));
             }
@@ -153,6 +158,18 @@ impl Properties {
     }
 }
 
+/// What is wrong where a byte order mark stands before a key, or what would be a comment or a blank line without it.
+fn marked(key: &str) -> Problem {
+    if key.is_empty() || key.starts_with(['#', '!']) {
+        let message =
+            "the file begins with a byte order mark, which Flume takes for a part of a key; save it without one";
+        return Problem::new(Severity::Warning, "", message);
+    }
+    let message = "has a byte order mark before it, which Flume takes for a part of the key, so that it is not read; save the \
+         file without one";
+    Problem::new(Severity::Ignored, key, message)
+}
+
 /// As Java's `trim`: everything up to the blank goes.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c <= ' ')
@@ -171,5 +188,7 @@ pub(super) fn content(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// In UTF-8, of which each byte counts as a character of its own.
+const BYTE_ORDER_MARK: &str = "\u{ef}\u{bb}\u{bf}";
 const GARBLED: &str = "has characters in UTF-8, of which each byte counts as a character of its own, as in Flume; \
      write them as \\uXXXX";

@@ -1,6 +1,6 @@
 //! References in values: `${env:NAME}`, `${key:-default}` and the like, as Flume resolves them with commons-text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -108,6 +108,37 @@ impl Resolver<'_> {
             "os.version" => rustix::system::uname().release().to_str().ok().map(str::to_owned),
             _ => None,
         }
+    }
+}
+
+/// The keys that values refer to: some stand for nothing but that.
+#[derive(Debug, Default)]
+pub(super) struct Mentions {
+    keys: BTreeSet<String>,
+    /// How names begin that other references complete.
+    beginnings: BTreeSet<String>,
+}
+
+impl Mentions {
+    /// Those in all values, whichever agent they belong to.
+    pub(super) fn in_values(entries: &BTreeMap<String, Raw>) -> Self {
+        let mut mentions = Self::default();
+        for raw in entries.values() {
+            let mut references = raw.value.split("${").skip(1).peekable();
+            while let Some(reference) = references.next() {
+                let end = reference.find('}').into_iter().chain(reference.find(":-")).min();
+                if let Some(name) = end.and_then(|end| reference.get(..end)) {
+                    mentions.keys.insert(name.to_owned());
+                } else if references.peek().is_some() && !reference.is_empty() {
+                    mentions.beginnings.insert(reference.to_owned());
+                }
+            }
+        }
+        mentions
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains(key) || self.beginnings.iter().any(|beginning| key.starts_with(beginning))
     }
 }
 

@@ -6,7 +6,7 @@ use super::file::Properties;
 use super::filters;
 use super::groups::{Members, PlannedGroup};
 use super::keys::{BatchSize, Entry, Keys, shown};
-use super::lookup::Resolver;
+use super::lookup::{Mentions, Resolver};
 use super::options::Options;
 use super::plan::{Parts, Plan, PlannedChannel, PlannedSink, PlannedSource};
 use super::problem::{ConfigError, Origin, Problem, Severity};
@@ -23,8 +23,9 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
         return Err(ConfigError::of(no_agent(properties, agent)));
     }
     let mut reader = Reader { agent, options, problems: properties.problems_of(agent).cloned().collect() };
-    let entries = reader.resolve(properties);
-    let mut sections = Sections::sort(agent, entries, &mut reader.problems);
+    let mentions = Mentions::in_values(properties.entries());
+    let entries = reader.resolve(properties, &mentions);
+    let mut sections = Sections::sort(agent, entries, &mentions, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
     let known = reader.known(&sections, Kind::Channel);
@@ -66,13 +67,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The agent's keys, without its name, with their references resolved.
-    fn resolve(&mut self, properties: &Properties) -> BTreeMap<String, Entry> {
+    fn resolve(&mut self, properties: &Properties, mentions: &Mentions) -> BTreeMap<String, Entry> {
         let resolver = Resolver { entries: properties.entries(), options: self.options };
         let prefix = format!("{}.", self.agent);
         let mut found = BTreeMap::new();
         for (key, raw) in properties.entries() {
-            if !key.contains('.') {
-                let message = "belongs to no agent; only references can use it";
+            if !key.contains('.') && !mentions.has(key) {
+                let message = "belongs to no agent, and no reference uses it";
                 self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
             }
             let Some(name) = key.strip_prefix(&prefix) else { continue };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::keys::Entry;
+use super::lookup::Mentions;
 use super::problem::{Origin, Problem, Severity};
 use crate::agent::nearest;
 
@@ -60,8 +61,14 @@ pub(super) struct Sections {
 }
 
 impl Sections {
-    /// Sorts the properties of an agent, whose keys come without its name.
-    pub(super) fn sort(agent: &str, entries: BTreeMap<String, Entry>, problems: &mut Vec<Problem>) -> Self {
+    /// Sorts the properties of an agent, whose keys come without its name. Those that values mention need not belong to a
+    /// component.
+    pub(super) fn sort(
+        agent: &str,
+        entries: BTreeMap<String, Entry>,
+        mentions: &Mentions,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let mut lists = BTreeMap::new();
         let mut sections: BTreeMap<(Kind, String), BTreeMap<String, Entry>> = BTreeMap::new();
         for (key, entry) in entries {
@@ -73,6 +80,7 @@ impl Sections {
                 Ok((kind, name, key)) => {
                     sections.entry((kind, name.to_owned())).or_default().insert(key.to_owned(), entry);
                 }
+                Err(_) if mentions.has(&format!("{agent}.{key}")) => {}
                 Err(message) => {
                     let problem = Problem::new(Severity::Ignored, format!("{agent}.{key}"), message);
                     problems.push(problem.at(entry.origin));

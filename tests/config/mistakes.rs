@@ -213,6 +213,43 @@ fn references_that_lead_nowhere() {
 }
 
 #[test]
+fn a_key_that_references_use_needs_no_component() {
+    for (lines, value) in [
+        ("a1.total = 5", "${a1.total}"),
+        ("total = 5", "${total}"),
+        ("a1.sources.total = 5", "${a1.sources.total:-7}"),
+        ("a1.total.big = 5\na1.total.small = 3\nsize = big", "${a1.total.${size}}"),
+    ] {
+        let text = format!("{GOOD}{lines}\na1.sources.r1.totalEvents = {value}");
+        assert_eq!(warnings(&text), [""; 0], "{lines}");
+    }
+    // Also where another agent of the file uses it.
+    assert_eq!(warnings(&format!("{GOOD}a1.out = /x\na2.sinks.k.dir = ${{a1.out}}")), [""; 0]);
+    let unused = "a1.total = 5\na1.sources.r1.totalEvents = ${a1.totl:-9}";
+    assert!(behind(unused)[0].starts_with("f:9: a1.total: an agent has no total"));
+}
+
+#[test]
+fn a_byte_order_mark_before_a_key_is_a_mistake() {
+    let marked = format!("\u{feff}{GOOD}");
+    let found = mistakes(&marked);
+    assert!(
+        found[0]
+            .starts_with("f:1: a1.sources: has a byte order mark before it, which Flume takes for a part of the key"),
+        "{found:?}"
+    );
+    let warned = plan_with(&marked, Options::new().lenient()).unwrap();
+    assert_eq!(warned.to_string(), "agent a1: 0 sources, 1 channel, 1 sink");
+    for line in ["# sources = x", "", "!"] {
+        let found = warnings(&format!("\u{feff}{line}\n{GOOD}"));
+        assert!(
+            matches!(&found[..], [only] if only.starts_with("f:1: the file begins with a byte order mark")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn what_flume_passes_over_without_harm_is_a_warning() {
     for (lines, expected) in [
         (
@@ -223,7 +260,7 @@ fn what_flume_passes_over_without_harm_is_a_warning() {
             "a1.sources.r1.batchSize =",
             vec!["f:9: a1.sources.r1.batchSize: has no value; Flume passes over the line, and the default counts"],
         ),
-        ("lone = 1", vec!["f:9: lone: belongs to no agent; only references can use it"]),
+        ("lone = 1", vec!["f:9: lone: belongs to no agent, and no reference uses it"]),
         ("a2.sources.nonsense = 1", vec![]),
         ("a1.sources.r1.channels = c1", vec!["f:9: a1.sources.r1.channels: is given again here; f:5 has no effect"]),
         (
