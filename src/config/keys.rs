@@ -198,6 +198,15 @@ impl Keys {
         self.bearable(key, range, borne, &format!("Flume takes the default of {default}")).unwrap_or(default)
     }
 
+    /// A number of which Flume takes anything below the range for its beginning.
+    pub(super) fn number_from<T: Number>(&mut self, key: &str, range: RangeInclusive<T>, default: T) -> T {
+        if self.value(key).is_some_and(|text| is_below(text, &range)) {
+            self.used.insert(key.to_owned());
+            return *range.start();
+        }
+        self.number(key, range, default)
+    }
+
     /// A number that must be there.
     pub fn required_number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>) -> T {
         if !self.is_set(key) {
@@ -232,6 +241,15 @@ impl Keys {
     pub fn batch_size(&mut self, key: &str, default: usize) -> BatchSize {
         let given = self.optional_number(key, 1..=TRANSACTION_EVENTS_MAX);
         BatchSize { events: given.unwrap_or(default), given: given.map(|_| key.to_owned()), is_several: false }
+    }
+
+    /// The same, where Flume hands over event by event if the number is below one.
+    pub(super) fn batch_size_from_one(&mut self, key: &str, default: usize) -> BatchSize {
+        if self.value(key).is_some_and(|text| is_below(text, &(1..=TRANSACTION_EVENTS_MAX))) {
+            self.used.insert(key.to_owned());
+            return BatchSize::fixed(1);
+        }
+        self.batch_size(key, default)
     }
 
     /// Names, separated by blanks.
@@ -494,6 +512,13 @@ numbers!(u8, u16, u32, u64, usize, i32, i64);
 fn within<T: Number>(text: &str, range: &RangeInclusive<T>) -> Option<T> {
     let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
     number.filter(|number| range.contains(number))
+}
+
+/// Whether a text is a number that is smaller than all of a range.
+fn is_below<T: Number>(text: &str, range: &RangeInclusive<T>) -> bool {
+    let number = text.parse::<i64>().ok();
+    // What is negative and does not fit is below the smallest number of the type.
+    number.is_some_and(|number| T::try_from(number).map_or(number < 0, |number| number < *range.start()))
 }
 
 fn must_be_a_number<T: Number>(range: &RangeInclusive<T>) -> String {

@@ -187,6 +187,67 @@ fn batches_that_do_not_fit() {
     assert_eq!(warnings(&format!("{file}a1.channels.c1.capacity = 50")), [""; 0]);
 }
 
+const EXEC: &str = "exec\na1.sources.r1.command = cat";
+const SPOOL: &str = "spooldir\na1.sources.r1.spoolDir = /in";
+const TAIL: &str = "TAILDIR\na1.sources.r1.filegroups = g\na1.sources.r1.filegroups.g = /in/x";
+const SYSLOG: &str = "syslogtcp\na1.sources.r1.host = h\na1.sources.r1.port = 1";
+
+/// What is said of a source of a type, with a key more.
+fn of_source(kind: &str, key: &str) -> Vec<String> {
+    let text =
+        format!("{}a1.sources.r1.type = {kind}\na1.sources.r1.{key}\n", GOOD.replace("a1.sources.r1.type = seq\n", ""));
+    match plan(&text) {
+        Ok(plan) => plan.warnings().iter().map(ToString::to_string).collect(),
+        Err(error) => error.problems().iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn numbers_that_flume_works_with_are_taken() {
+    for (kind, key) in [
+        (EXEC, "batchSize = 0"),
+        (EXEC, "batchSize = -1"),
+        (EXEC, "restartThrottle = -1"),
+        (SPOOL, "maxBackoff = 0"),
+        (TAIL, "idleTimeout = -1"),
+        (TAIL, "maxBackoffSleep = 0"),
+        (TAIL, "backoffSleepIncrement = 0"),
+        ("seq", "totalEvents = -1"),
+        (SYSLOG, "eventSize = 0"),
+        (SYSLOG, "eventSize = -1"),
+    ] {
+        assert_eq!(of_source(kind, key), [""; 0], "{kind} {key}");
+    }
+    let group = "a1.sinks = k1 k2\na1.sinks.k2.type = null\na1.sinks.k2.channel = c1\na1.sinkgroups = g\n\
+         a1.sinkgroups.g.sinks = k1 k2\na1.sinkgroups.g.processor.type = load_balance\n\
+         a1.sinkgroups.g.processor.backoff = true\na1.sinkgroups.g.processor.selector.maxTimeOut = -1";
+    assert!(!warnings(&format!("{GOOD}{group}")).iter().any(|warning| warning.contains("maxTimeOut")));
+}
+
+#[test]
+fn numbers_that_stop_flume_are_mistakes() {
+    for (kind, key, expected) in [
+        (EXEC, "batchTimeout = 0", "must be a number from 1 to 86400000"),
+        (EXEC, "restart = true\na1.sources.r1.restartThrottle = -1", "Flume does not start the command again"),
+        (SPOOL, "batchSize = 0", "must be a number from 1 to 100000"),
+        (SPOOL, "maxBackoff = -1", "must be a number from 0 to 86400000"),
+        (
+            SPOOL,
+            "deserializer.maxLineLength = 3",
+            "must be a number from 4 to 268435456; Flume cuts lines into shorter",
+        ),
+        (SPOOL, "bufferMaxLineLength = 0", "must be a number from 4 to 268435456; Flume cuts lines into shorter"),
+        (TAIL, "batchSize = 0", "must be a number from 1 to 100000"),
+        (TAIL, "writePosInterval = 0", "must be a number from 1 to 86400000"),
+        (TAIL, "maxBackoffSleep = -1", "must be a number from 0 to 86400000"),
+    ] {
+        let found = of_source(kind, key);
+        assert!(matches!(&found[..], [only] if only.contains(expected)), "{kind} {key}: {found:?}");
+    }
+    let null = format!("{GOOD}a1.sinks.k1.logEveryNEvents = 0");
+    assert_eq!(mistakes(&null), ["f:9: a1.sinks.k1.logEveryNEvents = 0: must be a number from 1 on"]);
+}
+
 #[test]
 fn references_that_lead_nowhere() {
     for (line, expected) in [

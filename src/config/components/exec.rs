@@ -1,5 +1,8 @@
 //! Flume's `exec` source.
 
+use std::time::Duration;
+
+use super::super::keys::Borne;
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, EXEC_RESTART_PAUSE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX};
 use crate::source::exec::{Exec, ExecReport};
@@ -14,15 +17,13 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         Some(shell) => Exec::shell(&shell, &command),
         None => Exec::command_line(&command),
     };
-    let batch = keys.batch_size("batchSize", EXEC_BATCH_EVENTS);
-    // Java takes a pause of any length, and none for one that is negative.
-    let pause = keys.millis("restartThrottle", 0..=u64::MAX, EXEC_RESTART_PAUSE);
+    let batch = keys.batch_size_from_one("batchSize", EXEC_BATCH_EVENTS);
     let mut source = source
         .charset(keys.text("charset", "UTF-8"))
         .batch_max(batch.events().min(site.transaction_events_max()))
         .batch_wait(keys.millis("batchTimeout", 1..=PROPERTY_MILLIS_MAX, EXEC_BATCH_WAIT))
         .line_max_bytes(keys.number("maxLineLength", 4..=LINE_BYTES_CEILING, LINE_BYTES_CEILING));
-    if keys.flag("restart", false) {
+    if let Some(pause) = restart(keys) {
         source = source.restart(pause);
     }
     if keys.flag("logStdErr", false) {
@@ -32,6 +33,21 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch)),
         Err(error) => Err(keys.refuse(error)),
     }
+}
+
+/// The pause before the command is started again, if it is.
+fn restart(keys: &mut Keys) -> Option<Duration> {
+    let key = "restartThrottle";
+    if !keys.flag("restart", false) {
+        keys.optional_number(key, i64::MIN..=i64::MAX);
+        return None;
+    }
+    if !keys.is_set(key) {
+        return Some(EXEC_RESTART_PAUSE);
+    }
+    // Java takes a pause of any length.
+    let instead = "Flume does not start the command again";
+    keys.bearable(key, 0..=u64::MAX, Borne::Numbers, instead).map(Duration::from_millis)
 }
 
 /// Lines as Flume's log has them.

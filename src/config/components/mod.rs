@@ -80,11 +80,16 @@ pub(super) fn register(registry: &mut Registry) {
     thrift::register(registry);
 }
 
-/// The pauses of a pollable source.
+/// The pauses of a pollable source. None at all is Flume's to take; here it is a short one.
 fn pollable(keys: &mut Keys) -> Backoff {
-    let max = keys.millis("maxBackoffSleep", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(5));
-    let increment = keys.millis("backoffSleepIncrement", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(1));
+    let max = pause(keys, "maxBackoffSleep", Duration::from_secs(5));
+    let increment = pause(keys, "backoffSleepIncrement", Duration::from_secs(1));
     Backoff::new(increment.min(max), max)
+}
+
+/// A pause that cannot be as short as in Flume, which may be none.
+fn pause(keys: &mut Keys, key: &str, default: Duration) -> Duration {
+    keys.millis(key, 0..=PROPERTY_MILLIS_MAX, default).max(PAUSE_MIN)
 }
 
 /// The address that a source listens at: the keys `host_key`, with its default, and `port`.
@@ -126,6 +131,7 @@ fn number_without_effect(keys: &mut Keys, key: &str, range: RangeInclusive<i64>,
     }
 }
 
+const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Any number, for [`number_without_effect`].
 const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 const ABOVE_ZERO: RangeInclusive<i64> = 1..=i64::MAX;

@@ -54,10 +54,10 @@ fn failover(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
 
 fn load_balance(keys: &mut Keys, site: &Site<'_>) -> Made<ProcessorSetup> {
     let is_random = keys.choice("selector", &[("round_robin", false), ("random", true)], false);
-    let backoff = keys.flag("backoff", false);
-    let max = keys.millis("selector.maxTimeOut", 0..=u64::MAX, Duration::ZERO);
-    // For Flume, too, zero is as good as nothing.
-    let max = if max.is_zero() { SINK_PENALTY_MAX } else { max };
+    let max = keys.number("selector.maxTimeOut", i64::MIN..=i64::MAX, 0);
+    // For Flume, too, zero is as good as nothing, and less than that is no penalty.
+    let backoff = keys.flag("backoff", false) && max >= 0;
+    let max = u64::try_from(max).ok().filter(|max| *max > 0).map_or(SINK_PENALTY_MAX, Duration::from_millis);
     let count = site.sinks().len();
     if count < 2 {
         keys.mistake("type", "needs two sinks at least, to share the work; Flume drops the group and its sink");

@@ -9,7 +9,7 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
-    let total = keys.number("totalEvents", 0..=u64::MAX, i64::MAX.unsigned_abs());
+    let total = keys.number_from("totalEvents", 0..=u64::MAX, i64::MAX.unsigned_abs());
     let batch = keys.batch_size("batchSize", 1);
     let pauses = pollable(keys);
     Ok(SourceSetup::new(Sequence::new().total(total).from_zero()).batch(batch).retry(pauses))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
+use super::pause;
 use crate::SpoolDir;
 use crate::agent::Backoff;
 use crate::codec::pattern::PatternError;
@@ -39,7 +40,7 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
     source = deserializer(keys, source);
     let batch = keys.batch_size("batchSize", 100);
     let idle = keys.millis("pollDelay", 1..=PROPERTY_MILLIS_MAX, Duration::from_millis(500));
-    let retry_max = keys.millis("maxBackoff", 1..=PROPERTY_MILLIS_MAX, Duration::from_secs(4));
+    let retry_max = pause(keys, "maxBackoff", Duration::from_secs(4));
     let retry = Backoff::new(RETRY_MIN.min(retry_max), retry_max);
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(Backoff::new(idle, idle)).retry(retry)),
@@ -109,11 +110,22 @@ fn multi_line(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
 
 fn lines(keys: &mut Keys, source: SpoolDir) -> SpoolDir {
     // Its name before there were deserializers, which still wins.
-    let old = keys.optional_number("bufferMaxLineLength", 4..=SPOOL_LINE_BYTES_CEILING);
-    let line = keys.number("deserializer.maxLineLength", 4..=SPOOL_LINE_BYTES_CEILING, 2048);
+    let old = keys.is_set("bufferMaxLineLength").then(|| line_length(keys, "bufferMaxLineLength"));
+    let line = line_length(keys, "deserializer.maxLineLength");
     keys.ignored(&["bufferMaxLines"], "has no effect in Flume either");
     keys.choice("deserializer.outputCharset", &[("UTF-8", ())], ());
     source.line_max_chars(old.unwrap_or(line))
+}
+
+/// Characters of a line. Flume has no smallest length; here every character must fit.
+fn line_length(keys: &mut Keys, key: &str) -> usize {
+    if keys.value(key).is_some_and(|text| text.parse::<i32>().is_ok_and(|chars| chars < 4)) {
+        let why =
+            format!("must be a number from 4 to {SPOOL_LINE_BYTES_CEILING}; Flume cuts lines into shorter pieces");
+        keys.problem(Severity::Ignored, key, why);
+        return 4;
+    }
+    keys.number(key, 4..=SPOOL_LINE_BYTES_CEILING, 2048)
 }
 
 #[derive(Clone, Copy)]

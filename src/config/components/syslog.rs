@@ -1,6 +1,6 @@
 //! Flume's `syslogtcp`, `multiport_syslogtcp` and `syslogudp` sources.
 
-use super::super::{Keys, Made, Registry, Site, SourceSetup};
+use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
 use super::{ABOVE_ZERO, all_interfaces, bind_address, number_without_effect, tls};
 use crate::codec::charset::Charset;
 use crate::codec::syslog::SyslogFormat;
@@ -19,8 +19,10 @@ pub(super) fn register(registry: &mut Registry) {
 fn tcp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let source = SyslogTcp::bind(bind_address(keys, "host", None));
     let source = format(keys).into_iter().fold(source, SyslogTcp::format);
+    // Flume takes ten for anything less.
+    let longest = keys.number_from("eventSize", EVENT_BYTES_MIN..=LINE_BYTES_CEILING, SYSLOG_EVENT_BYTES_FLUME);
     let batch = SOURCE_BATCH_EVENTS.min(site.transaction_events_max());
-    Ok(SourceSetup::new(common(keys, site, source)?.batch_max(batch)))
+    Ok(SourceSetup::new(common(keys, site, source, longest)?.batch_max(batch)))
 }
 
 fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
@@ -50,7 +52,8 @@ fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     number_without_effect(keys, "readBufferBytes", ABOVE_ZERO, why);
     // Its name in Flume's guide, which Flume does not know.
     keys.ignored(&["readBufferSize"], why);
-    let source = common(keys, site, source)?.batch_max(batch.events().min(site.transaction_events_max()));
+    let longest = multiport_event_size(keys);
+    let source = common(keys, site, source, longest)?.batch_max(batch.events().min(site.transaction_events_max()));
     Ok(SourceSetup::new(source).batch(batch))
 }
 
@@ -65,10 +68,20 @@ fn udp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     }
 }
 
+/// At several ports Flume has no smallest size.
+fn multiport_event_size(keys: &mut Keys) -> usize {
+    let given = keys.number("eventSize", 1..=LINE_BYTES_CEILING, SYSLOG_EVENT_BYTES_FLUME);
+    if given < EVENT_BYTES_MIN {
+        let why = format!(
+            "must be a number from {EVENT_BYTES_MIN} to {LINE_BYTES_CEILING}; Flume cuts messages into shorter pieces"
+        );
+        keys.problem(Severity::Ignored, "eventSize", why);
+    }
+    given.max(EVENT_BYTES_MIN)
+}
+
 /// What both sources over TCP have, checked.
-fn common(keys: &mut Keys, site: &Site<'_>, source: SyslogTcp) -> Made<SyslogTcp> {
-    // Flume takes ten for anything less.
-    let longest = keys.number("eventSize", 0..=LINE_BYTES_CEILING, SYSLOG_EVENT_BYTES_FLUME).max(EVENT_BYTES_MIN);
+fn common(keys: &mut Keys, site: &Site<'_>, source: SyslogTcp, longest: usize) -> Made<SyslogTcp> {
     let mut source = source
         .event_bytes_max(longest)
         .connections_per_peer_max(CONNECTIONS_MAX)
@@ -158,7 +171,7 @@ fn format(keys: &mut Keys) -> Option<SyslogFormat> {
 }
 
 /// Room for a priority and a little text.
-const EVENT_BYTES_MIN: usize = 16;
+const EVENT_BYTES_MIN: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -186,7 +199,7 @@ mod tests {
         for keep in ["none", "all", "TRUE", "false", "priority,version timestamp  hostname"] {
             let more = [
                 &client[..],
-                &[("eventSize", "5"), ("keepFields", keep), ("idleTimeout", "60000"), ("messageTimeout", "500")],
+                &[("eventSize", "10"), ("keepFields", keep), ("idleTimeout", "60000"), ("messageTimeout", "500")],
             ]
             .concat();
             assert_eq!(problems_of_source("syslogtcp", &[&TCP[..], &more, &tls].concat()), NONE, "{keep}");
@@ -218,7 +231,7 @@ mod tests {
             ("syslogtcp", &TCP[1..], ("keepFields", "all"), "host: is missing"),
             ("syslogtcp", &TCP[..1], ("keepFields", "all"), "port: is missing"),
             ("syslogtcp", &TCP, ("keepFields", "priority host"), "\"host\" is no field of a syslog message"),
-            ("syslogtcp", &TCP, ("eventSize", "x"), "must be a number from 0 to 16777216"),
+            ("syslogtcp", &TCP, ("eventSize", "x"), "must be a number from 10 to 16777216"),
             ("syslogtcp", &TCP, ("format.regex", "(x"), "format.regex"),
             ("syslogtcp", &TCP, ("format.search", "x"), "has no effect without format.regex"),
             ("syslogudp", &UDP, ("format.dateFormat", "yyyy"), "has no effect without format.regex"),
@@ -242,6 +255,13 @@ mod tests {
             ("multiport_syslogtcp", &PORTS, ("charset.port.5140", "klingon"), "is no character set"),
             ("multiport_syslogtcp", &PORTS, ("charset.port.x", "utf-8"), "must end in the number of a port"),
             ("multiport_syslogtcp", &PORTS, ("numProcessors", "many"), "must be a number"),
+            ("multiport_syslogtcp", &PORTS, ("eventSize", "0"), "must be a number from 1 to 16777216"),
+            (
+                "multiport_syslogtcp",
+                &PORTS,
+                ("eventSize", "9"),
+                "must be a number from 10 to 16777216; Flume cuts messages",
+            ),
             ("multiport_syslogtcp", &PORTS, ("numProcessors", "0"), "must be a number from 1 on"),
         ] {
             let found = problems_of_source(kind, &[base, &[more]].concat());

@@ -21,9 +21,10 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let groups = groups(keys, &names);
     headers_of_groups(keys, &names);
     keys.ignored(&["filegroups."], NO_GROUP);
+    let idle = u64::try_from(TAIL_IDLE.as_millis()).unwrap_or(u64::MAX);
     let mut source = own_limits(keys, TailDir::new(groups))
         .skip_to_end(keys.flag("skipToEnd", false))
-        .idle_timeout(keys.millis("idleTimeout", 0..=u64::MAX, TAIL_IDLE))
+        .idle_timeout(Duration::from_millis(keys.number_from("idleTimeout", 0..=u64::MAX, idle)))
         .cache_listing(keys.flag("cachePatternMatching", true))
         .follow_links(keys.flag("followLinks", true));
     let file = (keys.flag("fileHeader", false), keys.text("fileHeaderKey", "file"));
@@ -91,10 +92,10 @@ fn headers_of_groups(keys: &mut Keys, names: &[String]) {
 fn position_file(keys: &mut Keys, site: &Site<'_>, source: TailDir) -> TailDir {
     let path = keys.optional("positionFile").map(Into::into);
     let source = source.position_file(path.unwrap_or_else(|| site.home().join(POSITION_FILE)));
-    let interval = keys.millis("writePosInterval", 0..=PROPERTY_MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
+    let interval = keys.millis("writePosInterval", 1..=PROPERTY_MILLIS_MAX, TAIL_POSITION_FILE_INTERVAL);
     // On a channel that keeps no positions this file is what a restart goes on from, as in Flume.
     if keys.flag("writePositionFile", true) {
-        return source.write_position_file(interval.max(Duration::from_millis(1)));
+        return source.write_position_file(interval);
     }
     source
 }

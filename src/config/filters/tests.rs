@@ -1,3 +1,4 @@
+use super::super::lookup::Mentions;
 use super::*;
 use crate::config::Properties;
 
@@ -11,7 +12,8 @@ fn filtered(filters: &str, value: &str) -> (String, Vec<String>) {
         let entry = super::super::keys::Entry { value: raw.value.clone(), written: raw.value.clone(), origin: None };
         (key.strip_prefix("a1.").unwrap().to_owned(), entry)
     };
-    let mut sections = Sections::sort("a1", properties.entries().iter().map(entry).collect(), &mut problems);
+    let mut sections =
+        Sections::sort("a1", properties.entries().iter().map(entry).collect(), &Mentions::default(), &mut problems);
     apply("a1", &mut sections, &options, &mut problems);
     let value = sections.of(Kind::Source)[0].entries["x"].value.clone();
     (value, problems.iter().map(ToString::to_string).collect())

@@ -424,8 +424,8 @@ impl Parsers {
     }
 }
 
-/// Room for a priority and a little text.
-const EVENT_BYTES_MIN: usize = 16;
+/// Flume's: room for a priority and a little text.
+const EVENT_BYTES_MIN: usize = 10;
 
 #[cfg(test)]
 #[path = "tests/tcp.rs"]

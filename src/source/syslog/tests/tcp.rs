@@ -270,7 +270,7 @@ fn settings_that_cannot_work_are_refused_with_what_to_do() {
     let format = SyslogFormat::new("(.*)").unwrap();
     for (source, words) in [
         (source().batch_max(0), "batch_max"),
-        (source().event_bytes_max(15), "at least 16"),
+        (source().event_bytes_max(9), "at least 10"),
         (source().event_bytes_max(1 << 20), "bytes_in_flight_max"),
         (source().connection_bytes_in_flight_max(100), "event_bytes_max"),
         (source().idle_timeout(Duration::ZERO), "idle_timeout"),
