@@ -6,7 +6,8 @@
 use std::fmt::Display;
 
 /// Tells that something happened: `tell!(WARN, "what", key = value, ...)`. Values are shown by `Display`, and computed with
-/// and without the feature, so they should be there anyway.
+/// and without the feature, so they should be there anyway. A subscriber may ask for snapshots, so nothing that those need is
+/// locked meanwhile.
 macro_rules! tell {
     ($level:ident, $what:literal $(, $key:ident = $value:expr)* $(,)?) => {{
         #[cfg(feature = "tracing")]

@@ -167,10 +167,11 @@ impl Component {
         let first = !std::mem::replace(&mut state.attempted, true);
         if let Failure::Fatal(error) = failure {
             state.status.health = Health::Failed;
-            tell!(ERROR, "component failed for good", kind = self.kind, name = self.name, error = message);
             if first {
                 state.failed_open = Some(error);
             }
+            drop(state);
+            tell!(ERROR, "component failed for good", kind = self.kind, name = self.name, error = message);
             return Some(ComponentEnd::Failed(message));
         }
         state.status.health = Health::Retrying;
@@ -186,10 +187,9 @@ impl Component {
 
     /// Records a failure of closing, which is not tried again.
     pub(super) fn failed_to_close(&self, failure: &Failure) {
-        let mut state = self.state.lock();
-        let message = state.note(failure);
+        let message = self.state.lock().note(failure);
         tell!(ERROR, "component failed to close", kind = self.kind, name = self.name, error = message);
-        state.close_error = Some(message);
+        self.state.lock().close_error = Some(message);
     }
 
     /// Records a failure that changes nothing for the component.
@@ -205,12 +205,15 @@ impl Component {
     /// Its thread is about to end.
     pub(super) fn ended(&self, end: ComponentEnd) {
         let mut state = self.state.lock();
-        if state.end.is_none() {
-            tell!(INFO, "component ended", kind = self.kind, name = self.name, end = end);
+        let is_first = state.end.is_none();
+        if is_first {
             state.status.health = if matches!(end, ComponentEnd::Failed(_)) { Health::Failed } else { Health::Ended };
-            state.end = Some(end);
+            state.end = Some(end.clone());
         }
         drop(state);
+        if is_first {
+            tell!(INFO, "component ended", kind = self.kind, name = self.name, end = end);
+        }
         self.signal.notify();
     }
 }

@@ -119,9 +119,9 @@ impl Member {
             status.health = Health::Ended;
         }
         let failure = closed.err()?;
-        tell!(ERROR, "sink of a group failed to close", name = self.watch.name, error = failure.message);
         status.note(&failure.message, failure.is_panic);
         drop(status);
+        tell!(ERROR, "sink of a group failed to close", name = self.watch.name, error = failure.message);
         self.watch.failed_to_close(failure.message.clone());
         Some(format!("{}: {}", self.watch.name, failure.message))
     }
@@ -130,10 +130,10 @@ impl Member {
         let Failure { class, message, is_panic, error } = failure;
         self.is_open = false;
         self.uncommitted = 0;
-        let mut status = self.watch.status();
-        status.note(&message, is_panic);
         let is_final = class == Class::Fatal;
         tell!(WARN, "sink of a group failed", name = self.watch.name, error = message, for_good = is_final);
+        let mut status = self.watch.status();
+        status.note(&message, is_panic);
         if is_final {
             status.health = Health::Failed;
             drop(status);
