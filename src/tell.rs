@@ -27,11 +27,28 @@ pub(crate) fn component(agent: &str, kind: &dyn Display, name: &str) -> ::tracin
     ::tracing::info_span!("component", agent, kind = %kind, name).entered()
 }
 
+/// The span that a thread is in, to enter it in the threads that it starts.
+#[cfg(feature = "tracing")]
+pub(crate) use ::tracing::Span;
+
 /// Nothing without the feature.
 #[cfg(not(feature = "tracing"))]
-pub(crate) fn component(_: &str, _: &dyn Display, _: &str) -> NoSpan {
-    NoSpan
+pub(crate) fn component(_: &str, _: &dyn Display, _: &str) -> Span {
+    Span
 }
 
+/// Nothing without the feature.
 #[cfg(not(feature = "tracing"))]
-pub(crate) struct NoSpan;
+#[derive(Clone)]
+pub(crate) struct Span;
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    pub(crate) fn entered(self) -> Self {
+        self
+    }
+}

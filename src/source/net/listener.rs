@@ -21,7 +21,7 @@ use crate::error::panic_message;
 use crate::limits;
 use crate::net::{Signal, Stream, wait_any};
 use crate::source::{SourceContext, SourceError};
-use crate::tell::tell;
+use crate::tell::{Span, tell};
 
 /// What a listener is limited to, and how it says so.
 #[derive(Clone, Debug)]
@@ -115,6 +115,8 @@ struct Running<'a, F> {
     stop: Signal,
     clock: SystemClock,
     thread_name: String,
+    // Of the component, for the threads below.
+    span: Span,
     serve: F,
 }
 
@@ -192,11 +194,13 @@ impl Listener {
             stop: Signal::new().map_err(SourceError::retry)?,
             clock: SystemClock::new(),
             thread_name: context.name().replace('\0', ""),
+            span: Span::current(),
             serve,
         };
         let outcome = thread::scope(|scope| {
             let running = &running;
             let accepting = Builder::new().name(running.thread_name.clone()).spawn_scoped(scope, move || {
+                let _span = running.span.clone().entered();
                 let outcome = running.accept_all(scope, &sockets, accept);
                 // Closed before the connections end: clients that come now are refused instead of left waiting.
                 drop(sockets);
@@ -276,6 +280,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             }
         };
         let serve = move || {
+            let _span = self.span.clone().entered();
             let Ok(stream) = Stream::new(accepted.0) else { return };
             if let Some(idle) = self.options.keep_alive {
                 // A system that does not do it leaves it to the time limits.
