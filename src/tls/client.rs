@@ -86,14 +86,14 @@ impl TlsClientBuilder {
     /// # Errors
     /// [`TlsError`] names the file and what to do.
     pub fn build(self) -> Result<TlsClient, TlsError> {
-        let provider = Arc::new(self.protocols.provider()?);
+        let (provider, versions) = self.protocols.provider()?;
         let trust = match &self.trust {
             Some(store) => Trust::some(store.load()?, self.verify_hostname)?,
             None => Trust::Everyone,
         };
         let verifier = Verifier::new(trust, provider.signature_verification_algorithms);
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&self.protocols.versions()?)
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&versions)
             .map_err(TlsError::settings)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));

@@ -13,7 +13,7 @@ use super::TlsError;
 ///
 /// Names are those of Java (`TLSv1.3`, `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`), as in Flume's configuration. What this
 /// crate does not speak (`SSLv3`, `TLSv1`, `TLSv1.1`, older suites) can be named and makes no difference, unless it is
-/// all that is left.
+/// all that is left. A version none of whose suites is left is not spoken.
 ///
 /// ```
 /// use aqueduct::tls::Protocols;
@@ -64,7 +64,7 @@ impl Protocols {
         self
     }
 
-    pub(super) fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+    fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
         for name in self.include_versions.iter().chain(&self.exclude_versions) {
             if !VERSIONS.contains(&name.as_str()) {
                 return Err(TlsError::settings(format!(
@@ -87,23 +87,25 @@ impl Protocols {
         Ok(versions)
     }
 
-    /// The cryptography, with the chosen suites.
-    pub(super) fn provider(&self) -> Result<CryptoProvider, TlsError> {
+    /// The cryptography, with the chosen suites, and those of the chosen versions that have one. In Java, too, a version
+    /// without a suite is not spoken.
+    pub(super) fn provider(&self) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), TlsError> {
         let mut provider = ring::default_provider();
-        let versions = self.versions()?;
         let all = provider.cipher_suites.clone();
         provider.cipher_suites.retain(|suite| is_chosen(&java_name(suite), &self.include_suites, &self.exclude_suites));
-        for version in versions {
-            if !provider.cipher_suites.iter().any(|suite| suite.version() == version) {
-                let known: Vec<String> = all.iter().filter(|suite| suite.version() == version).map(java_name).collect();
-                return Err(TlsError::settings(format!(
-                    "no cipher suite is left for {}; this crate knows {}",
-                    Version(version),
-                    known.join(", ")
-                )));
-            }
+        let chosen = self.versions()?;
+        let has_suite = |version: &&_| provider.cipher_suites.iter().any(|suite| suite.version() == *version);
+        let versions: Vec<_> = chosen.iter().copied().filter(has_suite).collect();
+        if versions.is_empty() {
+            let known: Vec<String> =
+                all.iter().filter(|suite| chosen.contains(&suite.version())).map(java_name).collect();
+            return Err(TlsError::settings(format!(
+                "no cipher suite is left for {}; this crate knows {}",
+                chosen.iter().map(|version| Version(version).to_string()).collect::<Vec<_>>().join(" and "),
+                known.join(", ")
+            )));
         }
-        Ok(provider)
+        Ok((provider, versions))
     }
 }
 
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn cipher_suites_go_by_the_names_of_java() {
         let names = |protocols: Protocols| {
-            protocols.provider().map(|provider| provider.cipher_suites.iter().map(java_name).collect::<Vec<_>>())
+            protocols.provider().map(|(provider, _)| provider.cipher_suites.iter().map(java_name).collect::<Vec<_>>())
         };
         let all = names(Protocols::new()).unwrap();
         for name in ["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"] {
@@ -161,6 +163,22 @@ mod tests {
         assert_eq!(names(one).unwrap(), ["TLS_AES_128_GCM_SHA256"]);
         let old = Protocols::new().include_cipher_suites(["TLS_RSA_WITH_AES_128_CBC_SHA"]);
         let error = names(old).unwrap_err().to_string();
+        let expected = "no cipher suite is left for TLSv1.2 and TLSv1.3; this crate knows TLS_";
+        assert!(error.contains(expected), "{error}");
+        let other = Protocols::new().include_protocols(["TLSv1.2"]).include_cipher_suites(["TLS_AES_128_GCM_SHA256"]);
+        let error = names(other).unwrap_err().to_string();
         assert!(error.contains("no cipher suite is left for TLSv1.2; this crate knows TLS_ECDHE_"), "{error}");
+    }
+
+    #[test]
+    fn a_version_without_a_cipher_suite_is_left_out() {
+        let versions = |suites: &[&str]| {
+            let (_, versions) = Protocols::new().include_cipher_suites(suites.iter().copied()).provider().unwrap();
+            versions.into_iter().map(|version| Version(version).to_string()).collect::<Vec<_>>()
+        };
+        let (old, new) = ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256");
+        assert_eq!(versions(&[old]), ["TLSv1.2"]);
+        assert_eq!(versions(&[new, "TLS_RSA_WITH_AES_128_CBC_SHA"]), ["TLSv1.3"]);
+        assert_eq!(versions(&[old, new]), ["TLSv1.2", "TLSv1.3"]);
     }
 }

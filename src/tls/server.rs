@@ -56,9 +56,10 @@ impl TlsServerBuilder {
     /// [`TlsError`] names the file and what to do.
     pub fn build(self) -> Result<TlsServer, TlsError> {
         let identity = self.identity.load()?;
-        let provider = Arc::new(self.protocols.provider()?);
+        let (provider, versions) = self.protocols.provider()?;
+        let provider = Arc::new(provider);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&self.protocols.versions()?)
+            .with_protocol_versions(&versions)
             .map_err(TlsError::settings)?;
         let builder = match &self.clients {
             None => builder.with_no_client_auth(),
