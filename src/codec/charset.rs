@@ -3,6 +3,8 @@
 //! Bodies of events are UTF-8. Text that is UTF-8 already, or pure ASCII in an encoding that contains ASCII, is checked
 //! and passed on without a copy.
 
+mod names;
+
 use bytes::Bytes;
 use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding};
 
@@ -24,6 +26,8 @@ enum Kind {
     Utf8,
     Ascii,
     Latin1,
+    // ISO-8859-9, which is Latin1 but for six letters.
+    Latin5,
     Utf16 { big_endian: bool },
     Utf16Marked,
     // Contains ASCII, and no multi-byte sequence of it contains a line feed.
@@ -62,22 +66,21 @@ impl Charset {
     /// UTF-8.
     pub const UTF_8: Self = Self(Kind::Utf8);
 
-    /// The encoding of this name, in any case: the labels of the WHATWG Encoding Standard, with three differences.
-    /// `ISO-8859-1` and `US-ASCII` (and their aliases) are what they say, not windows-1252; `UTF-16` goes by the byte order
-    /// mark, which is not part of the text, and is big-endian without one, as in Java; encodings with shift states
-    /// (`ISO-2022-JP`) are not known, because a reader could not continue in the middle of a file.
+    /// The encoding of this name, in any case: the labels of the WHATWG Encoding Standard and Java's names for the same
+    /// encodings, with three differences from the standard. `ISO-8859-1`, `ISO-8859-9` and `US-ASCII` (and their aliases)
+    /// are what they say, not windows-1252 and windows-1254; `UTF-16` goes by the byte order mark, which is not part of the
+    /// text, and is big-endian without one, as in Java; encodings with shift states (`ISO-2022-JP`) are not known, because
+    /// a reader could not continue in the middle of a file.
     #[must_use]
     pub fn for_label(label: &str) -> Option<Self> {
-        let label = label.trim();
-        let is_one_of = |names: &[&str]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
-        if is_one_of(&["iso-8859-1", "iso8859-1", "iso88591", "iso_8859-1", "iso-ir-100", "latin1", "l1"]) {
-            return Some(Self(Kind::Latin1));
-        }
-        if is_one_of(&["us-ascii", "ascii", "iso-ir-6", "iso646-us", "ansi_x3.4-1968"]) {
-            return Some(Self(Kind::Ascii));
-        }
-        if is_one_of(&["utf-16", "utf16"]) {
-            return Some(Self(Kind::Utf16Marked));
+        let label = label.trim().to_ascii_lowercase();
+        let label = names::canonical(&label);
+        match label {
+            "iso-8859-1" => return Some(Self(Kind::Latin1)),
+            "iso-8859-9" => return Some(Self(Kind::Latin5)),
+            "us-ascii" => return Some(Self(Kind::Ascii)),
+            "utf-16" => return Some(Self(Kind::Utf16Marked)),
+            _ => {}
         }
         let encoding = Encoding::for_label(label.as_bytes())?;
         Some(Self(match encoding {
@@ -97,6 +100,7 @@ impl Charset {
             Kind::Utf8 => "UTF-8",
             Kind::Ascii => "US-ASCII",
             Kind::Latin1 => "ISO-8859-1",
+            Kind::Latin5 => "ISO-8859-9",
             Kind::Utf16 { big_endian: false } => "UTF-16LE",
             Kind::Utf16 { big_endian: true } => "UTF-16BE",
             Kind::Utf16Marked => "UTF-16",
@@ -182,7 +186,7 @@ impl Charset {
     pub(crate) fn cut(self, text: &[u8], max: usize) -> usize {
         let byte = |at: usize| text.get(at).copied().unwrap_or_default();
         match self.0 {
-            Kind::Bytes | Kind::Ascii | Kind::Latin1 => max,
+            Kind::Bytes | Kind::Ascii | Kind::Latin1 | Kind::Latin5 => max,
             Kind::Utf8 => {
                 let is_continuation = |at| byte(at) & 0xc0 == 0x80;
                 let floor = max.saturating_sub(CHAR_BYTES_MAX - 1).max(1);
@@ -251,7 +255,7 @@ impl Charset {
     /// than there are in valid text.
     pub(crate) fn chars_begun(self, piece: &[u8]) -> usize {
         match self.0 {
-            Kind::Bytes | Kind::Ascii | Kind::Latin1 => piece.len(),
+            Kind::Bytes | Kind::Ascii | Kind::Latin1 | Kind::Latin5 => piece.len(),
             Kind::Table(encoding) if encoding.is_single_byte() => piece.len(),
             // A lead byte of four stands for a pair.
             Kind::Utf8 => piece.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum(),
@@ -270,6 +274,9 @@ impl Charset {
             _ if self.unit() == 1 && text.is_ascii() => return Ok(text),
             Kind::Ascii => return decode_ascii(&text, policy),
             Kind::Latin1 => return Ok(encoding_rs::mem::decode_latin1(&text).into_owned().into()),
+            Kind::Latin5 => {
+                return Ok(text.iter().map(|byte| swap_latin5(char::from(*byte))).collect::<String>().into());
+            }
             Kind::Utf16 { big_endian: false } => encoding_rs::UTF_16LE,
             Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => encoding_rs::UTF_16BE,
             Kind::Table(encoding) => encoding,
@@ -284,6 +291,7 @@ impl Charset {
             Kind::Bytes | Kind::Utf8 => out.extend_from_slice(text.as_bytes()),
             Kind::Ascii => out.extend(text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'))),
             Kind::Latin1 => out.extend(text.chars().map(|c| u8::try_from(c).unwrap_or(b'?'))),
+            Kind::Latin5 => out.extend(text.chars().map(|c| u8::try_from(swap_latin5(c)).unwrap_or(b'?'))),
             Kind::Utf16 { big_endian: false } => out.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
             Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => {
                 out.extend(text.encode_utf16().map(u16::swap_bytes).flat_map(u16::to_le_bytes));
@@ -291,6 +299,12 @@ impl Charset {
             Kind::Table(encoding) => encode_table(encoding, text, out),
         }
     }
+}
+
+/// The letters of Turkish change places with those of Icelandic.
+fn swap_latin5(c: char) -> char {
+    let other = |(latin1, latin5)| if c == latin1 { Some(latin5) } else { (c == latin5).then_some(latin1) };
+    LATIN5_LETTERS.into_iter().find_map(other).unwrap_or(c)
 }
 
 fn encode_table(encoding: &'static Encoding, text: &str, out: &mut Vec<u8>) {
@@ -386,6 +400,15 @@ fn ends_whole(encoding: &'static Encoding, text: &[u8]) -> bool {
 /// Bytes of the longest character in any of the encodings.
 pub(crate) const CHAR_BYTES_MAX: usize = 4;
 const OUTPUT_ROOM: usize = 16;
+/// What stands in ISO-8859-1, and in ISO-8859-9, at the same place.
+const LATIN5_LETTERS: [(char, char); 6] = [
+    ('\u{d0}', '\u{11e}'),
+    ('\u{dd}', '\u{130}'),
+    ('\u{de}', '\u{15e}'),
+    ('\u{f0}', '\u{11f}'),
+    ('\u{fd}', '\u{131}'),
+    ('\u{fe}', '\u{15f}'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -440,6 +463,58 @@ mod tests {
         for label in ["iso-2022-jp", "replacement", "no such", ""] {
             assert_eq!(Charset::for_label(label), None, "{label}");
         }
+    }
+
+    #[test]
+    fn names_of_java_name_the_encodings_that_they_name_in_java() {
+        for (labels, expected) in [
+            ("8859_1 ISO8859_1 ISO_8859_1 ISO_8859-1:1987 IBM-819 cp819 819 Latin1 iso8859-1", "ISO-8859-1"),
+            ("8859_2 ISO8859_2 ibm912 cp912", "ISO-8859-2"),
+            ("8859_8 iso_8859-8 916", "ISO-8859-8"),
+            ("8859_9 ISO-8859-9 iso_8859-9:1989 latin5 cp920", "ISO-8859-9"),
+            ("8859_13 ISO_8859-13", "ISO-8859-13"),
+            ("8859_15 LATIN9 L9 cp923 ISO8859_15_FDIS", "ISO-8859-15"),
+            ("ISO8859_16 latin10", "ISO-8859-16"),
+            ("646 ascii7 cp367 ISO_646.irv:1991 default US", "US-ASCII"),
+            ("UTF_16 UnicodeBig unicode", "UTF-16"),
+            ("UTF_16BE UnicodeBigUnmarked ISO-10646-UCS-2", "UTF-16BE"),
+            ("X-UTF-16LE UnicodeLittleUnmarked", "UTF-16LE"),
+            ("UTF8 unicode-1-1-utf-8", "UTF-8"),
+            ("cp1252 ibm-1252 cp5348 windows-1252", "windows-1252"),
+            ("cp1254 cp5350", "windows-1254"),
+            ("Cp866 IBM866 866", "IBM866"),
+            ("MS932 SJIS windows-31j windows-932", "Shift_JIS"),
+            ("EUC_JP eucjis", "EUC-JP"),
+            ("EUC_KR 5601 MS949", "EUC-KR"),
+            ("EUC_CN GB2312 CP936 MS936", "GBK"),
+            ("Big5_HKSCS MS950", "Big5"),
+            ("MacRoman", "macintosh"),
+            ("TIS620 MS874", "windows-874"),
+        ] {
+            for label in labels.split(' ') {
+                assert_eq!(Charset::for_label(label).map(Charset::name), Some(expected), "{label}");
+            }
+        }
+        for label in ["8859_11", "8859_", "Cp437", "IBM850", "UTF-32", "cp", "ibm-", "klingon"] {
+            assert_eq!(Charset::for_label(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn iso_8859_9_is_not_windows_1254() {
+        let all: Vec<u8> = (0..=255).collect();
+        let text = decode("ISO-8859-9", &all, DecodeError::Fail).unwrap();
+        let windows = decode("windows-1254", &all, DecodeError::Fail).unwrap();
+        for ((byte, own), windows) in (0..=255_u8).zip(text.chars()).zip(windows.chars()) {
+            let expected = if (0x80..0xa0).contains(&byte) { char::from(byte) } else { windows };
+            assert_eq!(own, expected, "{byte:#x}");
+        }
+        let mut again = Vec::new();
+        charset("ISO-8859-9").encode(&text, &mut again);
+        assert_eq!(again, all);
+        let mut other = Vec::new();
+        charset("ISO-8859-9").encode("\u{f0}\u{20ac}\u{131}", &mut other);
+        assert_eq!(other, b"??\xfd");
     }
 
     #[test]

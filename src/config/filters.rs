@@ -6,11 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::keys::{Keys, shown};
 use super::options::Options;
 use super::problem::{Problem, Severity};
 use super::section::{Kind, Section, Sections};
 use crate::clock::{Clock, SystemClock};
+use crate::codec::charset::{Charset, DecodeError};
 use crate::limits::{FILTER_END_POLL, FILTER_OUTPUT_BYTES_MAX, FILTER_WAIT};
 
 /// Resolves the references to filters in the values of all other components.
@@ -42,8 +45,8 @@ struct Filter {
 
 enum Source {
     Environment,
-    /// Program and arguments; the key is the last one.
-    External(Vec<String>),
+    /// Program and arguments, of which the key is the last one, and the encoding of what it prints.
+    External(Vec<String>, Charset),
 }
 
 fn filter(agent: &str, section: Section, problems: &mut Vec<Problem>) -> Option<Filter> {
@@ -74,8 +77,9 @@ fn filter(agent: &str, section: Section, problems: &mut Vec<Problem>) -> Option<
 
 fn external(keys: &mut Keys) -> Source {
     let command = keys.required_list("command");
-    keys.choice("charset", &[("UTF-8", ()), ("US-ASCII", ())], ());
-    Source::External(command)
+    let unknown = "is no character set that is known here; give a name such as UTF-8 or ISO-8859-1";
+    let charset = keys.parsed("charset", |label| Charset::for_label(label).ok_or(unknown));
+    Source::External(command, charset.unwrap_or(Charset::UTF_8))
 }
 
 impl Filter {
@@ -113,7 +117,7 @@ impl Filter {
                 let value = options.environment(key);
                 value.ok_or_else(|| format!("config filter {}: there is no {key} in the environment", self.name))
             }
-            Source::External(command) => run(command, key, FILTER_WAIT)
+            Source::External(command, charset) => run(command, *charset, key, FILTER_WAIT)
                 // The program alone: its arguments may be secrets, resolved from elsewhere.
                 .map_err(|error| {
                     format!("config filter {}: {}: {error}", self.name, command.first().map_or("", String::as_str))
@@ -134,7 +138,7 @@ fn key_of(text: &str) -> Option<(&str, usize)> {
 }
 
 /// The first line that a program prints when it is given a key.
-fn run(command: &[String], key: &str, wait: Duration) -> Result<String, String> {
+fn run(command: &[String], charset: Charset, key: &str, wait: Duration) -> Result<String, String> {
     let Some((program, arguments)) = command.split_first() else { return Err("there is no program".to_owned()) };
     let mut child = Command::new(program)
         .args(arguments)
@@ -157,8 +161,10 @@ fn run(command: &[String], key: &str, wait: Duration) -> Result<String, String> 
     if !status.success() {
         return Err(format!("failed with {status} for the key {key}"));
     }
-    let output = String::from_utf8(output).map_err(|_| format!("printed no UTF-8 for the key {key}"))?;
-    match output.lines().next() {
+    let (charset, mark) = charset.of_text(&output);
+    let output = charset.decode(Bytes::from(output).split_off(mark), DecodeError::Fail);
+    let output = output.map_err(|error| format!("printed no {} for the key {key}", error.charset))?;
+    match String::from_utf8_lossy(&output).lines().next() {
         Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
         _ => Err(format!("printed nothing for the key {key}")),
     }

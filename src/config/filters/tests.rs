@@ -57,13 +57,38 @@ fn a_filter_runs_a_program() {
 }
 
 #[test]
+fn a_program_may_print_in_another_character_set() {
+    let external = |charset: &str, printed: &str| {
+        let filter = "a1.configfilters.f1";
+        // The program is `printf`, with an argument that says what it prints whatever the key is.
+        format!(
+            "a1.configfilters = f1\n{filter}.type = external\n{filter}.command = printf {printed}\n{filter}.charset = {charset}"
+        )
+    };
+    for (charset, printed) in [
+        ("ISO8859_1", r"\\351\\nsecond"),
+        ("UTF-8", r"\\303\\251"),
+        ("UTF-16", r"\\377\\376\\351\\000"),
+        ("UTF-16", r"\\376\\377\\000\\351"),
+        ("Cp1252", r"\\351"),
+    ] {
+        let filtered = filtered(&external(charset, printed), "${f1['KEY']}");
+        assert_eq!(filtered, ("\u{e9}".to_owned(), vec![]), "{charset}");
+    }
+    let (_, problems) = filtered(&external("US-ASCII", r"\\351"), "${f1['KEY']}");
+    assert!(problems.len() == 1 && problems[0].ends_with("printed no US-ASCII for the key KEY"), "{problems:?}");
+    let (_, problems) = filtered(&external("klingon", "x"), "${f1['KEY']}");
+    assert!(problems.len() == 1 && problems[0].contains("charset = klingon: is no character set"), "{problems:?}");
+}
+
+#[test]
 fn a_program_that_does_not_end_is_ended_whether_it_prints_or_not() {
     let script = |text: &str| ["sh", "-c", text].map(str::to_owned);
     let wait = Duration::from_millis(100);
     for text in ["exec sleep 1000", "echo 5; exec >&-; exec sleep 1000"] {
-        assert_eq!(run(&script(text), "KEY", wait), Err("did not end within 0 s".to_owned()), "{text}");
+        assert_eq!(run(&script(text), Charset::UTF_8, "KEY", wait), Err("did not end within 0 s".to_owned()), "{text}");
     }
-    assert_eq!(run(&script("echo 5; exec >&-; sleep 0.05"), "KEY", FILTER_WAIT), Ok("5".to_owned()));
+    assert_eq!(run(&script("echo 5; exec >&-; sleep 0.05"), Charset::UTF_8, "KEY", FILTER_WAIT), Ok("5".to_owned()));
 }
 
 #[test]
