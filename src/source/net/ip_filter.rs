@@ -3,14 +3,17 @@
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 
+use super::client::host_address;
+
 /// Rules about who may connect, in the form of Flume's `ipFilterRules`:
 /// `allow|deny:ip|name:pattern`, separated by commas. The first rule that matches decides; without one the connection is
 /// accepted.
 ///
-/// In the pattern of an address, `*` stands for anything and `?` for one character. A name is `localhost`, which is
-/// whoever connects from this host, `*`, or a host, which stands for the addresses that it has when the rules are read:
-/// there are no other patterns of names, because the name that belongs to an address is what the owner of the address
-/// says it is.
+/// In a pattern, `*` stands for anything and `?` for one character. A name is `localhost`, which is whoever connects from
+/// this host, `*`, or a host, which stands for the addresses that it has when somebody connects; a host that the resolver
+/// does not know is nobody. A pattern of names (feature `dns`) is compared with the name that the resolver has for the
+/// address of who connects, if that name has the address again, and with the address itself if there is none. Only a
+/// connection that a rule about names has to decide on waits for the resolver.
 ///
 /// ```
 /// use aqueduct::source::net::IpFilter;
@@ -45,25 +48,82 @@ enum Who {
     Everyone,
     ThisHost,
     Pattern(String),
-    Addresses(Vec<IpAddr>),
+    Address(IpAddr),
+    Name(Name),
+}
+
+/// Who is known by a name, so that it takes the resolver to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Host(String),
+    #[cfg(feature = "dns")]
+    Pattern(String),
 }
 
 impl IpFilter {
-    /// Whether `peer` may use the connection `stream`.
-    pub(super) fn admits(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
-        let local = stream.local_addr().ok().map(|address| address.ip());
-        self.decides(peer.ip().to_canonical(), local.map(|local| local.to_canonical()))
+    /// Whether `peer` may use the connection `stream`, unless it takes names to tell.
+    pub(super) fn admits_at_once(&self, stream: &TcpStream, peer: SocketAddr) -> Option<bool> {
+        self.decide(stream, peer, |_, _| None)
     }
 
-    fn decides(&self, peer: IpAddr, local: Option<IpAddr>) -> bool {
-        let found = self.rules.iter().find(|rule| match &rule.who {
-            Who::Everyone => true,
-            // Who connects to an address of this host from that very address is on this host.
-            Who::ThisHost => peer.is_loopback() || local == Some(peer),
-            Who::Pattern(pattern) => matches(pattern.as_bytes(), peer.to_string().as_bytes()),
-            Who::Addresses(addresses) => addresses.contains(&peer),
-        });
-        found.is_none_or(|rule| rule.allow)
+    /// The same, with names.
+    ///
+    /// # Blocking
+    /// For the resolver of the operating system, which may ask a name server.
+    pub(super) fn admits(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
+        self.decide(stream, peer, |name, peer| Some(name.is_of(peer))).unwrap_or(false)
+    }
+
+    fn decide(
+        &self,
+        stream: &TcpStream,
+        peer: SocketAddr,
+        ask: impl FnMut(&Name, IpAddr) -> Option<bool>,
+    ) -> Option<bool> {
+        let local = stream.local_addr().ok().map(|address| address.ip());
+        self.decides(peer.ip().to_canonical(), local.map(|local| local.to_canonical()), ask)
+    }
+
+    /// What the first rule that matches says; nothing if `ask` cannot tell whether one does.
+    fn decides(
+        &self,
+        peer: IpAddr,
+        local: Option<IpAddr>,
+        mut ask: impl FnMut(&Name, IpAddr) -> Option<bool>,
+    ) -> Option<bool> {
+        for rule in &self.rules {
+            let is_meant = match &rule.who {
+                Who::Everyone => true,
+                // Who connects to an address of this host from that very address is on this host.
+                Who::ThisHost => peer.is_loopback() || local == Some(peer),
+                // Java writes all groups of an IPv6 address.
+                Who::Pattern(pattern) => {
+                    [peer.to_string(), host_address(peer)].iter().any(|text| matches(pattern, text))
+                }
+                Who::Address(address) => *address == peer,
+                Who::Name(name) => ask(name, peer)?,
+            };
+            if is_meant {
+                return Some(rule.allow);
+            }
+        }
+        Some(true)
+    }
+}
+
+impl Name {
+    fn is_of(&self, peer: IpAddr) -> bool {
+        match self {
+            Self::Host(host) => {
+                let mut found = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
+                found.any(|address| address.ip().to_canonical() == peer)
+            }
+            #[cfg(feature = "dns")]
+            Self::Pattern(pattern) => {
+                let name = crate::net::name_of(peer).unwrap_or_else(|| host_address(peer));
+                matches(pattern, &name.to_ascii_lowercase())
+            }
+        }
     }
 }
 
@@ -71,6 +131,8 @@ impl FromStr for IpFilter {
     type Err = IpFilterError;
 
     fn from_str(text: &str) -> Result<Self, IpFilterError> {
+        // Java drops what is empty at the end of a list.
+        let text = text.trim().trim_end_matches(',');
         let rules = text.split(',').map(|rule| Rule::parse(rule.trim())).collect::<Result<_, _>>()?;
         Ok(Self { rules })
     }
@@ -100,14 +162,17 @@ impl Rule {
                 ));
             }
             ("name", "localhost") => Who::ThisHost,
+            #[cfg(feature = "dns")]
+            ("name", pattern) if pattern.contains(['*', '?']) => Who::Name(Name::Pattern(pattern.to_ascii_lowercase())),
+            #[cfg(not(feature = "dns"))]
             ("name", pattern) if pattern.contains(['*', '?']) => {
-                return Err(error("patterns of names are not supported; give patterns of addresses".to_owned()));
+                let why = "patterns of names are not part of this build; enable the feature dns of the crate aqueduct";
+                return Err(error(why.to_owned()));
             }
-            ("name", host) => {
-                let found = (host, 0).to_socket_addrs();
-                let found = found.map_err(|reason| error(format!("the name cannot be resolved: {reason}")))?;
-                Who::Addresses(found.map(|address| address.ip().to_canonical()).collect())
-            }
+            ("name", host) => match host.parse::<IpAddr>() {
+                Ok(address) => Who::Address(address.to_canonical()),
+                Err(_) => Who::Name(Name::Host(host.to_owned())),
+            },
             _ => return Err(form()),
         };
         Ok(Self { allow, who })
@@ -115,7 +180,8 @@ impl Rule {
 }
 
 /// Whether `text` is what `pattern` says, with `*` for anything and `?` for one byte.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // Where to go on if what follows the last star does not fit: the star takes one byte more.
     let mut retry = None;
@@ -143,8 +209,12 @@ mod tests {
     use super::*;
 
     fn decides(rules: &str, peer: &str) -> bool {
+        decides_with(rules, peer, |_, _| None).unwrap()
+    }
+
+    fn decides_with(rules: &str, peer: &str, ask: impl FnMut(&Name, IpAddr) -> Option<bool>) -> Option<bool> {
         let filter: IpFilter = rules.parse().unwrap();
-        filter.decides(peer.parse().unwrap(), Some("192.0.2.7".parse().unwrap()))
+        filter.decides(peer.parse().unwrap(), Some("192.0.2.7".parse().unwrap()), ask)
     }
 
     #[test]
@@ -164,6 +234,8 @@ mod tests {
             ("deny:ip:10.*.*.9", "10.1.9.9", false),
             ("deny:ip:10.*.*.9", "10.1.9.99", true),
             ("deny:ip:2001:DB8:*", "2001:db8::1", false),
+            ("deny:ip:2001:db8:0:0:*", "2001:db8::1", false),
+            ("allow:ip:127.*,deny:ip:*,,", "10.0.0.1", false),
             ("deny:ip:1.2.3.4", "1.2.3.45", true),
         ] {
             assert_eq!(decides(rules, peer), expected, "{rules}: {peer}");
@@ -173,7 +245,7 @@ mod tests {
     #[test]
     fn rules_that_make_no_sense_are_errors_that_name_them() {
         for rules in
-            ["", "allow", "allow:ip", "permit:ip:*", "allow:host:*", "allow:ip:10.0.0.1/8", "allow:ip:*,", "deny:ip:"]
+            ["", ",", "allow", "allow:ip", "permit:ip:*", "allow:host:*", "allow:ip:10.0.0.1/8", "a,,b", "deny:ip:"]
         {
             let outcome = rules.parse::<IpFilter>();
             match rules {
@@ -182,14 +254,47 @@ mod tests {
                 _ => assert!(outcome.unwrap_err().to_string().starts_with("rule \""), "{rules}"),
             }
         }
+    }
+
+    #[test]
+    fn names_are_asked_for_where_no_rule_decides_before() {
+        let rules = "allow:ip:10.*,deny:name:bad.example.com,allow:name:192.0.2.9";
+        // What nobody knows is not asked for at once, and is nobody's name.
+        for (peer, at_once, of_nobody, of_all) in [
+            ("10.0.0.1", Some(true), Some(true), Some(true)),
+            ("192.0.2.9", None, Some(true), Some(false)),
+            ("192.0.2.8", None, Some(true), Some(false)),
+        ] {
+            assert_eq!(decides_with(rules, peer, |_, _| None), at_once, "{peer}");
+            assert_eq!(decides_with(rules, peer, |_, _| Some(false)), of_nobody, "{peer}");
+            let asked = decides_with(rules, peer, |name, _| Some(*name == Name::Host("bad.example.com".to_owned())));
+            assert_eq!(asked, of_all, "{peer}");
+        }
+    }
+
+    #[cfg(feature = "dns")]
+    #[test]
+    fn a_pattern_of_names_is_one_of_the_name_that_the_address_has() {
+        let this = "127.0.0.1".parse().unwrap();
+        let name = crate::net::name_of(this).unwrap_or_else(|| "127.0.0.1".to_owned());
+        for (pattern, expected) in [(format!("{}*", &name[..3]), true), ("*.nowhere.invalid".to_owned(), false)] {
+            let asked = decides_with(&format!("deny:name:{pattern}"), "127.0.0.1", |name, peer| Some(name.is_of(peer)));
+            assert_eq!(asked, Some(!expected), "{pattern}");
+        }
+        assert!(Name::Host("localhost".to_owned()).is_of(this));
+    }
+
+    #[cfg(not(feature = "dns"))]
+    #[test]
+    fn a_pattern_of_names_takes_the_feature() {
         let error = "deny:name:*.example.com".parse::<IpFilter>().unwrap_err().to_string();
-        assert!(error.contains("give patterns of addresses"), "{error}");
+        assert!(error.contains("enable the feature dns"), "{error}");
     }
 
     #[test]
     fn patterns_take_time_in_proportion_only() {
         let pattern = "*1".repeat(2000);
-        assert!(!matches(pattern.as_bytes(), "1".repeat(1999).as_bytes()));
-        assert!(matches(pattern.as_bytes(), "1".repeat(2000).as_bytes()));
+        assert!(!matches(&pattern, &"1".repeat(1999)));
+        assert!(matches(&pattern, &"1".repeat(2000)));
     }
 }

@@ -258,7 +258,9 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
     /// Starts the thread of a connection, or refuses it.
     fn admit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, accepted: (TcpStream, SocketAddr), number: u64) {
         let counts = self.handle.counts();
-        if !self.options.filter.as_ref().is_none_or(|filter| filter.admits(&accepted.0, accepted.1)) {
+        let filter = self.options.filter.as_ref();
+        let is_admitted = filter.map_or(Some(true), |filter| filter.admits_at_once(&accepted.0, accepted.1));
+        if is_admitted == Some(false) {
             tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
             return count(&counts.refused);
         }
@@ -281,6 +283,12 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         };
         let serve = move || {
             let _span = self.span.clone().entered();
+            // Others do not wait for the name of this one.
+            if is_admitted.is_none() && !filter.is_none_or(|filter| filter.admits(&accepted.0, accepted.1)) {
+                tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
+                return count(&counts.refused);
+            }
+            count(&counts.accepted);
             let Ok(stream) = Stream::new(accepted.0) else { return };
             if let Some(idle) = self.options.keep_alive {
                 // A system that does not do it leaves it to the time limits.
@@ -302,9 +310,8 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         };
         let builder =
             Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(self.options.stack_bytes);
-        match builder.spawn_scoped(scope, serve) {
-            Ok(_) => count(&counts.accepted),
-            Err(_) => count(&counts.refused),
+        if builder.spawn_scoped(scope, serve).is_err() {
+            count(&counts.refused);
         }
     }
 }
