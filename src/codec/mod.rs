@@ -4,6 +4,7 @@
 pub(crate) mod avro;
 pub mod charset;
 pub(crate) mod java_date;
+pub(crate) mod java_hash;
 #[cfg(feature = "json")]
 pub(crate) mod json_events;
 pub mod line;

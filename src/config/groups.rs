@@ -8,6 +8,7 @@ use super::plan::PlannedSink;
 use super::problem::Severity;
 use super::setup::{Policies, ProcessorSetup};
 use crate::agent::nearest;
+use crate::codec::java_hash;
 use crate::sink::group::{GroupPolicy, Single};
 
 /// A group as it will run: all of its sinks take from one channel.
@@ -120,13 +121,8 @@ fn several_channels(channels: &[&str]) -> String {
 /// Flume keeps the sinks of a group in a hash set of their names, and takes turns in the order in which that hands them out:
 /// `s3 s1 s2`, whatever the file says.
 fn sort_as_java(names: &mut [String], listed: usize) {
-    // So large that three quarters of it hold all.
-    let buckets = (listed.saturating_mul(4) / 3 + 1).max(16).next_power_of_two();
-    let mask = u32::try_from(buckets - 1).unwrap_or(u32::MAX);
-    names.sort_by_key(|name| {
-        let hash = name.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
-        (hash ^ (hash >> 16)) & mask
-    });
+    let buckets = java_hash::buckets_of_set(listed);
+    names.sort_by_key(|name| java_hash::place(name, buckets));
 }
 
 impl fmt::Debug for PlannedGroup {

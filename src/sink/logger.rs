@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use super::{Delivered, Sink, SinkBatch, SinkError};
+use crate::codec::java_hash;
 use crate::event::{Event, Headers};
 use crate::limits::{LOG_BYTES, LOG_BYTES_FLUME};
 
@@ -38,8 +39,8 @@ pub enum LogFormat {
     #[default]
     Plain,
     /// Flume's own: `Event: { headers:{host=web-1} body: 47 45 54 20 2F       GET / }`. Of the body the first
-    /// 16 bytes are shown; more, if that is set, take a further line for every 16. Headers are shown whole, but, unlike
-    /// Flume's, with control and invisible characters escaped.
+    /// 16 bytes are shown; more, if that is set, take a further line for every 16. Headers are shown whole and in Flume's
+    /// order, that of a Java `HashMap`, but, unlike Flume's, with control and invisible characters escaped.
     Flume,
 }
 
@@ -183,14 +184,14 @@ fn whole_characters(bytes: &[u8], max: usize) -> usize {
 /// As Flume's `EventHelper.dumpEvent` with the hex dump of commons-io.
 fn flume(event: &Event, bytes_max: usize, out: &mut String) -> fmt::Result {
     out.push_str("Event: { headers:{");
-    for (index, (name, value)) in event.headers().iter().enumerate() {
+    java_hash::for_each_header(event.headers(), |index, name, value| {
         if index > 0 {
             out.push_str(", ");
         }
         flume_text(name, out)?;
         out.push('=');
-        flume_text(value, out)?;
-    }
+        flume_text(value, out)
+    })?;
     out.push_str("} body:");
     let shown = event.body().get(..bytes_max).unwrap_or(event.body());
     for (index, row) in shown.chunks(HEX_DUMP_ROW).enumerate() {
@@ -247,7 +248,7 @@ mod tests {
             "Event: { headers:{} body: 68 69 0D FF                                     hi.. }"
         );
         assert_eq!(text(LogFormat::Flume, None, &Event::new("")), "Event: { headers:{} body: }");
-        let two = Event::new("x").with_header("a", "it's \"1\" \\").unwrap().with_header("b", "").unwrap();
+        let two = Event::new("x").with_header("b", "").unwrap().with_header("a", "it's \"1\" \\").unwrap();
         assert_eq!(
             text(LogFormat::Flume, None, &two),
             format!("Event: {{ headers:{{a=it's \"1\" \\, b=}} body: 78{}x }}", " ".repeat(46))

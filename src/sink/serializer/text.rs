@@ -1,6 +1,7 @@
 //! Serializers of text.
 
 use super::{SerializeResult, Serializer};
+use crate::codec::java_hash;
 use crate::event::Event;
 
 /// The body, and a newline behind it: Flume's serializer `TEXT`. Nothing is escaped, so a body with a newline in it gives
@@ -39,7 +40,7 @@ impl Serializer for Text {
 }
 
 /// Headers and body, as `{name=value, name2=value2} body` and a newline: Flume's serializer `HEADER_AND_TEXT`. Nothing is
-/// escaped. Headers are in the order of the event; Flume's come in the order of a Java `HashMap`.
+/// escaped. The order of the headers is Flume's, that of a Java `HashMap`, whatever it is in the event.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderAndText {
     append_newline: bool,
@@ -69,14 +70,15 @@ impl Default for HeaderAndText {
 impl Serializer for HeaderAndText {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> SerializeResult {
         out.push(b'{');
-        for (index, (name, value)) in event.headers().iter().enumerate() {
+        java_hash::for_each_header(event.headers(), |index, name, value| {
             if index > 0 {
                 out.extend_from_slice(b", ");
             }
             out.extend_from_slice(name.as_bytes());
             out.push(b'=');
             out.extend_from_slice(value.as_bytes());
-        }
+            SerializeResult::Ok(())
+        })?;
         out.extend_from_slice(b"} ");
         append_body(event, self.append_newline, out);
         Ok(())
@@ -112,7 +114,7 @@ mod tests {
         let events = [
             Event::new("plain"),
             Event::new("").with_header("only", "header").unwrap(),
-            Event::new(&b"\xff\n\0"[..]).with_header("a", "1").unwrap().with_header("b", "").unwrap(),
+            Event::new(&b"\xff\n\0"[..]).with_header("b", "").unwrap().with_header("a", "1").unwrap(),
         ];
         assert_eq!(written(Text::new(), &events), b"plain\n\n\xff\n\0\n");
         assert_eq!(written(Text::new().append_newline(false), &events), b"plain\xff\n\0");

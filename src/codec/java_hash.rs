@@ -1,0 +1,105 @@
+//! The order in which hash tables of Java hand out texts, for what Flume writes in that order.
+//!
+//! A table has a power of two of buckets, which come one after the other; within one, texts are in the order in which they
+//! were put. Not copied: a bucket of eight or more, in a table of 64 buckets or more, becomes a tree.
+
+use crate::event::Headers;
+
+/// The number of buckets of a `HashMap` that grew with `entries`, put one after the other: at most three quarters are used.
+fn buckets_of_map(entries: usize) -> usize {
+    (entries.saturating_mul(4).div_ceil(3)).max(BUCKETS_MIN).next_power_of_two()
+}
+
+/// The number of buckets of a `HashSet` that was made of a collection of so many.
+pub(crate) fn buckets_of_set(listed: usize) -> usize {
+    (listed.saturating_mul(4) / 3 + 1).max(BUCKETS_MIN).next_power_of_two()
+}
+
+/// The place of `text` in the order of a table of so many buckets. Texts of one place stay as they were put.
+pub(crate) fn place(text: &str, buckets: usize) -> u32 {
+    let hash = text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    let mask = u32::try_from(buckets.saturating_sub(1)).unwrap_or(u32::MAX);
+    (hash ^ (hash >> 16)) & mask
+}
+
+/// Calls `each` with name and value of every header, in the order of a `HashMap` that they were put into.
+pub(crate) fn for_each_header<E>(
+    headers: &Headers,
+    mut each: impl FnMut(usize, &str, &str) -> Result<(), E>,
+) -> Result<(), E> {
+    let count = headers.len();
+    if count < 2 {
+        return headers.iter().try_for_each(|(name, value)| each(0, name, value));
+    }
+    let mut few = [(0, "", ""); FEW];
+    let mut many = Vec::new();
+    let all = match few.get_mut(..count) {
+        Some(few) => few,
+        None => {
+            many.resize(count, (0, "", ""));
+            &mut many
+        }
+    };
+    let buckets = buckets_of_map(count);
+    for (slot, (name, value)) in all.iter_mut().zip(headers) {
+        *slot = (place(name, buckets), name, value);
+    }
+    all.sort_by_key(|(place, _, _)| *place);
+    all.iter().enumerate().try_for_each(|(index, (_, name, value))| each(index, name, value))
+}
+
+/// Java's smallest table, unless another is asked for.
+const BUCKETS_MIN: usize = 16;
+/// So many headers are put in order without an allocation.
+const FEW: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(names: &[&str]) -> String {
+        let mut headers = Headers::new();
+        for name in names {
+            headers.insert(name, name).unwrap();
+        }
+        let mut out: Vec<String> = Vec::new();
+        for_each_header(&headers, |index, name, value| {
+            assert_eq!((index, name), (out.len(), value));
+            out.push(name.to_owned());
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        out.join(" ")
+    }
+
+    #[test]
+    fn the_order_is_that_which_java_gives() {
+        for (put, handed_out) in [
+            ("", ""),
+            ("one", "one"),
+            ("timestamp host", "host timestamp"),
+            ("host timestamp", "host timestamp"),
+            ("Severity Facility host timestamp priority", "host Severity Facility priority timestamp"),
+            // All are in one bucket.
+            ("Aa BB C#", "Aa BB C#"),
+            ("BB Aa", "BB Aa"),
+            ("\u{1f980} j\u{f6}rg a", "a j\u{f6}rg \u{1f980}"),
+            ("n12 n11 n10 n9 n8 n7 n6 n5 n4 n3 n2 n1", "n1 n2 n3 n4 n5 n6 n7 n8 n9 n10 n12 n11"),
+            // Larger tables.
+            ("n13 n12 n11 n10 n9 n8 n7 n6 n5 n4 n3 n2 n1", "n1 n2 n3 n4 n5 n6 n7 n8 n9 n10 n12 n11 n13"),
+            (
+                "AaAa BBBB AaBB BBAa x y z n1 n2 n3 n4 n5 n6 n7 n8 n9 n10 n11 n12 n13 n14 n15 n16",
+                "n1 n2 n3 n4 n5 n6 n7 n8 n9 n10 n12 n11 n14 n13 n16 n15 x y z AaAa BBBB AaBB BBAa",
+            ),
+        ] {
+            assert_eq!(order(&put.split_terminator(' ').collect::<Vec<_>>()), handed_out, "{put}");
+        }
+    }
+
+    #[test]
+    fn tables_grow_where_java_lets_them_grow() {
+        let of_map = [0, 1, 12, 13, 24, 25, 48, 49].map(buckets_of_map);
+        assert_eq!(of_map, [16, 16, 16, 32, 32, 64, 64, 128]);
+        assert_eq!([0, 1, 11, 12, 23, 24].map(buckets_of_set), [16, 16, 16, 32, 32, 64]);
+    }
+}
