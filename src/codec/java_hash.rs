@@ -5,9 +5,43 @@
 
 use crate::event::Headers;
 
-/// The number of buckets of a `HashMap` that grew with `entries`, put one after the other: at most three quarters are used.
-fn buckets_of_map(entries: usize) -> usize {
-    (entries.saturating_mul(4).div_ceil(3)).max(BUCKETS_MIN).next_power_of_two()
+/// How a `HashMap` with the headers of an event came to be, which tells its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HeaderMap {
+    /// Headers were put into an empty one.
+    #[default]
+    Filled,
+    /// It was made as a copy, which is as large as it takes.
+    Copied {
+        /// Of another `HashMap`, not of something that has an order.
+        of_map: bool,
+        /// Others were put into it later.
+        is_filled_up: bool,
+    },
+}
+
+impl HeaderMap {
+    /// The number of buckets for so many headers. A map grows as soon as more than three quarters are used; a copy is made
+    /// larger by one, so that with three, six, or twelve headers it has twice the buckets of one that grew.
+    fn buckets(self, headers: usize) -> usize {
+        let grown = headers.saturating_mul(4).div_ceil(3);
+        let buckets = match self {
+            Self::Filled => grown.max(BUCKETS_MIN),
+            Self::Copied { is_filled_up: true, .. } => grown,
+            Self::Copied { is_filled_up: false, .. } => headers.saturating_mul(4) / 3 + 1,
+        };
+        buckets.next_power_of_two()
+    }
+
+    /// The place of a header among so many.
+    fn place(self, name: &str, headers: usize) -> (u32, u32) {
+        let place = place(name, self.buckets(headers));
+        match self {
+            // What is in one bucket comes in the order that the original had.
+            Self::Copied { of_map: true, .. } => (place, self::place(name, Self::Filled.buckets(headers))),
+            Self::Copied { of_map: false, .. } | Self::Filled => (place, 0),
+        }
+    }
 }
 
 /// The number of buckets of a `HashSet` that was made of a collection of so many.
@@ -22,27 +56,26 @@ pub(crate) fn place(text: &str, buckets: usize) -> u32 {
     (hash ^ (hash >> 16)) & mask
 }
 
-/// Calls `each` with name and value of every header, in the order of a `HashMap` that they were put into.
+/// Calls `each` with name and value of every header, in the order of a `HashMap` of them.
 pub(crate) fn for_each_header<E>(
     headers: &Headers,
+    map: HeaderMap,
     mut each: impl FnMut(usize, &str, &str) -> Result<(), E>,
 ) -> Result<(), E> {
     let count = headers.len();
     if count < 2 {
         return headers.iter().try_for_each(|(name, value)| each(0, name, value));
     }
-    let mut few = [(0, "", ""); FEW];
+    let mut few = [((0, 0), "", ""); FEW];
     let mut many = Vec::new();
-    let all = match few.get_mut(..count) {
-        Some(few) => few,
-        None => {
-            many.resize(count, (0, "", ""));
-            &mut many
-        }
+    let all = if let Some(few) = few.get_mut(..count) {
+        few
+    } else {
+        many.resize(count, ((0, 0), "", ""));
+        &mut many
     };
-    let buckets = buckets_of_map(count);
     for (slot, (name, value)) in all.iter_mut().zip(headers) {
-        *slot = (place(name, buckets), name, value);
+        *slot = (map.place(name, count), name, value);
     }
     all.sort_by_key(|(place, _, _)| *place);
     all.iter().enumerate().try_for_each(|(index, (_, name, value))| each(index, name, value))
@@ -57,13 +90,13 @@ const FEW: usize = 12;
 mod tests {
     use super::*;
 
-    fn order(names: &[&str]) -> String {
+    fn order(names: &[&str], map: HeaderMap) -> String {
         let mut headers = Headers::new();
         for name in names {
             headers.insert(name, name).unwrap();
         }
         let mut out: Vec<String> = Vec::new();
-        for_each_header(&headers, |index, name, value| {
+        for_each_header(&headers, map, |index, name, value| {
             assert_eq!((index, name), (out.len(), value));
             out.push(name.to_owned());
             Ok::<(), ()>(())
@@ -92,13 +125,39 @@ mod tests {
                 "n1 n2 n3 n4 n5 n6 n7 n8 n9 n10 n12 n11 n14 n13 n16 n15 x y z AaAa BBBB AaBB BBAa",
             ),
         ] {
-            assert_eq!(order(&put.split_terminator(' ').collect::<Vec<_>>()), handed_out, "{put}");
+            let names: Vec<&str> = put.split_terminator(' ').collect();
+            assert_eq!(order(&names, HeaderMap::Filled), handed_out, "{put}");
+        }
+    }
+
+    #[test]
+    fn a_copy_has_the_order_of_its_own_size() {
+        for (put, filled, of_list, of_map, filled_up) in [
+            ("one", "one", "one", "one", "one"),
+            ("f b", "b f", "f b", "b f", "f b"),
+            ("b f", "b f", "b f", "b f", "b f"),
+            (
+                "Facility Severity priority",
+                "Severity Facility priority",
+                "Severity Facility priority",
+                "Severity Facility priority",
+                "priority Severity Facility",
+            ),
+            ("f b j n r v", "b r f v j n", "b r f v j n", "b r f v j n", "b j r f n v"),
+        ] {
+            let names: Vec<&str> = put.split(' ').collect();
+            let copy = |of_map, is_filled_up| order(&names, HeaderMap::Copied { of_map, is_filled_up });
+            assert_eq!(order(&names, HeaderMap::Filled), filled, "{put}");
+            assert_eq!(copy(false, false), of_list, "{put}");
+            assert_eq!(copy(true, false), of_map, "{put}");
+            // Of a list, whose last one was put into the copy.
+            assert_eq!(copy(false, true), filled_up, "{put}");
         }
     }
 
     #[test]
     fn tables_grow_where_java_lets_them_grow() {
-        let of_map = [0, 1, 12, 13, 24, 25, 48, 49].map(buckets_of_map);
+        let of_map = [0, 1, 12, 13, 24, 25, 48, 49].map(|headers| HeaderMap::Filled.buckets(headers));
         assert_eq!(of_map, [16, 16, 16, 32, 32, 64, 64, 128]);
         assert_eq!([0, 1, 11, 12, 23, 24].map(buckets_of_set), [16, 16, 16, 32, 32, 64]);
     }

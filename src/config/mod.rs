@@ -9,6 +9,7 @@ mod filters;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
 mod groups;
+mod header_maps;
 mod keys;
 mod lookup;
 mod options;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::file::Properties;
 use super::filters;
 use super::groups::{Members, PlannedGroup};
+use super::header_maps;
 use super::keys::{BatchSize, Entry, Keys, shown};
 use super::lookup::{Mentions, Resolver};
 use super::options::Options;
@@ -15,6 +16,7 @@ use super::section::{Kind, Section, Sections};
 use super::site::{ChannelSite, Site};
 use super::stores::SHARED;
 use crate::agent::nearest;
+use crate::codec::java_hash::HeaderMap;
 use crate::limits::{NAME_BYTES_MAX, PROBLEMS_MAX};
 
 /// Reads the agent of a name.
@@ -30,6 +32,7 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     reader.check_names(&sections);
     let known = reader.known(&sections, Kind::Channel);
     let known_sinks = reader.known(&sections, Kind::Sink);
+    let header_maps = header_maps::of_channels(&sections, options.registry());
     let mut channels = Vec::new();
     for section in sections.take(Kind::Channel) {
         let channel = reader.channel(section, &channels);
@@ -38,8 +41,8 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     let sites: Vec<ChannelSite> = channels.iter().map(|channel| channel.site.clone()).collect();
     let sources: Vec<PlannedSource> =
         sections.take(Kind::Source).into_iter().filter_map(|section| reader.source(section, &sites, &known)).collect();
-    let mut sinks: Vec<PlannedSink> =
-        sections.take(Kind::Sink).into_iter().filter_map(|section| reader.sink(section, &sites, &known)).collect();
+    let sink = |section| reader.sink(section, &sites, &known, &header_maps);
+    let mut sinks: Vec<PlannedSink> = sections.take(Kind::Sink).into_iter().filter_map(sink).collect();
     let (groups, lost) = reader.sink_groups(sections.take(Kind::SinkGroup), &sinks, &known_sinks);
     sinks.retain(|sink| !lost.contains(&sink.name));
     reader.finish(Parts { channels, sources, sinks, groups })
@@ -193,7 +196,13 @@ impl Reader<'_> {
         Some(PlannedSource { name, setup, channels, selector, interceptors })
     }
 
-    fn sink(&mut self, section: Section, sites: &[ChannelSite], known: &[String]) -> Option<PlannedSink> {
+    fn sink(
+        &mut self,
+        section: Section,
+        sites: &[ChannelSite],
+        known: &[String],
+        header_maps: &BTreeMap<String, HeaderMap>,
+    ) -> Option<PlannedSink> {
         let name = section.name.clone();
         let mut keys = self.keys(Kind::Sink, section);
         let channels = keys.required_list("channel");
@@ -201,7 +210,8 @@ impl Reader<'_> {
             keys.mistake("channel", "names more than one channel; a sink takes from one");
         }
         let sites = self.channels_of(&mut keys, "channel", &channels, sites, known);
-        let site = Site::new(self.options, self.agent, &name).with_channels(&sites);
+        let map = sites.first().and_then(|site| header_maps.get(&site.name)).copied().unwrap_or_default();
+        let site = Site::new(self.options, self.agent, &name).with_channels(&sites).with_header_map(map);
         let table = &self.options.registry().sinks;
         keys.ignored(&["config"], OLD_CONFIG);
         let made = table.make(&mut keys, &site, "type", None, None);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::keys::Keys;
 use super::options::Options;
 use super::registry::Made;
+use crate::codec::java_hash::HeaderMap;
 use crate::limits::TRANSACTION_EVENTS_MAX;
 use crate::sink::{Logger, Serializer};
 
@@ -17,6 +18,7 @@ pub struct Site<'a> {
     name: &'a str,
     channels: &'a [ChannelSite],
     sinks: &'a [String],
+    header_map: HeaderMap,
 }
 
 /// A channel, as its sources and sinks see it.
@@ -30,7 +32,7 @@ impl<'a> Site<'a> {
     /// The site of a component in an agent, without channels.
     #[must_use]
     pub fn new(options: &'a Options, agent: &'a str, name: &'a str) -> Self {
-        Self { options, agent, name, channels: &[], sinks: &[] }
+        Self { options, agent, name, channels: &[], sinks: &[], header_map: HeaderMap::default() }
     }
 
     pub(super) fn with_channels(mut self, channels: &'a [ChannelSite]) -> Self {
@@ -40,6 +42,11 @@ impl<'a> Site<'a> {
 
     pub(super) fn with_sinks(mut self, sinks: &'a [String]) -> Self {
         self.sinks = sinks;
+        self
+    }
+
+    pub(super) fn with_header_map(mut self, map: HeaderMap) -> Self {
+        self.header_map = map;
         self
     }
 
@@ -94,7 +101,12 @@ impl<'a> Site<'a> {
     /// A logger sink that writes to where the agent's log goes.
     #[must_use]
     pub fn logger(&self) -> Logger {
-        self.options.logger()
+        self.options.logger().header_map(self.header_map)
+    }
+
+    /// How the maps of headers come to be that a sink gets in Flume.
+    pub(super) fn header_map(&self) -> HeaderMap {
+        self.header_map
     }
 
     /// Where the agent's log goes, line by line.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use super::{Delivered, Sink, SinkBatch, SinkError};
-use crate::codec::java_hash;
+use crate::codec::java_hash::{self, HeaderMap};
 use crate::event::{Event, Headers};
 use crate::limits::{LOG_BYTES, LOG_BYTES_FLUME};
 
@@ -25,6 +25,7 @@ pub struct Logger {
     target: Target,
     format: LogFormat,
     bytes_max: Option<usize>,
+    header_map: HeaderMap,
     text: String,
 }
 
@@ -76,8 +77,15 @@ impl Logger {
         self
     }
 
+    /// In Flume's format, how the maps of headers come to be in Flume.
+    pub(crate) fn header_map(mut self, map: HeaderMap) -> Self {
+        self.header_map = map;
+        self
+    }
+
     fn new(target: Target) -> Self {
-        Self { target, format: LogFormat::default(), bytes_max: None, text: String::new() }
+        let header_map = HeaderMap::default();
+        Self { target, format: LogFormat::default(), bytes_max: None, header_map, text: String::new() }
     }
 
     fn log(&mut self, event: &Event) -> io::Result<()> {
@@ -85,7 +93,9 @@ impl Logger {
         // Writing to a string does not fail.
         let _ = match self.format {
             LogFormat::Plain => plain(event, self.bytes_max.unwrap_or(LOG_BYTES), &mut self.text),
-            LogFormat::Flume => flume(event, self.bytes_max.unwrap_or(LOG_BYTES_FLUME), &mut self.text),
+            LogFormat::Flume => {
+                flume(event, self.header_map, self.bytes_max.unwrap_or(LOG_BYTES_FLUME), &mut self.text)
+            }
         };
         match &mut self.target {
             Target::Call(log) => log(&self.text),
@@ -182,9 +192,9 @@ fn whole_characters(bytes: &[u8], max: usize) -> usize {
 }
 
 /// As Flume's `EventHelper.dumpEvent` with the hex dump of commons-io.
-fn flume(event: &Event, bytes_max: usize, out: &mut String) -> fmt::Result {
+fn flume(event: &Event, map: HeaderMap, bytes_max: usize, out: &mut String) -> fmt::Result {
     out.push_str("Event: { headers:{");
-    java_hash::for_each_header(event.headers(), |index, name, value| {
+    java_hash::for_each_header(event.headers(), map, |index, name, value| {
         if index > 0 {
             out.push_str(", ");
         }
@@ -285,7 +295,7 @@ mod tests {
                 let mut out = String::new();
                 match format {
                     LogFormat::Plain => plain(&event, LOG_BYTES, &mut out).unwrap(),
-                    LogFormat::Flume => flume(&event, LOG_BYTES_FLUME, &mut out).unwrap(),
+                    LogFormat::Flume => flume(&event, HeaderMap::default(), LOG_BYTES_FLUME, &mut out).unwrap(),
                 }
                 let bidi = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{2028}'];
                 assert!(!out.contains(|c: char| c.is_control() || bidi.contains(&c)), "{out:?}");

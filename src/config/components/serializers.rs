@@ -9,8 +9,9 @@ pub(super) fn register(registry: &mut Registry) {
         Ok(Box::new(Text::new().append_newline(keys.flag("appendNewline", true))))
     });
     let headers = ["header_and_text", "org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder"];
-    registry.serializer(&headers, |keys: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
-        Ok(Box::new(HeaderAndText::new().append_newline(keys.flag("appendNewline", true))))
+    registry.serializer(&headers, |keys: &mut Keys, site: &Site<'_>| -> Made<Box<dyn Serializer>> {
+        let serializer = HeaderAndText::new().header_map(site.header_map());
+        Ok(Box::new(serializer.append_newline(keys.flag("appendNewline", true))))
     });
     avro_event(registry);
     json(registry);

@@ -1,7 +1,7 @@
 //! Serializers of text.
 
 use super::{SerializeResult, Serializer};
-use crate::codec::java_hash;
+use crate::codec::java_hash::{self, HeaderMap};
 use crate::event::Event;
 
 /// The body, and a newline behind it: Flume's serializer `TEXT`. Nothing is escaped, so a body with a newline in it gives
@@ -44,13 +44,20 @@ impl Serializer for Text {
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderAndText {
     append_newline: bool,
+    header_map: HeaderMap,
 }
 
 impl HeaderAndText {
     /// The serializer with Flume's default, a newline.
     #[must_use]
     pub const fn new() -> Self {
-        Self { append_newline: true }
+        Self { append_newline: true, header_map: HeaderMap::Filled }
+    }
+
+    /// How the maps of headers come to be in Flume.
+    pub(crate) fn header_map(mut self, map: HeaderMap) -> Self {
+        self.header_map = map;
+        self
     }
 
     /// Whether a newline follows each body; the default is that it does.
@@ -70,7 +77,7 @@ impl Default for HeaderAndText {
 impl Serializer for HeaderAndText {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> SerializeResult {
         out.push(b'{');
-        java_hash::for_each_header(event.headers(), |index, name, value| {
+        java_hash::for_each_header(event.headers(), self.header_map, |index, name, value| {
             if index > 0 {
                 out.extend_from_slice(b", ");
             }

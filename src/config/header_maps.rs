@@ -1,0 +1,107 @@
+//! How the maps of headers come to be that a channel hands out in Flume, which tells the order of headers in text.
+
+use std::collections::BTreeMap;
+
+use super::registry::{Registry, Table};
+use super::section::{Kind, Section, Sections};
+use crate::codec::java_hash::HeaderMap;
+
+/// The maps of each channel, as far as they are not those of Java's default size.
+pub(super) fn of_channels(sections: &Sections, registry: &Registry) -> BTreeMap<String, HeaderMap> {
+    let sources = sections.of(Kind::Source);
+    let of_channel = |channel: &Section| {
+        // The file channel fills new ones; one in memory hands out those of its sources.
+        if kind(&registry.channels, channel) == "file" {
+            return HeaderMap::Filled;
+        }
+        let feeds = |source: &&Section| words(source, "channels").any(|name| name == channel.name);
+        let mut maps = sources.iter().filter(feeds).map(|source| of_source(source, registry));
+        let first = maps.next().unwrap_or_default();
+        if maps.all(|map| map == first) { first } else { HeaderMap::Filled }
+    };
+    sections.of(Kind::Channel).iter().map(|channel| (channel.name.clone(), of_channel(channel))).collect()
+}
+
+fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
+    let of_map = match &*kind(&registry.sources, source) {
+        "avro" | "syslogtcp" | "syslogudp" | "multiport_syslogtcp" => true,
+        // Of the handlers the one for JSON copies, what it has read in an order.
+        "http" if value(source, "handler").is_none_or(|name| name.to_ascii_lowercase().ends_with("jsonhandler")) => {
+            false
+        }
+        "thrift" | "netcatudp" => false,
+        _ => return HeaderMap::Filled,
+    };
+    let mut interceptors = words(source, "interceptors").map(|name| format!("interceptors.{name}.type"));
+    let is_filled_up = interceptors.any(|key| {
+        let name = value(source, &key).and_then(|name| registry.interceptors.name_of(name));
+        !name.is_some_and(|name| ["regex_filter", "remove_header", "search_replace"].contains(&&*name))
+    });
+    let is_filled_up = is_filled_up || OF_CLIENTS.iter().any(|key| value(source, key).is_some());
+    HeaderMap::Copied { of_map, is_filled_up }
+}
+
+fn kind<T>(table: &Table<T>, section: &Section) -> String {
+    value(section, "type").and_then(|name| table.name_of(name)).map(|name| name.to_string()).unwrap_or_default()
+}
+
+fn value<'a>(section: &'a Section, key: &str) -> Option<&'a str> {
+    section.entries.get(key).map(|entry| entry.value.as_str())
+}
+
+fn words<'a>(section: &'a Section, key: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    value(section, key).unwrap_or_default().split_whitespace()
+}
+
+/// Keys of headers that the syslog sources add to a message that is an event already.
+const OF_CLIENTS: [&str; 3] = ["clientIPHeader", "clientHostnameHeader", "portHeader"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::Properties;
+    use super::super::keys::Entry;
+    use super::super::lookup::Mentions;
+    use super::*;
+
+    #[test]
+    fn maps_are_those_of_the_sources_unless_the_channel_has_its_own() {
+        let copied = |of_map, is_filled_up| HeaderMap::Copied { of_map, is_filled_up };
+        for (lines, expected) in [
+            (&["type = netcat"][..], HeaderMap::Filled),
+            (&["type = http"], copied(false, false)),
+            (&["type = org.apache.flume.source.http.HTTPSource", "handler = a.b.JSONHandler"], copied(false, false)),
+            (&["type = http", "handler = a.b.BLOBHandler"], HeaderMap::Filled),
+            (&["type = AVRO"], copied(true, false)),
+            (&["type = avro", "interceptors = i", "interceptors.i.type = regex_filter"], copied(true, false)),
+            (&["type = avro", "interceptors = i j", "interceptors.j.type = host"], copied(true, true)),
+            (&["type = syslogtcp", "clientIPHeader = ip"], copied(true, true)),
+            (&["type = thrift"], copied(false, false)),
+        ] {
+            let maps = maps(lines, "memory");
+            assert_eq!(maps, [expected; 2], "{lines:?}");
+        }
+        assert_eq!(maps(&["type = http"], "file"), [HeaderMap::Filled; 2]);
+        // Another source feeds the second channel, too.
+        let mixed = maps(&["type = http", "x.channels = c2", "x.type = netcat"], "SPILLABLEMEMORY");
+        assert_eq!(mixed, [copied(false, false), HeaderMap::Filled]);
+    }
+
+    /// The maps of the channels `c1` and `c2`, which the source `s` feeds unless its lines say otherwise.
+    fn maps(source: &[&str], channel: &str) -> [HeaderMap; 2] {
+        let mut text = format!("a.sources = s x\na.channels = c1 c2\na.channels.c1.type = {channel}\n");
+        text.push_str(&format!("a.channels.c2.type = {channel}\na.sources.s.channels = c1 c2\n"));
+        for line in source {
+            let name = if line.starts_with("x.") { "" } else { "s." };
+            text.push_str(&format!("a.sources.{name}{line}\n"));
+        }
+        let properties = Properties::parse("f", text.as_bytes()).unwrap();
+        let entry = |(key, raw): (&String, &super::super::file::Raw)| {
+            let entry = Entry { value: raw.value.clone(), written: raw.value.clone(), origin: None };
+            (key.strip_prefix("a.").unwrap().to_owned(), entry)
+        };
+        let entries = properties.entries().iter().map(entry).collect();
+        let sections = Sections::sort("a", entries, &Mentions::default(), &mut Vec::new());
+        let maps = of_channels(&sections, &Registry::standard());
+        ["c1", "c2"].map(|name| maps[name])
+    }
+}
