@@ -134,10 +134,12 @@ impl Reader<'_> {
         if store.is_some_and(|store| stores.any(|other| !store.is_compatible_with(other))) {
             keys.problem(Severity::Fatal, "checkpointDir", SHARED);
         }
+        let kind = keys.value("type").and_then(|name| table.name_of(name)).map(|kind| kind.to_string());
         let is_good = self.finish_component(keys, table);
         let setup = made.ok().filter(|_| is_good)?;
         let transaction_events_max = setup.transaction_events_max;
-        Some(PlannedChannel { site: ChannelSite { name, transaction_events_max }, setup, values })
+        let site = ChannelSite { name, kind: kind.unwrap_or_default(), transaction_events_max };
+        Some(PlannedChannel { site, setup, values })
     }
 
     /// The groups, and the names of the sinks that do not run because of a mistake in their group.

@@ -25,6 +25,8 @@ pub struct Site<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct ChannelSite {
     pub(super) name: String,
+    /// The name of its type, as it was registered first.
+    pub(super) kind: String,
     pub(super) transaction_events_max: usize,
 }
 
@@ -65,6 +67,11 @@ impl<'a> Site<'a> {
     /// The names of a source's channels in their order, or of the channel that a sink takes from.
     pub fn channels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.channels.iter().map(|channel| channel.name.as_str())
+    }
+
+    /// Name and type of each of these channels.
+    pub(super) fn channel_kinds(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.channels.iter().map(|channel| (channel.name.as_str(), channel.kind.as_str()))
     }
 
     /// The names of the sinks of a group, in the order in which they are in it.

@@ -40,6 +40,11 @@ pub(crate) trait Verdicts {
     /// These events will not be put; one reason is the one of all of them.
     fn refused(&mut self, events: usize, reason: &str);
 
+    /// What whoever is refused is told of an error.
+    fn reason(&self, error: &PutError) -> String {
+        error.to_string()
+    }
+
     /// Whether each event has an answer of its own. Then a batch is put in parts only while it is known which of its events
     /// are left.
     fn is_answered(&self) -> bool {
@@ -138,7 +143,7 @@ impl<'a> Delivery<'a> {
                 verdicts.accepted(tried);
                 continue;
             };
-            let reason = error.to_string();
+            let reason = verdicts.reason(&error);
             let one_by_one = match &error {
                 // Perhaps a part of them fits: Flume puts each event on its own.
                 PutError::Full { .. } if self.on_full == OnFull::Fail => Some(true),

@@ -28,6 +28,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         .bytes_in_flight_max(SOURCE_BYTES_IN_FLIGHT_MAX.max(line * 4 * CONNECTIONS_MAX))
         .ack(ack)
         .on_full(OnFull::Fail)
+        .full_texts(site.channel_kinds().filter_map(full_text))
         .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()))
         .first_byte_timeout(idle)
         .idle_timeout(idle)
@@ -36,4 +37,22 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         Ok(source) => Ok(SourceSetup::new(source)),
         Err(reason) => Err(keys.refuse(reason)),
     }
+}
+
+/// What Flume's client is told of a channel that has no place for another event, by name and type of the channel.
+fn full_text((channel, kind): (&str, &str)) -> Option<(String, String)> {
+    let text = match kind {
+        "memory" => {
+            "Space for commit to queue couldn't be acquired. Sinks are likely not keeping up with sources, or the \
+                     buffer size is too tight"
+                .to_owned()
+        }
+        "file" => format!(
+            "The channel has reached it's capacity. This might be the result of a sink on the channel having too low of \
+             batch size, a downstream system running slower than normal, or that the channel capacity is just too low. \
+             [channel={channel}]"
+        ),
+        _ => return None,
+    };
+    Some((channel.to_owned(), text))
 }

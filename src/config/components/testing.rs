@@ -14,7 +14,11 @@ fn make<T>(
     build: impl FnOnce(&Options, &mut Keys, &Site<'_>) -> Made<T>,
 ) -> (Made<T>, Vec<String>) {
     let options = Options::new();
-    let channel = |name: &str| ChannelSite { name: name.to_owned(), transaction_events_max: TRANSACTION_EVENTS_MAX };
+    let channel = |name: &str| ChannelSite {
+        name: name.to_owned(),
+        kind: "memory".to_owned(),
+        transaction_events_max: TRANSACTION_EVENTS_MAX,
+    };
     let channels = ["c1", "c2", "c3", "c4"].map(channel);
     let site = Site::new(&options, "a1", "r1").with_channels(&channels);
     let mut keys = Keys::of(prefix, pairs.iter().copied().chain([("type", kind)]));

@@ -2,6 +2,7 @@
 
 mod session;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -107,6 +108,8 @@ struct Settings {
     line_timeout: Duration,
     answer_timeout: Duration,
     client_address_header: Option<String>,
+    // What a client is told of a channel of this name that has no place for another event.
+    full_texts: BTreeMap<String, String>,
 }
 
 impl TcpLines {
@@ -129,6 +132,7 @@ impl TcpLines {
                 line_timeout: limits::CONNECTION_FRAME,
                 answer_timeout: limits::CONNECTION_ANSWER,
                 client_address_header: None,
+                full_texts: BTreeMap::new(),
             },
             listener: ListenerOptions::new(limits::LINE_BYTES_MAX, b"FAILED: too many connections\n"),
             handle: ListenerHandle::default(),
@@ -160,6 +164,12 @@ impl TcpLines {
     #[must_use]
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.settings.on_full = on_full;
+        self
+    }
+
+    /// What stands behind `FAILED: ` where a channel of this name has no place for another event.
+    pub(crate) fn full_texts(mut self, texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.settings.full_texts = texts.into_iter().collect();
         self
     }
 

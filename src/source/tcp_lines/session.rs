@@ -1,5 +1,6 @@
 //! The conversation with one client.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use super::{Ack, Settings};
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::utf16_stream::Utf16Stream;
+use crate::error::{FullReason, PutError};
 use crate::event::{Event, Headers};
 use crate::limits::CONNECTION_READ_BYTES;
 use crate::source::SourceContext;
@@ -60,8 +62,8 @@ enum End {
 }
 
 /// The answers to the lines of one batch.
-#[derive(Default)]
-struct Answers {
+struct Answers<'a> {
+    full_texts: &'a BTreeMap<String, String>,
     text: Vec<u8>,
     dropped: usize,
     end: Option<End>,
@@ -294,8 +296,9 @@ impl<'a, 'c> Session<'a, 'c> {
         }
     }
 
-    fn commit(&self, lines: Vec<Event>) -> Answers {
-        let mut answers = Answers::default();
+    fn commit(&self, lines: Vec<Event>) -> Answers<'a> {
+        let full_texts = &self.settings.full_texts;
+        let mut answers = Answers { full_texts, text: Vec::new(), dropped: 0, end: None };
         let is_stopping = || self.connection.is_stopping();
         let delivery = Delivery::new(self.context, self.settings.on_full, &is_stopping);
         if delivery.put_all(lines, &mut answers).is_err() {
@@ -305,9 +308,17 @@ impl<'a, 'c> Session<'a, 'c> {
     }
 }
 
-impl Verdicts for Answers {
+impl Verdicts for Answers<'_> {
     fn accepted(&mut self, lines: usize) {
         self.text.extend(b"OK\n".repeat(lines));
+    }
+
+    fn reason(&self, error: &PutError) -> String {
+        match error {
+            PutError::Full { channel, reason: FullReason::Events, .. } => self.full_texts.get(channel).cloned(),
+            _ => None,
+        }
+        .unwrap_or_else(|| error.to_string())
     }
 
     /// One answer: where it is for more than one line, it is the last of the connection.

@@ -388,6 +388,23 @@ fn a_full_channel_fails_the_lines_that_do_not_fit_if_so_chosen() {
 }
 
 #[test]
+fn a_channel_without_a_place_is_told_of_in_the_words_that_were_chosen_for_it() {
+    let port = TestPort::with(|state| state.capacity = 1);
+    let texts = |name: &str| [(name.to_owned(), "no more".to_owned())];
+    for (name, failure) in
+        [("test\nport", "no more"), ("other", "channel test port is full: its capacity in events is used up")]
+    {
+        port.change(|state| state.events.clear());
+        let running = start(source().on_full(OnFull::Fail).full_texts(texts(name)), &port);
+        let mut client = running.connect();
+        assert_eq!(client.send("1\n").answer(), "OK\n");
+        assert_eq!(client.send("2\n").answer(), format!("FAILED: {failure}\n"));
+        client.finish();
+        running.stop();
+    }
+}
+
+#[test]
 fn lines_that_no_channel_can_take_are_told_apart_from_those_around_them() {
     let port = TestPort::with(|state| (state.body_max, state.transaction_max) = (5, 3));
     let running = start(source(), &port);
