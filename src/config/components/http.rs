@@ -24,6 +24,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 
 fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<Http> {
     let source = Http::bind(bind_address(keys, "bind", Some("0.0.0.0")))
+        .get(true)
         .connections_per_peer_max(CONNECTIONS_MAX)
         .body_bytes_max(FLUME_BODY_BYTES_MAX)
         .bytes_in_flight_max(CONNECTIONS_MAX * HTTP_CONNECTION_BYTES + 2 * FLUME_BODY_BYTES_MAX)

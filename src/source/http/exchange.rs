@@ -74,7 +74,7 @@ impl Service<Request<Incoming>> for Exchange {
                     *inner.told.lock() = Some(put);
                     answer(StatusCode::ACCEPTED, "")
                 }
-                Err(rejection) => refuse(&rejection),
+                Err(rejection) => refuse(&rejection, inner.shared.settings.get),
             })
         })
     }
@@ -90,10 +90,11 @@ impl Inner {
         let settings = &self.shared.settings;
         let (head, incoming) = request.into_parts();
         let has_body = !incoming.is_end_stream();
-        let is_packed = match check_method(&head.method).and_then(|()| is_packed(&head.headers, settings.gzip)) {
-            Ok(is_packed) => is_packed,
-            Err(rejection) => return Err(self.unread(has_body, rejection)),
-        };
+        let is_packed =
+            match check_method(&head.method, settings.get).and_then(|()| is_packed(&head.headers, settings.gzip)) {
+                Ok(is_packed) => is_packed,
+                Err(rejection) => return Err(self.unread(has_body, rejection)),
+            };
         let read = timeout(settings.body_timeout, body::read(incoming, &self.hold, settings.body_bytes_max));
         let body = match read.await {
             Ok(Ok(body)) => body,
@@ -119,9 +120,10 @@ impl Inner {
     }
 }
 
-fn check_method(method: &Method) -> Result<(), Rejection> {
+fn check_method(method: &Method, get: bool) -> Result<(), Rejection> {
     match *method {
         Method::POST => Ok(()),
+        Method::GET | Method::HEAD if get => Ok(()),
         // As Flume answers them.
         Method::TRACE | Method::OPTIONS => Err(Rejection::forbidden(format!("{method} is not allowed"))),
         _ => Err(Rejection::method(format!("{method} is not supported; events come with POST"))),
@@ -145,11 +147,14 @@ fn is_packed(headers: &HeaderMap, gzip: bool) -> Result<bool, Rejection> {
     Ok(packed)
 }
 
-fn refuse(rejection: &Rejection) -> Response<Full<Bytes>> {
+fn refuse(rejection: &Rejection, get: bool) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = answer(status, rejection.reason());
     match status {
-        StatusCode::METHOD_NOT_ALLOWED => drop(answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"))),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = HeaderValue::from_static(if get { "POST, GET, HEAD" } else { "POST" });
+            drop(answer.headers_mut().insert(ALLOW, allowed));
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             drop(answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1")));
         }

@@ -10,6 +10,7 @@ use crate::limits;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) ack: Ack,
+    pub(super) get: bool,
     pub(super) gzip: bool,
     pub(super) body_bytes_max: usize,
     pub(super) header_bytes_max: usize,
@@ -27,6 +28,7 @@ impl Settings {
     pub(super) fn new() -> Self {
         Self {
             ack: Ack::default(),
+            get: false,
             gzip: false,
             body_bytes_max: limits::HTTP_BODY_BYTES_MAX,
             header_bytes_max: limits::HTTP_HEADER_BYTES_MAX,

@@ -82,6 +82,23 @@ fn every_request_is_answered_as_flume_answers_it_or_better() {
 }
 
 #[test]
+fn events_come_with_get_where_that_is_wanted() {
+    let running = start(|source| source.get(true));
+    let good = r#"[{"body":"x"}]"#;
+    let with = |method: &str| String::from_utf8(post("/", "", good)).unwrap().replace("POST", method).into_bytes();
+    for (method, status) in [("GET", 200), ("POST", 200), ("OPTIONS", 403), ("PUT", 405)] {
+        let answer = running.ask(&with(method));
+        assert_eq!(answer.status, status, "{method}");
+        assert_eq!(answer.header("allow"), (status == 405).then_some("POST, GET, HEAD"));
+    }
+    assert_eq!(running.ask(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").status, 400);
+    let mut client = running.connect();
+    client.send(&with("HEAD"));
+    running.until(|_, counts| counts.accepted_events == 3);
+    running.stop();
+}
+
+#[test]
 fn what_a_client_expects_to_be_told_before_it_sends_a_body() {
     let running = start(|source| source.body_bytes_max(1000));
     let head = |length: usize| {
