@@ -166,6 +166,11 @@ impl SourceContext {
         counters.received_batches.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many events of a batch whose others are put by themselves.
+    pub(crate) fn count_accepted_events(&self, events: usize) {
+        self.inner.counters.accepted_events.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
     /// As [`submit`](Self::submit), for a batch that is counted as received.
     pub(crate) fn submit_counted(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         for (owner, _) in &mut batch.positions {

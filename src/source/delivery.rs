@@ -158,6 +158,8 @@ impl<'a> Delivery<'a> {
             match (one_by_one, returned) {
                 (Some(one_by_one), Some(batch)) if is_known => {
                     verdicts.accepted(tried - left);
+                    // The parts are counted by themselves.
+                    self.context.count_accepted_events(tried - left);
                     is_hurried |= one_by_one;
                     let part = if one_by_one { 1 } else { (left / 2).max(1) };
                     let mut parts = batch.in_parts(part);

@@ -57,6 +57,12 @@ fn done(running: &RunningAgent) {
     assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed, "{:?}", running.stats());
 }
 
+/// Events that the source handed over, that were accepted, and that interceptors dropped.
+fn counts(running: &RunningAgent) -> (u64, u64, u64) {
+    let stats = &running.stats().sources[0].stats;
+    (stats.received_events, stats.accepted_events, stats.intercepted_events)
+}
+
 #[test]
 fn events_pass_the_interceptors_once_though_a_full_channel_takes_only_some() {
     let main = MemoryChannel::builder("main").capacity_events(7).put_wait(Wait::NONE).build().unwrap();
@@ -114,6 +120,7 @@ fn events_that_only_an_optional_channel_gets_do_not_depend_on_the_required_one()
     assert_eq!(drained(&main), ["0", "2"]);
     assert_eq!(drained(&side), ["1", "3", "5", "7", "9"]);
     assert_eq!(refused.lines().len(), 3);
+    assert_eq!(counts(&running), (10, 7, 0));
     println!("covered: 5 events for an optional channel beside 5 for one with room for 2");
 }
 
@@ -129,6 +136,7 @@ fn an_optional_channel_gets_each_event_once_however_often_the_batch_is_cut() {
     done(&running);
     let expected: Vec<String> = numbers_text(10).into_iter().filter(|number| number != "4").collect();
     assert_eq!((drained(&main), drained(&side)), (expected.clone(), expected));
+    assert_eq!(counts(&running), (10, 10, 1), "what was dropped is accepted, too");
     println!("covered: 9 events of 10 in parts of parts");
 }
 
@@ -152,5 +160,6 @@ fn parts_keep_their_routes_to_the_channels_of_a_store() {
     let others = marked_numbers([0, 2, 3, 4, 5, 6, 7, 9, 11]);
     assert_eq!(drained(&parts[1]), others, "all or nothing, for each event");
     assert_eq!(refused.lines().len(), 3);
+    assert_eq!(counts(&running), (13, 10, 1));
     println!("covered: two channels of one store, of which one has room for 4 of 7");
 }
