@@ -25,10 +25,12 @@ pub(super) fn of_channels(sections: &Sections, registry: &Registry) -> BTreeMap<
 fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
     let of_map = match &*kind(&registry.sources, source) {
         "avro" | "syslogtcp" | "syslogudp" | "multiport_syslogtcp" => true,
-        // Of the handlers the one for JSON copies, what it has read in an order.
-        "http" if value(source, "handler").is_none_or(|name| name.to_ascii_lowercase().ends_with("jsonhandler")) => {
-            false
-        }
+        "http" => match value(source, "handler").map(str::to_ascii_lowercase).as_deref() {
+            Some("org.apache.flume.source.http.blobhandler") => return HeaderMap::Filled,
+            Some("org.apache.flume.sink.solr.morphline.blobhandler") => true,
+            // What is read from JSON has an order.
+            _ => false,
+        },
         "thrift" | "netcatudp" => false,
         _ => return HeaderMap::Filled,
     };
@@ -69,8 +71,9 @@ mod tests {
         for (lines, expected) in [
             (&["type = netcat"][..], HeaderMap::Filled),
             (&["type = http"], copied(false, false)),
-            (&["type = org.apache.flume.source.http.HTTPSource", "handler = a.b.JSONHandler"], copied(false, false)),
-            (&["type = http", "handler = a.b.BLOBHandler"], HeaderMap::Filled),
+            (&["type = http", "handler = org.apache.flume.source.http.JSONHandler"], copied(false, false)),
+            (&["type = http", "handler = org.apache.flume.source.http.BLOBHandler"], HeaderMap::Filled),
+            (&["type = http", "handler = org.apache.flume.sink.solr.morphline.BlobHandler"], copied(true, false)),
             (&["type = AVRO"], copied(true, false)),
             (&["type = avro", "interceptors = i", "interceptors.i.type = regex_filter"], copied(true, false)),
             (&["type = avro", "interceptors = i j", "interceptors.j.type = host"], copied(true, true)),

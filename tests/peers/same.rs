@@ -177,23 +177,9 @@ pub(crate) fn exact(_: &Run, text: String) -> String {
     text
 }
 
-/// For the serializer `header_and_text`: headers by name, since Flume's order is that of a hash map.
+/// With the directories of the run, times in milliseconds and ports replaced.
 #[allow(clippy::needless_pass_by_value)] // a `Normal`
-pub(crate) fn sorted_headers(_: &Run, text: String) -> String {
-    let line = |line: &str| match line.strip_prefix('{').and_then(|rest| rest.rsplit_once("} ")) {
-        Some((headers, body)) => {
-            let mut headers: Vec<&str> = headers.split(", ").collect();
-            headers.sort_unstable();
-            format!("{{{}}} {body}\n", headers.join(", "))
-        }
-        None => format!("{line}\n"),
-    };
-    lines(&text).map(line).collect()
-}
-
-/// The same, with the directories of the run, times in milliseconds and ports replaced.
-#[allow(clippy::needless_pass_by_value)] // a `Normal`
-pub(crate) fn sorted_and_anonymous(run: &Run, text: String) -> String {
+pub(crate) fn anonymous(run: &Run, text: String) -> String {
     let text = text.replace(run.dir.to_str().expect("a path in UTF-8"), "DIR");
     let text = text.replace(&run.port.to_string(), "PORT").replace(&run.port2.to_string(), "PORT2");
     let mut masked = String::new();
@@ -209,12 +195,12 @@ pub(crate) fn sorted_and_anonymous(run: &Run, text: String) -> String {
             masked.push(character);
         }
     }
-    sorted_headers(run, masked)
+    masked
 }
 
 /// The lines in any order: where several threads or sinks share the work.
 pub(crate) fn any_order(run: &Run, text: String) -> String {
-    let text = sorted_and_anonymous(run, text);
+    let text = anonymous(run, text);
     let mut lines: Vec<&str> = self::lines(&text).collect();
     lines.sort_unstable();
     lines.join("\n")

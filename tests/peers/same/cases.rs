@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::{Run, any_order, exact, same, sorted_and_anonymous, sorted_headers};
+use super::{Run, anonymous, any_order, exact, same};
 use crate::process::{Side, post, send_lines, send_tcp, send_udp};
 
 /// Flume repeats lines over a restart: of each, the first counts. Ours has to do without.
@@ -36,7 +36,7 @@ fn spool_dir_with_headers_and_subdirectories() {
         agent.stop();
         assert!(linked.exists(), "{:?} removes what the link leads to", run.side);
     };
-    same("spool-headers", drive, sorted_and_anonymous);
+    same("spool-headers", drive, anonymous);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn netcat_over_udp() {
         agent.stop();
     };
     same("netcat-udp", drive, |run, text| {
-        let text = sorted_and_anonymous(run, text);
+        let text = anonymous(run, text);
         let sender =
             |line: &str| line.split_once("127.0.0.1:").and_then(|(_, rest)| Some(rest.split_once('}')?.1.to_owned()));
         super::lines(&text).filter_map(sender).filter(|line| line != " ready").collect::<Vec<_>>().join("\n")
@@ -163,7 +163,7 @@ fn syslog_over_tcp() {
         run.await_lines(&mut agent, 5);
         agent.stop();
     };
-    same("syslog-tcp", drive, sorted_headers);
+    same("syslog-tcp", drive, exact);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn syslog_over_tcp_keeping_fields() {
         run.await_lines(&mut agent, 5);
         agent.stop();
     };
-    same("syslog-keep", drive, sorted_headers);
+    same("syslog-keep", drive, exact);
 }
 
 #[test]
@@ -191,8 +191,7 @@ fn syslog_over_udp() {
         run.await_lines(&mut agent, before + datagrams.len());
         agent.stop();
     };
-    same("syslog-udp", drive, |run, text| {
-        let text = sorted_headers(run, text);
+    same("syslog-udp", drive, |_, text| {
         super::lines(&text).filter(|line| !line.ends_with("ready")).collect::<Vec<_>>().join("\n")
     });
 }
@@ -207,7 +206,20 @@ fn syslog_on_several_ports() {
         run.await_lines(&mut agent, 3);
         agent.stop();
     };
-    same("syslog-multiport", drive, sorted_and_anonymous);
+    same("syslog-multiport", drive, anonymous);
+}
+
+/// Headers by name.
+fn sorted_headers(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('{').and_then(|rest| rest.rsplit_once("} ")) {
+        Some((headers, body)) => {
+            let mut headers: Vec<&str> = headers.split(", ").collect();
+            headers.sort_unstable();
+            format!("{{{}}} {body}\n", headers.join(", "))
+        }
+        None => format!("{line}\n"),
+    };
+    super::lines(text).map(line).collect()
 }
 
 #[test]
@@ -219,9 +231,9 @@ fn syslog_that_tells_who_sent_it() {
         run.await_lines(&mut agent, 3);
         agent.stop();
     };
-    same("syslog-clients", drive, |run, text| {
-        // In Flume the rest of a message has its priority, too.
-        sorted_headers(run, text).replace(", priority=34, version=1} xxx", "} xxx")
+    same("syslog-clients", drive, |_, text| {
+        // In Flume the rest of a message has its priority, too, and so another size of its map.
+        sorted_headers(&text).replace(", priority=34, version=1} xxx", "} xxx")
     });
 }
 
@@ -235,7 +247,8 @@ fn syslog_in_other_character_sets() {
         run.await_lines(&mut agent, 4);
         agent.stop();
     };
-    same("syslog-charsets", drive, sorted_and_anonymous);
+    // The map of headers of a message that is none has another size in Flume.
+    same("syslog-charsets", drive, |run, text| sorted_headers(&anonymous(run, text)));
 }
 
 #[test]
@@ -252,7 +265,7 @@ fn http_with_json() {
         run.await_lines(&mut agent, 4);
         agent.stop();
     };
-    same("http-json", drive, sorted_headers);
+    same("http-json", drive, exact);
 }
 
 #[test]
@@ -266,7 +279,7 @@ fn http_with_blobs() {
         run.await_lines(&mut agent, 1);
         agent.stop();
     };
-    same("http-blob", drive, sorted_headers);
+    same("http-blob", drive, exact);
 }
 
 #[test]
@@ -303,7 +316,7 @@ fn interceptors_in_a_chain() {
     };
     same("interceptors", drive, |run, text| {
         // The identifier is random; that there is one, and how it looks, counts.
-        let text = sorted_and_anonymous(run, text);
+        let text = anonymous(run, text);
         let mask = |line: &str| match line.split_once("id=x-") {
             Some((before, rest)) => {
                 let (id, rest) = rest.split_at(36);
@@ -438,7 +451,7 @@ fn file_roll_names_and_serializers() {
             assert!(name.starts_with("tick-") && name.ends_with("-1.txt"), "{:?}: {name}", run.side);
         }
     };
-    same("file-roll", drive, sorted_headers);
+    same("file-roll", drive, exact);
 }
 
 #[test]
@@ -452,7 +465,7 @@ fn avro_between_two_agents_of_one_file() {
         edge.stop();
         collector.stop();
     };
-    same("avro-tiers", drive, sorted_and_anonymous);
+    same("avro-tiers", drive, anonymous);
 }
 
 #[test]
@@ -465,7 +478,7 @@ fn thrift_between_two_agents_of_one_file() {
         edge.stop();
         collector.stop();
     };
-    same("thrift-tiers", drive, sorted_and_anonymous);
+    same("thrift-tiers", drive, anonymous);
 }
 
 #[test]
@@ -476,7 +489,7 @@ fn odd_but_legal_syntax() {
         run.await_lines(&mut agent, 2);
         agent.stop();
     };
-    same("odd-syntax", drive, sorted_headers);
+    same("odd-syntax", drive, exact);
 }
 
 #[test]
@@ -590,7 +603,7 @@ fn blobs_from_a_spool_directory() {
         run.await_lines(&mut agent, 2);
         agent.stop();
     };
-    same("spool-blob", drive, sorted_headers);
+    same("spool-blob", drive, exact);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{Run, any_order, exact, same, sorted_and_anonymous};
-use crate::process::{send_lines, send_tcp_bytes};
+use super::{Run, anonymous, any_order, exact, same};
+use crate::process::{Side, send_lines, send_tcp, send_tcp_bytes};
 
 #[test]
 fn names_and_values_in_every_spelling() {
@@ -13,7 +13,7 @@ fn names_and_values_in_every_spelling() {
         run.await_lines(&mut agent, 2);
         agent.stop();
     };
-    same("odd-names", drive, sorted_and_anonymous);
+    same("odd-names", drive, anonymous);
 }
 
 #[test]
@@ -75,7 +75,64 @@ fn files_named_by_the_time() {
         let names: Vec<String> = run.files().iter().map(|path| shape(&path.display().to_string())).collect();
         assert!(names.iter().all(|name| name.ends_with("/a/pre_00000000000000-0.log")), "{:?}: {names:?}", run.side);
     };
-    same("file-roll-time", drive, sorted_and_anonymous);
+    same("file-roll-time", drive, anonymous);
+}
+
+#[test]
+fn http_with_get() {
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        for method in ["GET", "HEAD", "PUT", "TRACE"] {
+            let body = r#"[{"headers":{"f":"1","b":"2"},"body":"with "}]"#.replace("with ", &format!("with {method}"));
+            let request = format!(
+                "{method} / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let answer = send_tcp(run.port, request.as_bytes());
+            let status = answer.get(9..12).unwrap_or_default();
+            let expected = if ["GET", "HEAD"].contains(&method) { "200" } else { "40" };
+            assert!(status.starts_with(expected), "{:?}: {method}: {answer}", run.side);
+        }
+        run.await_lines(&mut agent, 2);
+        agent.stop();
+    };
+    same("http-json", drive, exact);
+}
+
+#[test]
+fn netcat_at_channels_that_are_full() {
+    let conf = "a1.sources = m f
+        a1.channels = c1 c2
+        a1.channels.c1.type = memory
+        a1.channels.c1.capacity = 1
+        a1.channels.c1.transactionCapacity = 1
+        a1.channels.c1.keep-alive = 0
+        a1.channels.c2.type = file
+        a1.channels.c2.capacity = 1
+        a1.channels.c2.transactionCapacity = 1
+        a1.channels.c2.keep-alive = 0
+        a1.channels.c2.checkpointDir = ${env:STATE}/checkpoint
+        a1.channels.c2.dataDirs = ${env:STATE}/data
+        a1.sources.m.type = netcat
+        a1.sources.m.bind = 127.0.0.1
+        a1.sources.m.port = ${env:PORT}
+        a1.sources.m.channels = c1
+        a1.sources.f.type = netcat
+        a1.sources.f.bind = 127.0.0.1
+        a1.sources.f.port = ${env:PORT2}
+        a1.sources.f.channels = c2";
+    let root = tempfile::tempdir().expect("a directory");
+    let [flume, ours] = [Side::Flume, Side::Ours].map(|side| {
+        let run = Run::with_conf(side, root.path(), conf);
+        let mut agent = run.listening("a1");
+        agent.await_port(run.port2);
+        let answers = [run.port, run.port2].map(|port| send_lines(port, &["kept", "without a place"]));
+        agent.stop();
+        answers
+    });
+    assert_eq!(ours, flume);
+    assert!(flume.iter().all(|answers| answers[0] == "OK\n" && answers[1].starts_with("FAILED: ")), "{flume:?}");
 }
 
 /// The name with a zero for every digit.
