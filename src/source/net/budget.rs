@@ -161,8 +161,16 @@ impl Share {
 
     /// Gives back what is over the base share.
     pub(crate) fn shrink(&mut self) {
-        self.budget.give_back(self.held - self.base, std::mem::take(&mut self.has_reserve));
-        self.held = self.base;
+        self.shrink_to(0);
+    }
+
+    /// Gives back what is over the base share and not needed to hold `bytes`. What is kept keeps nobody from finishing: who
+    /// has the reserve takes the rest of a unit from it.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let reserve = bytes <= self.held && std::mem::take(&mut self.has_reserve);
+        let held = self.held.min(bytes.max(self.base));
+        self.budget.give_back(self.held - held, reserve);
+        self.held = held;
     }
 
     fn may_hold(&self) -> usize {
@@ -195,6 +203,25 @@ mod tests {
         drop((first, second));
         assert_eq!(budget.usage(), (0, 100, 100));
         assert!(budget.admit(usize::MAX, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_share_keeps_what_it_needs() {
+        let budget = Budget::new(100, 40);
+        let mut share = budget.admit(10, Duration::ZERO).unwrap();
+        assert!(share.grow_to(30, 30));
+        for (bytes, used) in [(50, 30), (25, 25), (5, 10), (20, 10)] {
+            share.shrink_to(bytes);
+            assert_eq!(budget.usage().0, used, "{bytes}");
+        }
+        let other = budget.admit(45, Duration::ZERO).unwrap();
+        assert!(share.wait_for(40, Duration::ZERO), "the reserve");
+        for (bytes, used) in [(40, 95), (11, 95), (10, 55)] {
+            share.shrink_to(bytes);
+            assert_eq!(budget.usage().0, used, "{bytes}");
+        }
+        drop((share, other));
+        assert_eq!(budget.usage().0, 0);
     }
 
     #[test]

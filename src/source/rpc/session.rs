@@ -288,7 +288,8 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
             self.protocol.put_answer(&request, &answer, &mut self.out);
         }
         self.pending_bytes = 0;
-        self.connection.share().shrink();
+        // A frame may be under way.
+        self.connection.share().shrink_to(self.protocol.held());
         let written = self.connection.write_all(&self.out, self.settings.answer_timeout);
         self.out.clear();
         self.since = self.connection.age();
