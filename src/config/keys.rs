@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::number::{Borne, Number, is_below, must_be_a_number, within};
 use super::problem::{Origin, Problem, Refused, Severity};
 use crate::agent::nearest;
 use crate::limits::TRANSACTION_EVENTS_MAX;
@@ -43,7 +45,18 @@ pub struct Keys {
     used: BTreeSet<String>,
     // What readers have asked for; a name that ends in a dot stands for all that begin with it.
     known: BTreeSet<String>,
+    // What was made of the keys, and of those below a prefix.
+    kind: Option<Kind>,
+    parts: BTreeMap<String, Kind>,
     problems: Vec<Problem>,
+}
+
+/// The type of what is made of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Known(Arc<str>),
+    /// Nobody knows which keys it has.
+    Unknown,
 }
 
 /// The value of a property.
@@ -53,15 +66,6 @@ pub(super) struct Entry {
     /// As it may be shown: before references were resolved.
     pub(super) written: String,
     pub(super) origin: Option<Origin>,
-}
-
-/// Which texts that are not the number that is expected do not cost a component in Flume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Borne {
-    /// Other numbers.
-    Numbers,
-    /// Whatever stands there.
-    Anything,
 }
 
 /// How many events a component hands over in one transaction.
@@ -114,7 +118,16 @@ impl Keys {
     }
 
     pub(super) fn new(prefix: String, origin: Option<Origin>, entries: BTreeMap<String, Entry>) -> Self {
-        Self { prefix, origin, entries, used: BTreeSet::new(), known: BTreeSet::new(), problems: Vec::new() }
+        Self {
+            prefix,
+            origin,
+            entries,
+            used: BTreeSet::new(),
+            known: BTreeSet::new(),
+            kind: None,
+            parts: BTreeMap::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// Whether the key has a value. Does not make it known.
@@ -340,15 +353,25 @@ impl Keys {
             .partition::<BTreeMap<_, _>, _>(|(key, _)| key.len() > prefix.len() && key.starts_with(prefix));
         self.entries = outside;
         let strip = |(key, entry): (String, Entry)| (key.get(prefix.len()..).unwrap_or_default().to_owned(), entry);
-        let origin = self.origin_of(prefix.trim_end_matches('.')).or_else(|| self.origin.clone());
+        let name = prefix.trim_end_matches('.');
+        // Where it is named, or the list in which it is.
+        let list = name.rsplit_once('.').map_or(name, |(list, _)| list);
+        let origin = self.origin_of(name).or_else(|| self.origin_of(list)).or_else(|| self.origin.clone());
         let mut part = Self::new(self.full(prefix), origin, inside.into_iter().map(strip).collect());
         let result = read(&mut part);
         let whole = |key: String| format!("{prefix}{key}");
         self.entries.extend(part.entries.into_iter().map(|(key, entry)| (whole(key), entry)));
         self.used.extend(part.used.into_iter().map(whole));
         self.known.extend(part.known.into_iter().map(whole));
+        self.parts.extend(part.parts.into_iter().map(|(below, kind)| (whole(below), kind)));
+        self.parts.extend(part.kind.map(|kind| (prefix.to_owned(), kind)));
         self.problems.append(&mut part.problems);
         result
+    }
+
+    /// Says of what type is what is made of the keys; none if there is no such type.
+    pub(super) fn set_kind(&mut self, kind: Option<Arc<str>>) {
+        self.kind = Some(kind.map_or(Kind::Unknown, Kind::Known));
     }
 
     /// Makes an older name of a key stand for its present one, if that has no value.
@@ -405,11 +428,23 @@ impl Keys {
     /// builder does. If there is a mistake already that costs the component, the reason is taken for a consequence of it and
     /// not shown.
     pub fn refuse(&mut self, reason: impl Display) -> Refused {
-        if self.problems.iter().all(|problem| problem.severity < Severity::Dropped) {
+        if !self.has_cost() {
             let key = self.prefix.trim_end_matches('.').to_owned();
             self.problems.push(Problem::new(Severity::Dropped, key, reason.to_string()).at(self.origin.clone()));
         }
         Refused::new()
+    }
+
+    /// The same where the reason belongs to a key.
+    pub fn refuse_for(&mut self, key: &str, reason: impl Display) -> Refused {
+        if !self.has_cost() {
+            self.mistake(key, reason.to_string());
+        }
+        Refused::new()
+    }
+
+    fn has_cost(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity >= Severity::Dropped)
     }
 
     /// Whether there is no mistake so far. Readers have given nothing but what the user wrote, or defaults, if so.
@@ -423,7 +458,15 @@ impl Keys {
     pub fn finish(mut self, of: &str) -> Vec<Problem> {
         let unused: Vec<String> = self.entries.keys().filter(|key| !self.used.contains(*key)).cloned().collect();
         for key in unused {
-            let hint = self.nearest_key(&key).map(|known| format!("; is it {known}?")).unwrap_or_default();
+            // Of the parts that it is in, the innermost.
+            let (below, of) = match self.parts.iter().rfind(|(prefix, _)| key.starts_with(*prefix)) {
+                Some((_, Kind::Unknown)) => continue,
+                Some((prefix, Kind::Known(kind))) => (prefix.as_str(), &**kind),
+                None => ("", of),
+            };
+            let nearest = self.nearest_key(&key);
+            let nearest = nearest.as_deref().map(|known| known.strip_prefix(below).unwrap_or(known));
+            let hint = nearest.map(|known| format!("; is it {known}?")).unwrap_or_default();
             let message = format!("{of} has no such key{hint}");
             let origin = self.origin_of(&key);
             self.problems.push(Problem::new(Severity::Ignored, self.full(&key), message).at(origin));
@@ -481,55 +524,6 @@ impl Keys {
 
     fn origin_of(&self, key: &str) -> Option<Origin> {
         self.entries.get(key).and_then(|entry| entry.origin.clone())
-    }
-}
-
-/// The integers that [`Keys`] reads.
-pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
-    /// Whether the number is the smallest of a type that has negative ones: it says nothing to a user.
-    fn is_min(self) -> bool;
-
-    /// Whether the number is the largest of a type that is larger than a port's: it says nothing to a user.
-    fn is_max(self) -> bool;
-}
-
-macro_rules! numbers {
-    ($($number:ty),*) => {
-        $(impl Number for $number {
-            fn is_min(self) -> bool {
-                self != 0 && self == Self::MIN
-            }
-
-            fn is_max(self) -> bool {
-                size_of::<Self>() > 2 && self == Self::MAX
-            }
-        })*
-    };
-}
-
-numbers!(u8, u16, u32, u64, usize, i32, i64);
-
-/// What Java's `Long.parseLong` reads, if it is of the range.
-fn within<T: Number>(text: &str, range: &RangeInclusive<T>) -> Option<T> {
-    let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
-    number.filter(|number| range.contains(number))
-}
-
-/// Whether a text is a number that is smaller than all of a range.
-fn is_below<T: Number>(text: &str, range: &RangeInclusive<T>) -> bool {
-    let number = text.parse::<i64>().ok();
-    // What is negative and does not fit is below the smallest number of the type.
-    number.is_some_and(|number| T::try_from(number).map_or(number < 0, |number| number < *range.start()))
-}
-
-fn must_be_a_number<T: Number>(range: &RangeInclusive<T>) -> String {
-    let (start, end) = (range.start(), range.end());
-    if start.is_min() && end.is_max() {
-        "must be a whole number".to_owned()
-    } else if end.is_max() {
-        format!("must be a number from {start} on")
-    } else {
-        format!("must be a number from {start} to {end}")
     }
 }
 

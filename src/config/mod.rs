@@ -12,6 +12,7 @@ mod groups;
 mod header_maps;
 mod keys;
 mod lookup;
+mod number;
 mod options;
 mod plan;
 mod problem;
@@ -27,7 +28,8 @@ mod stores;
 
 pub use channels::Channels;
 pub use file::Properties;
-pub use keys::{BatchSize, Keys, Number};
+pub use keys::{BatchSize, Keys};
+pub use number::Number;
 pub use options::Options;
 pub use plan::Plan;
 pub use problem::{ConfigError, OpenError, Origin, Problem, Refused, Severity};

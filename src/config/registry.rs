@@ -203,6 +203,10 @@ impl<T> Table<T> {
             Some(default) => keys.text(key, default),
         };
         let Some(registered) = self.factories.get(&name.to_lowercase()) else {
+            // Those of what stands below are among all keys.
+            if below.is_none() {
+                keys.set_kind(None);
+            }
             if !name.is_empty() {
                 keys.problem(self.unknown, key, self.no_such(&name));
             }
@@ -214,10 +218,16 @@ impl<T> Table<T> {
                 keys.problem(Severity::Fatal, key, message);
                 Err(Refused::new())
             }
-            Ok(make) => match below {
-                None => make(keys, site),
-                Some(prefix) => keys.within(prefix, |part| make(part, site)),
-            },
+            Ok(make) => {
+                let made = |part: &mut Keys| {
+                    part.set_kind(Some(registered.name.clone()));
+                    make(part, site)
+                };
+                match below {
+                    None => made(keys),
+                    Some(prefix) => keys.within(prefix, made),
+                }
+            }
         }
     }
 

@@ -64,7 +64,7 @@ fn keys_that_belong_nowhere() {
         ("a1.sources.r1.batchSise = 5", "f:9: a1.sources.r1.batchSise: seq has no such key; is it batchSize?"),
         ("a1.sources.r1.chanels = c1", "f:9: a1.sources.r1.chanels: seq has no such key"),
         ("a1.sources.r1.color = red", "f:9: a1.sources.r1.color: seq has no such key"),
-        ("a1.sources.r1.selector.kind = x", "f:9: a1.sources.r1.selector.kind: seq has no such key"),
+        ("a1.sources.r1.selector.kind = x", "f:9: a1.sources.r1.selector.kind: replicating has no such key"),
         ("a1.sinks.k1.channels = c1", "f:9: a1.sinks.k1.channels: null has no such key"),
     ] {
         assert_eq!(behind(lines), [expected], "{lines}");
@@ -91,7 +91,7 @@ fn types_that_do_not_exist() {
             "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = hosts",
             "f:10: a1.sources.r1.interceptors.i.type = hosts: there is no such type of interceptor; is it host?",
         ),
-        ("a1.sources.r1.interceptors = i", "f:4: a1.sources.r1.interceptors.i.type: is missing"),
+        ("a1.sources.r1.interceptors = i", "f:9: a1.sources.r1.interceptors.i.type: is missing"),
         (
             "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /o\na1.sinks.k1.sink.serializer = txt",
             "f:11: a1.sinks.k1.sink.serializer = txt: there is no such type of serializer; is it text?",
@@ -200,6 +200,56 @@ fn of_source(kind: &str, key: &str) -> Vec<String> {
         Ok(plan) => plan.warnings().iter().map(ToString::to_string).collect(),
         Err(error) => error.problems().iter().map(ToString::to_string).collect(),
     }
+}
+
+#[test]
+fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
+    let netcat = "netcat\na1.sources.r1.bind = h\na1.sources.r1.port = 1";
+    let tls = format!("{}\na1.sources.r1.ssl = true", netcat.replace("netcat", "avro"));
+    let stored = format!(
+        "{tls}\na1.sources.r1.keystore-password = changeit\na1.sources.r1.keystore = {}/tests/fixtures/tls/server.jks",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    for (kind, key, expected) in [
+        (netcat, "encoding = klingon", "11: a1.sources.r1.encoding = klingon: is no known character set"),
+        (SPOOL, "includePattern = (a", "10: a1.sources.r1.includePattern = (a: a group is not closed"),
+        (SPOOL, "ignorePattern = a(?=b)", "10: a1.sources.r1.ignorePattern = a(?=b): look-ahead (?= at character 2"),
+        (SPOOL, "inputCharset = klingon", "10: a1.sources.r1.inputCharset = klingon: is no known encoding"),
+        (SPOOL, "fileSuffix = /", "10: a1.sources.r1.fileSuffix = /: must not be empty, nor contain a slash"),
+        (
+            SPOOL,
+            "trackingPolicy = tracker_dir\na1.sources.r1.trackerDir = ../x",
+            "11: a1.sources.r1.trackerDir = ../x: must name a directory",
+        ),
+        (TAIL, "filegroups.g = /x/(a", "11: a1.sources.r1.filegroups.g = /x/(a: a group is not closed"),
+        (TAIL, "filegroups.g = x", "11: a1.sources.r1.filegroups.g = x: has no directory"),
+        (TAIL, "filegroups = f g", "11: a1.sources.r1.filegroups.f: is missing; Flume passes over the group"),
+        (EXEC, "charset = UTF-16", "10: a1.sources.r1.charset = UTF-16: leaves the order of bytes open"),
+        (&tls, "keystore = /absent", "12: a1.sources.r1.keystore = /absent: cannot read key store /absent"),
+        (&stored, "truststore = /absent", "14: a1.sources.r1.truststore = /absent: cannot read trust store /absent"),
+        (&stored, "include-protocols = TLSv9", "14: a1.sources.r1.include-protocols = TLSv9: TLSv9 is not a version"),
+    ] {
+        let found: Vec<String> = of_source(kind, key).into_iter().filter(|one| !one.contains("given again")).collect();
+        let is_it = |one: &String| one.strip_prefix("f:").is_some_and(|one| one.starts_with(expected));
+        assert!(found.len() == 1 && is_it(&found[0]), "{key}: {found:?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_of_a_part_is_told_with_the_part() {
+    let part = "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.";
+    assert_eq!(
+        behind(&format!("{part}type = host\na1.sources.r1.interceptors.i.useIp = false")),
+        ["f:11: a1.sources.r1.interceptors.i.useIp: host has no such key; is it useIP?"]
+    );
+    // Nobody knows the keys of an unknown one.
+    let found = behind(&format!("{part}type = hst\na1.sources.r1.interceptors.i.useIp = false"));
+    assert!(found.len() == 1 && found[0].contains("there is no such type of interceptor"), "{found:?}");
+    let sink = "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /o\na1.sinks.k1.sink.serializer.";
+    assert_eq!(
+        behind(&format!("{sink}appendNewLine = false")),
+        ["f:11: a1.sinks.k1.sink.serializer.appendNewLine: text has no such key; is it appendNewline?"]
+    );
 }
 
 #[test]
@@ -422,7 +472,7 @@ fn a_timestamp_goes_under_the_key_that_flume_knows() {
         "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.type = timestamp\n\
          a1.sources.r1.interceptors.i.header = t",
     );
-    assert_eq!(found, ["f:11: a1.sources.r1.interceptors.i.header: seq has no such key"]);
+    assert_eq!(found, ["f:11: a1.sources.r1.interceptors.i.header: timestamp has no such key"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{BatchSize, Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, seconds_or_none, tls};
 use crate::limits::{

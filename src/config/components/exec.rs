@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
 use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, EXEC_RESTART_PAUSE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX};
 use crate::source::exec::{Exec, ExecReport};
@@ -31,7 +31,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     }
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch)),
-        Err(error) => Err(keys.refuse(error)),
+        // Its settings have the names of the keys, where a key can be wrong.
+        Err(error) => Err(keys.refuse_for(error.setting, error.reason)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::stores::{StoreSettings, flume_files};
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
 use super::memory::transaction_capacity;

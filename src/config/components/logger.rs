@@ -1,6 +1,6 @@
 //! Flume's `logger` sink.
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, SinkSetup, Site};
 use crate::limits::{BODY_BYTES_MAX, LOG_BYTES_FLUME};
 

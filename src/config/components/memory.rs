@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{ChannelSetup, Keys, Made, Registry, Site};
 use super::{JAVA_INT_MAX, bearable_seconds};
 use crate::MemoryChannel;

@@ -44,9 +44,11 @@ pub(super) use avro::{client_settings, requests_in_flight};
 #[cfg(feature = "rpc")]
 pub(super) use thrift::client_settings as thrift_client_settings;
 
-use super::keys::{Borne, Keys};
+use super::keys::Keys;
+use super::number::Borne;
 use super::registry::Registry;
 use crate::agent::Backoff;
+use crate::codec::charset::Charset;
 use crate::limits::PROPERTY_MILLIS_MAX;
 
 /// Registers everything that the crate has.
@@ -100,6 +102,11 @@ fn bind_address(keys: &mut Keys, host_key: &str, default: Option<&str>) -> Strin
     };
     let port: u16 = keys.required_number("port", 0..=u16::MAX);
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// A character set by its name.
+fn known_charset(label: &str) -> Result<Charset, &'static str> {
+    Charset::for_label(label).ok_or("is no known character set; give a name such as UTF-8 or ISO-8859-1")
 }
 
 /// The host that stands for all interfaces: as in Java, those of IPv6, too, if the system has it.

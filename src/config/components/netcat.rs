@@ -1,7 +1,7 @@
 //! Flume's `netcat` source.
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::bind_address;
+use super::{bind_address, known_charset};
 use crate::limits::{
     CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX,
     SOURCE_BATCH_EVENTS, SOURCE_BYTES_IN_FLIGHT_MAX,
@@ -16,6 +16,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let address = bind_address(keys, "bind", None);
     let line = keys.number("max-line-length", 2..=LINE_BYTES_CEILING / 4, 512);
     let encoding = keys.text("encoding", "utf-8");
+    keys.parsed("encoding", known_charset);
     // Keys of ours: Flume waits for ever.
     let idle = keys.millis("idle-timeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE);
     let line_timeout = keys.millis("line-timeout", 1..=PROPERTY_MILLIS_MAX, FLUME_CONNECTION_IDLE);

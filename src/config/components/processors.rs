@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{Keys, Made, ProcessorSetup, Registry, Severity, Site};
 use crate::limits::SINK_PENALTY_MAX;
 use crate::sink::group::{Failover, LoadBalance};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{ChannelSetup, Keys, Made, Registry, Severity, Site};
 use super::{JAVA_INT_MAX, bearable_seconds, file_channel, memory};
 use crate::Spillable;

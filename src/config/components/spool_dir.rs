@@ -44,7 +44,22 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
     let retry = Backoff::new(RETRY_MIN.min(retry_max), retry_max);
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(Backoff::new(idle, idle)).retry(retry)),
-        Err(error) => Err(keys.refuse(error)),
+        Err(error) => Err(keys.refuse_for(key_of(error.setting), error.reason)),
+    }
+}
+
+/// The key of a setting.
+fn key_of(setting: &str) -> &str {
+    match setting {
+        "dir" => "spoolDir",
+        "include" => "includePattern",
+        "ignore" => "ignorePattern",
+        "ignore_suffix" | "completed suffix" => "fileSuffix",
+        "completed tracker dir" => "trackerDir",
+        "file_header" => "fileHeaderKey",
+        "basename_header" => "basenameHeaderKey",
+        "encoding" => "inputCharset",
+        other => other,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Flume's `syslogtcp`, `multiport_syslogtcp` and `syslogudp` sources.
 
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
-use super::{ABOVE_ZERO, all_interfaces, bind_address, number_without_effect, tls};
+use super::{ABOVE_ZERO, all_interfaces, bind_address, known_charset, number_without_effect, tls};
 use crate::codec::charset::Charset;
 use crate::codec::syslog::SyslogFormat;
 use crate::limits::{
@@ -114,12 +114,12 @@ fn ports(keys: &mut Keys) -> Vec<u16> {
     ports
 }
 
-fn charset(label: &str) -> Result<Charset, String> {
-    match Charset::for_label(label) {
-        Some(charset) if charset.contains_ascii() => Ok(charset),
-        Some(_) => Err("does not contain ASCII, so that messages in it cannot be told apart".to_owned()),
-        None => Err("is no character set; give a name such as UTF-8 or ISO-8859-1".to_owned()),
+fn charset(label: &str) -> Result<Charset, &'static str> {
+    let charset = known_charset(label)?;
+    if !charset.contains_ascii() {
+        return Err("does not contain ASCII, so that messages in it cannot be told apart");
     }
+    Ok(charset)
 }
 
 /// What stays in the body, and what is told of clients.
@@ -252,7 +252,7 @@ mod tests {
             ("multiport_syslogtcp", &[], ("ports", "514 514"), "has 514 more than once"),
             ("multiport_syslogtcp", &PORTS, ("port", "1"), "multiport_syslogtcp has no such key"),
             ("multiport_syslogtcp", &PORTS, ("charset.default", "utf-16"), "does not contain ASCII"),
-            ("multiport_syslogtcp", &PORTS, ("charset.port.5140", "klingon"), "is no character set"),
+            ("multiport_syslogtcp", &PORTS, ("charset.port.5140", "klingon"), "is no known character set"),
             ("multiport_syslogtcp", &PORTS, ("charset.port.x", "utf-8"), "must end in the number of a port"),
             ("multiport_syslogtcp", &PORTS, ("numProcessors", "many"), "must be a number"),
             ("multiport_syslogtcp", &PORTS, ("eventSize", "0"), "must be a number from 1 to 16777216"),

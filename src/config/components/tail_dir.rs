@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
 use super::pollable;
 use crate::TailDir;
@@ -44,6 +44,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     let idle = pollable(keys);
     match source.check() {
         Ok(source) => Ok(SourceSetup::new(source).batch(batch).idle(idle)),
+        Err(error) if error.setting == "file_header" => Err(keys.refuse_for("fileHeaderKey", error.reason)),
         Err(error) => Err(keys.refuse(error)),
     }
 }
@@ -63,6 +64,9 @@ fn groups(keys: &mut Keys, names: &[String]) -> Vec<FileGroup> {
     for name in names {
         let headers = keys.sub(&format!("headers.{name}."));
         if let Some(path) = keys.optional(&path_key(name)) {
+            if let Err(error) = TailDir::new([FileGroup::of_path(&path)]).check() {
+                keys.mistake(&path_key(name), error.reason);
+            }
             groups.push(
                 headers.into_iter().fold(FileGroup::of_path(&path), |group, (key, value)| group.header(key, value)),
             );

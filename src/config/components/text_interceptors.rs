@@ -1,6 +1,7 @@
 //! Flume's interceptors that look at the body, remove headers, or make up identifiers.
 
 use super::super::{Keys, Made, Registry, Site};
+use super::known_charset;
 use crate::codec::charset::Charset;
 use crate::codec::pattern::Pattern;
 use crate::interceptor::{Interceptor, RegexExtractor, RegexFilter, RemoveHeader, SearchReplace, Uuid};
@@ -73,13 +74,9 @@ fn search_replace(keys: &mut Keys, _: &Site<'_>) -> Made<Box<dyn Interceptor>> {
     let is_pattern = keys.parsed("searchPattern", Pattern::new).is_some();
     let pattern = keys.text("searchPattern", "");
     let replacement = keys.text("replaceString", "");
-    let charset = keys.text("charset", "UTF-8");
-    let charset = Charset::for_label(&charset);
-    if charset.is_none() {
-        keys.mistake("charset", "is not a character set");
-    }
+    let charset = keys.parsed("charset", known_charset).unwrap_or(Charset::UTF_8);
     match (SearchReplace::new(&pattern, &replacement), charset) {
-        (Ok(interceptor), Some(charset)) if keys.is_good() => Ok(Box::new(interceptor.charset(charset))),
+        (Ok(interceptor), charset) if keys.is_good() => Ok(Box::new(interceptor.charset(charset))),
         (Err(error), _) if is_pattern => {
             keys.mistake("replaceString", error.to_string());
             Err(keys.refuse(error))
@@ -196,7 +193,7 @@ mod tests {
         assert_eq!(
             mistakes,
             [
-                "a1.sources.r1.interceptors.i1.charset = no such: is not a character set",
+                "a1.sources.r1.interceptors.i1.charset = no such: is no known character set; give a name such as UTF-8 or ISO-8859-1",
                 "a1.sources.r1.interceptors.i1.replaceString = $1: \
                  pattern a: replacement $1: the pattern has no group 1",
             ]

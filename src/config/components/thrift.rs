@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::keys::Borne;
+use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::avro::{REQUESTS_IN_FLIGHT_KEY, batch_size, timeout};
 use super::{bind_address, seconds_or_none, tls};

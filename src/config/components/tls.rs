@@ -4,9 +4,11 @@
 //! Two things go beyond Flume: a source with a `truststore` serves only clients with a certificate of it, and a sink with a
 //! `keystore` shows the certificate in it.
 
+#[cfg(feature = "tls")]
+use super::super::Refused;
 use super::super::{Keys, Made, Site};
 #[cfg(feature = "tls")]
-use crate::tls::{KeyStore, Protocols, TlsClient, TlsServer, TrustStore};
+use crate::tls::{KeyStore, Protocols, TlsClient, TlsError, TlsServer, TrustStore};
 
 /// What the keys of a source say; `None` without `ssl`.
 #[cfg(feature = "tls")]
@@ -28,7 +30,7 @@ pub(in super::super) fn server(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
     }
     match builder.build() {
         Ok(server) => Ok(Some(server)),
-        Err(error) => Err(keys.refuse(error)),
+        Err(error) => Err(refuse(keys, &error)),
     }
 }
 
@@ -65,8 +67,25 @@ pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
     }
     match builder.build() {
         Ok(client) => Ok(Some(client)),
-        Err(error) => Err(keys.refuse(error)),
+        Err(error) => Err(refuse(keys, &error)),
     }
+}
+
+/// Names the key that is wrong, if it is one of the component's own.
+#[cfg(feature = "tls")]
+fn refuse(keys: &mut Keys, error: &TlsError) -> Refused {
+    let names = |keys: &Keys, key: &str, reason: &str| {
+        let mut words = keys.value(key).unwrap_or_default().split([' ', ',']);
+        words.any(|word| !word.is_empty() && reason.contains(word))
+    };
+    let key = match error {
+        TlsError::Read { place, .. } | TlsError::Store { place, .. } if place.starts_with("trust") => {
+            Some("truststore")
+        }
+        TlsError::Read { .. } | TlsError::Store { .. } => Some("keystore"),
+        TlsError::Settings { reason } => PROTOCOLS.into_iter().find(|key| names(keys, key, reason)),
+    };
+    keys.refuse_for(key.filter(|key| keys.is_set(key)).unwrap_or("ssl"), error)
 }
 
 /// For a sink that has no keys of its own for TLS: what the settings for all components say, if they say anything.
@@ -144,6 +163,10 @@ fn protocols(keys: &mut Keys, site: &Site<'_>) -> Protocols {
 fn global(site: &Site<'_>, property: &str, variable: &str) -> Option<String> {
     site.property(property).map(str::to_owned).or_else(|| site.environment(variable)).filter(|text| !text.is_empty())
 }
+
+#[cfg(feature = "tls")]
+const PROTOCOLS: [&str; 4] =
+    ["include-protocols", "exclude-protocols", "include-cipher-suites", "exclude-cipher-suites"];
 
 /// Without the feature `tls`, nobody speaks it.
 #[cfg(not(feature = "tls"))]
