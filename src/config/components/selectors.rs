@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::{Keys, Made, Registry, SelectorSetup, Site};
+use super::super::{Keys, Made, Registry, SelectorSetup, Severity, Site};
 use crate::event::Event;
 use crate::selector::{LoadBalancing, Multiplexing, Route};
 
@@ -29,7 +29,7 @@ fn multiplexing(keys: &mut Keys, site: &Site<'_>) -> Made<SelectorSetup> {
         selector = selector.optional(value, channels);
         is_empty = false;
     }
-    let default = channels_of(keys, "default", site);
+    let default = channels_named_once(keys, "default", site);
     if is_empty && default.is_empty() {
         keys.warn("type", "without mapping.<value>, optional.<value> and default, every event is dropped, as in Flume");
         return Ok(SelectorSetup::new(|_: &Event, _: &mut Route<'_>| ()));
@@ -45,9 +45,20 @@ fn load_balancing(keys: &mut Keys, _: &Site<'_>) -> Made<SelectorSetup> {
 
 /// The channels for one value of a header.
 fn channels_for(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<String> {
-    let channels = channels_of(keys, key, site);
+    let channels = channels_named_once(keys, key, site);
     if channels.is_empty() {
         keys.mistake(key, "names no channel");
+    }
+    channels
+}
+
+/// The channels of a key that names none of them again.
+fn channels_named_once(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<String> {
+    let count = keys.list(key).len();
+    let channels = channels_of(keys, key, site);
+    if channels.len() < count {
+        let why = "names a channel more than once; Flume puts every event there as often, here it is put once";
+        keys.problem(Severity::Ignored, key, why);
     }
     channels
 }
@@ -64,7 +75,7 @@ pub(super) fn channels_of(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<St
             );
         }
     }
-    // As in Flume, a channel that is named again is meant once.
+    // As in Flume for those that are optional, a channel that is named again is meant once.
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
@@ -120,6 +131,15 @@ mod tests {
         assert!(setup.selector.is_none());
         assert_eq!(setup.optional, ["c2", "c3"]);
         assert_eq!(selector("replicating", &[("optional", "c3 c2 c3")]).optional, ["c3", "c2"]);
+    }
+
+    #[test]
+    fn a_channel_that_is_named_again_is_a_mistake_where_flume_puts_events_twice() {
+        for (key, value) in [("mapping.CZ", "c1 c1"), ("optional.CZ", "c2 c1 c2"), ("default", "c1 c1")] {
+            let found = mistakes_of_selector("multiplexing", &[("mapping.US", "c1"), (key, value)]);
+            let expected = format!("selector.{key} = {value}: names a channel more than once; Flume puts every event");
+            assert!(matches!(&found[..], [only] if only.contains(&expected)), "{found:?}");
+        }
     }
 
     #[test]
