@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file::content;
 use super::registry::Registry;
 use crate::sink::{LogFormat, Logger};
 
@@ -68,7 +69,8 @@ impl Options {
         self
     }
 
-    /// The directory that stands for the user's home, instead of the variable `HOME`.
+    /// The directory that stands for the user's home, instead of the property `user.home`, the variable `HOME`, or what the
+    /// system's list of users says.
     pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
         self.home = Some(home.into());
         self
@@ -103,9 +105,15 @@ impl Options {
     }
 
     pub(super) fn home(&self) -> PathBuf {
-        let home = || self.environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let property = || self.property("user.home").map(PathBuf::from);
+        let variable = || self.environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         // Java's `user.home` of a user who has none.
-        self.home.clone().or_else(home).unwrap_or_else(|| PathBuf::from("?"))
+        self.home
+            .clone()
+            .or_else(property)
+            .or_else(variable)
+            .or_else(home_of_user)
+            .unwrap_or_else(|| PathBuf::from("?"))
     }
 
     pub(super) fn log(&self) -> Arc<Log> {
@@ -124,6 +132,22 @@ impl Options {
     }
 }
 
+/// The home of the user in the system's list, where Java finds it. A service may run without the variable.
+fn home_of_user() -> Option<PathBuf> {
+    let users = content(Path::new(USERS), USERS_BYTES_MAX).ok()?;
+    home_in(&String::from_utf8_lossy(&users), rustix::process::getuid().as_raw())
+}
+
+/// Of lines with the user's number in the third field, and the home in the sixth.
+fn home_in(users: &str, user: u32) -> Option<PathBuf> {
+    let user = user.to_string();
+    let homes = users.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        (fields.next() == Some(user.as_str())).then(|| fields.nth(2)).flatten()
+    });
+    homes.filter(|home| !home.is_empty()).map(PathBuf::from).next()
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self::new()
@@ -137,5 +161,26 @@ impl fmt::Debug for Options {
             .field("properties", &self.properties.keys())
             .field("home", &self.home)
             .finish_non_exhaustive()
+    }
+}
+
+const USERS: &str = "/etc/passwd";
+const USERS_BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_given_or_that_of_the_user() {
+        let options = Options::new().with_environment(|name| (name == "HOME").then(|| "/env".to_owned()));
+        assert_eq!(options.home(), Path::new("/env"));
+        let options = options.with_property("user.home", "/property");
+        assert_eq!(options.home(), Path::new("/property"));
+        assert_eq!(options.with_home("/given").home(), Path::new("/given"));
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\nbroken\nflume:x:12:12::/var/lib/flume:/bin/false\nnone:x:13:13:::\n";
+        assert_eq!(home_in(users, 12), Some("/var/lib/flume".into()));
+        assert_eq!((home_in(users, 13), home_in(users, 1)), (None, None));
     }
 }
