@@ -29,7 +29,8 @@ pub(super) fn apply(agent: &str, sections: &mut Sections, options: &Options, pro
         for filter in &filters {
             let mut failures = Vec::new();
             entry.value = filter.replace(&entry.value, options, &mut failures);
-            for message in failures {
+            for failure in failures {
+                let message = format!("{failure}, so the text stays as it is");
                 let full = format!("{agent}.{}.{name}.{key}", kind.word());
                 let problem = Problem::new(Severity::Ignored, full, message).at(entry.origin.clone());
                 problems.push(problem.with_value(Some(shown(key, &entry.written))));
