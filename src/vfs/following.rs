@@ -5,13 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::{FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 
 /// Another [`Vfs`] on which a symbolic link to a regular file is taken for that file, to look at it and to read it. Renaming
-/// and removing change the link, and a link to anything else stays [`FileKind::Other`]: through a link to a directory there
-/// would be no end of names.
+/// and removing change the link. A link to a directory stays [`FileKind::Other`]: through it there would be no end of names.
+///
+/// It is the operating system that follows, in the one call, so that it can refuse to (`fs.protected_symlinks`).
 #[derive(Clone, Debug)]
 pub(crate) struct Following(Arc<dyn Vfs>);
 
@@ -23,29 +22,34 @@ impl Following {
 
 impl Vfs for Following {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        match self.0.open(path, mode) {
-            Err(error) if mode == OpenMode::Read && error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-                self.0.open(&self.0.resolve(path)?, mode)
-            }
-            opened => opened,
-        }
+        if mode == OpenMode::Read { self.0.open_followed(path) } else { self.0.open(path, mode) }
     }
 
+    /// A link whose file cannot be seen is an error that does not say `NotFound`: a name that is there must not count as gone
+    /// for the time in which a disk is away or a file is being rotated.
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let own = self.0.metadata(path)?;
-        if own.kind != FileKind::Other {
-            return Ok(own);
-        }
-        match self.0.resolve(path).and_then(|real| self.0.metadata(&real)) {
-            Ok(found) if found.kind == FileKind::File => Ok(found),
-            // What the link leads to may not be read; that there is a file has to be told.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-            _ => Ok(own),
+        match self.0.follow(path) {
+            Ok(found) if found.kind == FileKind::Directory => self.0.metadata(path),
+            Ok(found) => Ok(found),
+            Err(error) => match self.0.metadata(path)? {
+                own if own.kind == FileKind::Other => {
+                    Err(io::Error::other(format!("symbolic link to what cannot be seen: {error}")))
+                }
+                own => Ok(own),
+            },
         }
     }
 
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        self.0.resolve(path)
+    fn follow(&self, path: &Path) -> io::Result<Metadata> {
+        self.0.follow(path)
+    }
+
+    fn open_followed(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        self.0.open_followed(path)
+    }
+
+    fn dir_behind(&self, link: &Path) -> io::Result<PathBuf> {
+        self.0.dir_behind(link)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -26,7 +26,7 @@ pub use os::OsVfs;
 pub(crate) use os::read_settings;
 pub(crate) use read_only::ReadOnly;
 
-/// How [`Vfs::open`] opens a file. Symbolic links are never followed on the last component of the path.
+/// How [`Vfs::open`] opens a file. It does not follow a symbolic link in the last component of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)] // there is no fourth way that this crate opens a file
 pub enum OpenMode {
@@ -114,13 +114,30 @@ pub trait Vfs: Debug + Send + Sync {
     /// As the operating system reports; `NotFound` if there is no entry.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// The path of the same entry without symbolic links. Needed only by sources that follow links.
+    /// Metadata of what a symbolic link leads to; of anything else, as [`metadata`](Self::metadata). Used, like the next two, only by
+    /// sources that follow links; the provided methods are for file systems without links.
     ///
     /// # Errors
-    /// `Unsupported` unless it is implemented, else as the operating system reports; `NotFound` if a link leads nowhere.
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        let _ = path;
-        Err(io::ErrorKind::Unsupported.into())
+    /// As the operating system reports; `NotFound` also if a link leads nowhere.
+    fn follow(&self, path: &Path) -> io::Result<Metadata> {
+        self.metadata(path)
+    }
+
+    /// Opens a regular file to read it, also one that a symbolic link leads to.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn open_followed(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        self.open(path, OpenMode::Read)
+    }
+
+    /// The directory in which that lies to which a symbolic link leads, also if it is not there now.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is no link, else as the operating system reports.
+    fn dir_behind(&self, link: &Path) -> io::Result<PathBuf> {
+        let _ = link;
+        Err(io::ErrorKind::InvalidInput.into())
     }
 
     /// Renames atomically, replacing `to` if it exists.

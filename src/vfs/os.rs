@@ -31,19 +31,12 @@ impl OsVfs {
 
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        // NONBLOCK: opening a FIFO must not hang; it has no effect on the regular files that pass the check below.
-        let common = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = common
-            | match mode {
-                OpenMode::Read => OFlags::RDONLY,
-                OpenMode::ReadWrite => OFlags::RDWR,
-                OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
-            };
-        let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(Arc::new(OsFile(file)))
+        let flags = match mode {
+            OpenMode::Read => OFlags::RDONLY,
+            OpenMode::ReadWrite => OFlags::RDWR,
+            OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        open_regular(path, flags | OFlags::NOFOLLOW)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -58,8 +51,26 @@ impl Vfs for OsVfs {
         convert(&fs::symlink_metadata(path)?)
     }
 
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        fs::canonicalize(path)
+    fn follow(&self, path: &Path) -> io::Result<Metadata> {
+        convert(&fs::metadata(path)?)
+    }
+
+    fn open_followed(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        open_regular(path, OFlags::RDONLY)
+    }
+
+    fn dir_behind(&self, link: &Path) -> io::Result<PathBuf> {
+        let mut path = link.to_path_buf();
+        for _ in 0..LINKS_MAX {
+            let target = match fs::read_link(&path) {
+                Ok(target) => target,
+                // The last one: a file, or nothing.
+                Err(_) if path != link => return fs::canonicalize(parent(&path)),
+                Err(error) => return Err(error),
+            };
+            path = parent(&path).join(target);
+        }
+        Err(Errno::LOOP.into())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -115,6 +126,21 @@ impl Vfs for OsVfs {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+fn open_regular(path: &Path, flags: OFlags) -> io::Result<Arc<dyn VfsFile>> {
+    // NONBLOCK: opening a FIFO must not hang; it has no effect on the regular files that pass the check below.
+    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(Arc::new(OsFile(file)))
+}
+
+/// The directory that a path is in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a whole file of settings, such as keys: at most `bytes_max` bytes. Symbolic links are followed, since whoever
@@ -207,3 +233,5 @@ fn convert(metadata: &fs::Metadata) -> io::Result<Metadata> {
 }
 
 const IOV_MAX: usize = 1024;
+/// As the kernel has it.
+const LINKS_MAX: usize = 40;

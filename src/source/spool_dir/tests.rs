@@ -193,8 +193,11 @@ impl Vfs for TestVfs {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         OsVfs::new().metadata(path)
     }
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        OsVfs::new().resolve(path)
+    fn follow(&self, path: &Path) -> io::Result<Metadata> {
+        OsVfs::new().follow(path)
+    }
+    fn open_followed(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        OsVfs::new().open_followed(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change()?;

@@ -26,6 +26,8 @@ pub(super) struct Tracked {
     pub(super) dir: usize,
     /// Where it was last seen.
     pub(super) path: PathBuf,
+    /// The directory that it was in when it was found by a symbolic link.
+    pub(super) behind: Option<PathBuf>,
     pub(super) presence: Presence,
     /// When it was last found changed.
     pub(super) changed: Duration,
@@ -49,7 +51,7 @@ pub(super) struct Tracked {
 pub(super) enum Presence {
     /// In the directory of a group, under a name that the group matches.
     Listed,
-    /// In the directory of a group, under another name: it was rotated away.
+    /// In the directory of a group, or in that behind a link, under another name: it was rotated away.
     Moved,
     /// Not found so many times, the first time at `since`. Perhaps it is removed, perhaps it was being renamed.
     Missing { since: Duration, looks: u32 },
@@ -102,6 +104,7 @@ impl Tracked {
             has_position: false,
             dir: group,
             path,
+            behind: None,
             presence: Presence::Listed,
             changed: Duration::ZERO,
             seen: 0,
@@ -116,7 +119,10 @@ impl Tracked {
 
     /// What the file holds now belongs to another file than what was read: it counts as found where it is.
     pub(super) fn renew(&mut self, settings: &Checked) {
-        let place = Place { name: self.path.clone(), ..self.place.clone() };
+        // Behind a link it has no name that belongs to a group.
+        let is_outside = self.presence == Presence::Moved && self.behind.is_some();
+        let name = if is_outside { self.place.name.clone() } else { self.path.clone() };
+        let place = Place { name, ..self.place.clone() };
         if let Ok(renewed) = Self::new(place, self.dir, self.path.clone(), settings) {
             self.place = renewed.place;
             self.headers = renewed.headers;

@@ -240,7 +240,8 @@ impl Run {
         place.mark = place.mark.updated(metadata);
         match Tracked::new(place, group, path.into(), &self.settings) {
             Ok(file) => {
-                let file = Tracked { has_position, changed: now, is_troubled: is_to_be_read, ..file };
+                let behind = self.dir_behind(path);
+                let file = Tracked { has_position, changed: now, is_troubled: is_to_be_read, behind, ..file };
                 self.by_id.insert(metadata.id, number);
                 self.files.insert(number, file);
                 Some(number)
@@ -302,8 +303,11 @@ impl Run {
         }
         self.find_moved(listed, &mut missing, now);
         for number in missing.into_values() {
+            let is_hidden = self.files.get(&number).is_some_and(|file| self.is_out_of_sight(&file.path));
             let Some(file) = self.files.get_mut(&number) else { continue };
+            file.is_unreadable |= is_hidden;
             file.presence = match file.presence {
+                presence if is_hidden => presence,
                 Presence::Missing { since, looks } => Presence::Missing { since, looks: looks.saturating_add(1) },
                 _ => Presence::Missing { since: now, looks: 1 },
             };
@@ -335,7 +339,10 @@ impl Run {
             places.extend(self.settings.groups.get(*dir).map(|group| (group.dir.clone(), *dir)));
         }
         let sought = missing.values().filter_map(|number| self.files.get(number)).filter(|file| is_sought(file));
-        places.extend(sought.filter_map(|file| Some((self.dir_behind(&file.place.name)?, file.dir))));
+        // Of a link that was removed nothing more is wanted.
+        let has_link = |file: &&Tracked| !self.vfs.metadata(&file.place.name).is_err_and(|error| is_gone(&error));
+        let behind = sought.filter(|file| file.behind.is_some()).filter(has_link);
+        places.extend(behind.filter_map(|file| Some((file.behind.clone()?, file.dir))));
         for (path, dir) in places {
             // If it cannot be listed now, they are looked for again.
             let names = self.vfs.read_dir(&path).unwrap_or_default();
@@ -350,8 +357,12 @@ impl Run {
 
     /// The directory of the file that a symbolic link leads to: there it is rotated.
     fn dir_behind(&self, link: &Path) -> Option<PathBuf> {
-        let real = if self.settings.given.follow_links { self.vfs.resolve(link).ok()? } else { return None };
-        real.parent().filter(|dir| Some(*dir) != link.parent()).map(Path::to_path_buf)
+        if self.settings.given.follow_links { self.vfs.dir_behind(link).ok() } else { None }
+    }
+
+    /// Whether there is a symbolic link of this name whose file cannot be seen now. It may be back when the disk is.
+    fn is_out_of_sight(&self, link: &Path) -> bool {
+        self.settings.given.follow_links && self.vfs.metadata(link).is_err_and(|error| !is_gone(&error))
     }
 
     fn found_moved(&mut self, path: &Path, dir: usize, missing: &mut HashMap<FileId, u64>, now: Duration) {
@@ -427,16 +438,19 @@ impl Run {
         if self.looks < u64::from(LOOKS_MIN) || now.saturating_sub(self.restored.began) < TAIL_GONE {
             return;
         }
-        let settings = &self.settings;
-        let is_kept = |place: &Place| settings.group_of_dir(&place.name).is_some_and(|group| !listed.contains(&group));
-        for places in self.restored.places.values_mut() {
-            for (number, _, origin) in places.extract_if(.., |(_, place, _)| !is_kept(place)) {
-                if origin == Origin::Position {
-                    self.unsaved.insert(number);
-                }
-            }
+        let mut restored = std::mem::take(&mut self.restored);
+        let is_kept = |place: &Place| {
+            let group = self.settings.group_of_dir(&place.name);
+            group.is_some_and(|group| !listed.contains(&group) || self.is_out_of_sight(&place.name))
+        };
+        let mut gone = BTreeSet::new();
+        for places in restored.places.values_mut() {
+            let cleared = places.extract_if(.., |(_, place, _)| !is_kept(place));
+            gone.extend(cleared.filter(|(_, _, origin)| *origin == Origin::Position).map(|(number, _, _)| number));
         }
-        self.restored.places.retain(|_, places| !places.is_empty());
+        restored.places.retain(|_, places| !places.is_empty());
+        self.restored = restored;
+        self.unsaved.extend(gone);
     }
 
     /// Goes on with a file that was rotated away while nobody followed it.

@@ -197,12 +197,17 @@ impl TailDir {
     }
 
     /// Whether names that are symbolic links to regular files are read; off by default, in a properties file on, as in Flume.
-    /// A link is read as if the file were there: the header of [`file_header`](Self::file_header) names the link. When the
-    /// file is renamed within its own directory and the link leads to its successor, both are read to their end, as kubelet
-    /// rotates the logs of containers. The kernel does not tell of changes behind a link; they are found after
-    /// [`poll_interval`](Self::poll_interval).
+    /// A link is read as if the file were there: the header of [`file_header`](Self::file_header) names the link. The kernel
+    /// does not tell of changes behind a link; they are found after [`poll_interval`](Self::poll_interval).
     ///
-    /// Whoever may create links in the directory of a group has the source read any file that this process may read.
+    /// When the link leads to another file, the earlier one is read to its end as long as it is in its directory, under whatever
+    /// name, and the link is there. So are logs that are rotated where the link leads, as kubelet does with those of containers,
+    /// also over a restart; if the link is turned to another directory while the source does not run, the rest of the earlier file
+    /// is not found. While what a link leads to cannot be seen, because its disk is away for instance, its place is kept. A
+    /// file that several groups have, here by a link and there by its name, belongs to the one that saw it first.
+    ///
+    /// Whoever may create links in the directory of a group has the source read any file that this process may read, and a
+    /// file system behind a link that does not answer stops the source.
     pub fn follow_links(mut self, follow: bool) -> Self {
         self.settings.follow_links = follow;
         self

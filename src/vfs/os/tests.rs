@@ -69,9 +69,20 @@ fn a_link_to_a_file_is_followed_to_read_where_that_is_wanted() {
     }
     for to in ["dir", "fifo", "none", "loop"] {
         let link = at(&format!("link-{to}"));
-        assert_eq!(vfs.metadata(&link).unwrap().kind, FileKind::Other, "{to}");
+        match vfs.metadata(&link) {
+            Ok(metadata) => assert!(metadata.kind == FileKind::Other && ["dir", "fifo"].contains(&to), "{to}"),
+            Err(error) => {
+                assert!(error.to_string().contains("cannot be seen") && ["none", "loop"].contains(&to), "{to}")
+            }
+        }
         assert!(vfs.open(&link, OpenMode::Read).is_err(), "{to}");
     }
+    assert_eq!(kind(vfs.metadata(&at("missing"))), io::ErrorKind::NotFound);
+    let real = fs::canonicalize(dir.path()).unwrap();
+    for link in ["link-link", "link-file", "link-none", "link-dir"] {
+        assert_eq!(vfs.dir_behind(&at(link)).unwrap(), real, "{link}");
+    }
+    assert!(vfs.dir_behind(&at("file")).is_err() && vfs.dir_behind(&at("link-loop")).is_err());
     vfs.rename(&at("link-file"), &at("moved")).unwrap();
     vfs.remove_file(&at("link-link")).unwrap();
     assert_eq!(fs::read(at("file")).unwrap(), b"x");

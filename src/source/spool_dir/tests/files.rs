@@ -201,7 +201,38 @@ fn links_to_files_are_read_if_so_wanted_and_completed_themselves() {
         let names: Vec<_> = bench.names().into_iter().filter(|name| !name.starts_with(".flumespool")).collect();
         assert_eq!(names, left);
         assert_eq!(fs::read(outside.join("file")).unwrap(), b"1\n2\n");
-        assert_eq!(bench.reports(), [""; 0]);
+        let reports = bench.reports();
+        // Each run reports what it cannot see: the link to nowhere and the one to itself.
+        assert!(reports.len() == 4 && reports.iter().all(|report| report.contains("cannot be seen")), "{reports:?}");
+    }
+}
+
+/// Goal: a file behind a link is read once, though its disk is away for a while. Method: it goes away in the middle of the
+/// file, before a restart, or before it is completed.
+#[test]
+fn a_file_behind_a_link_may_be_out_of_sight_for_a_while() {
+    for lines in [25, 10] {
+        let bench = Bench::new();
+        let (outside, away) = (bench.dir.path().join("outside"), bench.dir.path().join("away"));
+        fs::create_dir(&outside).unwrap();
+        let text: Vec<String> = (0..lines).map(|line| line.to_string()).collect();
+        fs::write(outside.join("file"), text.join("\n")).unwrap();
+        std::os::unix::fs::symlink(outside.join("file"), bench.path("link")).unwrap();
+        let source = || bench.source().follow_links(true);
+        let mut first = bench.opened(source());
+        let mut out = PullBatch::new(bench.batch);
+        first.poll(&mut out).unwrap();
+        bench.context().put_batch(out.into_put_batch(), None).unwrap();
+        fs::rename(&outside, &away).unwrap();
+        let mut second = bench.ran(source());
+        assert_eq!(bench.events().len(), bench.batch, "{lines} lines");
+        assert!(bench.reports().iter().any(|report| report.contains("cannot be seen")));
+        fs::rename(&away, &outside).unwrap();
+        bench.settle();
+        bench.drain(&mut second);
+        bench.settle();
+        bench.drain(&mut second);
+        assert_eq!((bench.bodies(), bench.names()), (text, vec!["link.COMPLETED".to_owned()]), "{lines} lines");
     }
 }
 

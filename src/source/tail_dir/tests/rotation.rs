@@ -251,38 +251,109 @@ fn a_log_under_rotation_is_read_exactly_once() {
     assert_eq!(bodies, written);
 }
 
-/// Goal: files are rotated behind a link as they are in the directory itself. Method: as kubelet does, the file that the link
-/// leads to is renamed beside it and a new one takes its name; at once and over a restart, with the file open and closed.
-#[test]
-fn rotation_behind_a_link_is_followed() {
+/// A directory of links to files in another one.
+fn linked() -> (Bench, impl Fn(&Bench) -> TailDir) {
     let bench = Bench::new();
-    let group = || FileGroup::new(bench.path("containers"), r".*\.log");
-    for dir in ["containers", "pods"] {
+    for dir in ["containers", "pods", "other"] {
         fs::create_dir(bench.path(dir)).unwrap();
     }
     std::os::unix::fs::symlink("../pods/0.log", bench.path("containers/shop.log")).unwrap();
-    for (open_files, restarts) in [(100, false), (1, false), (100, true)] {
-        let source = || bench.source_of([group()]).follow_links(true).open_files(open_files);
+    let source =
+        |bench: &Bench| bench.source_of([FileGroup::new(bench.path("containers"), r".*\.log")]).follow_links(true);
+    (bench, source)
+}
+
+/// Goal: files are rotated behind a link as they are in the directory itself. Method: as kubelet does, the file that the link
+/// leads to is renamed beside it and a new one takes its name, at once or later; with the file open and closed, and over a
+/// restart.
+#[test]
+fn rotation_behind_a_link_is_followed() {
+    let (bench, source) = linked();
+    for (is_closed, restarts, is_late) in
+        [(false, false, false), (true, false, false), (false, true, false), (true, false, true), (false, true, true)]
+    {
         bench.append("pods/0.log", "1\n");
-        let mut source_now = bench.ran(source());
+        let mut source_now = bench.ran(source(&bench));
+        if is_closed {
+            bench.pass(&mut source_now, TAIL_IDLE);
+        }
         bench.append("pods/0.log", "2\n");
         bench.rename("pods/0.log", "pods/0.log.old");
         bench.append("pods/0.log.old", "3\n");
-        bench.append("pods/0.log", "a\n");
-        if restarts {
-            source_now = bench.opened(source());
+        if !is_late {
+            bench.append("pods/0.log", "a\n");
         }
-        bench.drain(&mut source_now);
+        if restarts {
+            source_now = bench.opened(source(&bench));
+        }
+        bench.pass(&mut source_now, TAIL_GONE);
         bench.append("pods/0.log.old", "4\n");
-        bench.append("pods/0.log", "b\n");
+        bench.append("pods/0.log", if is_late { "a\nb\n" } else { "b\n" });
         bench.drain(&mut source_now);
         let mut bodies = bench.bodies();
         bodies.sort();
-        assert_eq!(bodies, ["1", "2", "3", "4", "a", "b"], "{open_files} open, restarts {restarts}");
-        assert_eq!((bench.positions(), bench.reports()), (2, vec![]));
+        assert_eq!(bodies, ["1", "2", "3", "4", "a", "b"], "closed {is_closed}, restarts {restarts}, late {is_late}");
+        assert_eq!(bench.positions(), 2);
+        let reports = bench.reports();
+        assert!(reports.is_empty() || is_late && reports[0].contains("cannot be seen"), "{reports:?}");
         bench.remove("pods/0.log");
         bench.remove("pods/0.log.old");
+        bench.remove("containers/shop.log");
+        bench.pass(&mut source_now, TAIL_IDLE + TAIL_GONE);
+        assert_eq!(bench.positions(), 0);
+        std::os::unix::fs::symlink("../pods/0.log", bench.path("containers/shop.log")).unwrap();
+    }
+}
+
+#[test]
+fn a_link_that_leads_to_another_directory_later_leaves_no_lines_behind() {
+    let (bench, source) = linked();
+    bench.append("pods/0.log", "1\n");
+    let mut source = bench.ran(source(&bench));
+    bench.pass(&mut source, TAIL_IDLE);
+    bench.append("pods/0.log", "2\n");
+    bench.append("other/0.log", "a\n");
+    std::os::unix::fs::symlink("../other/0.log", bench.path("containers/new")).unwrap();
+    bench.rename("containers/new", "containers/shop.log");
+    bench.drain(&mut source);
+    let mut bodies = bench.bodies();
+    bodies.sort();
+    assert_eq!((bodies, bench.positions()), (vec!["1".to_owned(), "2".into(), "a".into()], 2));
+    assert_eq!(bench.reports(), [""; 0]);
+}
+
+/// Goal: what a disk that is away for a while held is not read again. Method: the directory behind the link goes away for
+/// longer than a file is looked for, with the file closed, and over a restart.
+#[test]
+fn a_file_behind_a_link_may_be_out_of_sight_for_a_while() {
+    for restarts in [false, true] {
+        let (bench, source) = linked();
+        bench.append("pods/0.log", "1\n");
+        let mut source_now = bench.ran(source(&bench));
+        bench.pass(&mut source_now, TAIL_IDLE);
+        bench.rename("pods", "away");
+        if restarts {
+            source_now = bench.opened(source(&bench));
+        }
+        bench.pass(&mut source_now, TAIL_IDLE + TAIL_GONE);
+        assert_one_report(&bench.reports(), "cannot be seen");
+        bench.rename("away", "pods");
+        bench.append("pods/0.log", "2\n");
+        bench.drain(&mut source_now);
+        assert_eq!((bench.bodies(), bench.positions()), (vec!["1".to_owned(), "2".into()], 1), "restarts {restarts}");
+        bench.remove("containers/shop.log");
         bench.pass(&mut source_now, TAIL_IDLE + TAIL_GONE);
         assert_eq!(bench.positions(), 0);
     }
+}
+
+#[test]
+fn a_source_that_ends_does_not_wait_for_what_is_out_of_sight() {
+    let (bench, source) = linked();
+    bench.append("pods/0.log", "1\n");
+    let mut source = bench.opened(source(&bench).until_end());
+    bench.step(&mut source);
+    bench.append("pods/0.log", "2\n");
+    bench.rename("pods", "away");
+    assert_eq!(bench.drain(&mut source), Pulled::Done);
 }
