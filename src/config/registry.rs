@@ -202,11 +202,12 @@ impl<T> Table<T> {
             None => keys.required(key),
             Some(default) => keys.text(key, default),
         };
-        let Some(registered) = self.factories.get(&name.to_lowercase()) else {
-            // Those of what stands below are among all keys.
-            if below.is_none() {
-                keys.set_kind(None);
-            }
+        let registered = self.factories.get(&name.to_lowercase());
+        // Those of what stands below a prefix are among all keys.
+        if below.is_none() && registered.is_none_or(|registered| registered.make.is_err()) {
+            keys.set_kind(None);
+        }
+        let Some(registered) = registered else {
             if !name.is_empty() {
                 keys.problem(self.unknown, key, self.no_such(&name));
             }
@@ -219,13 +220,13 @@ impl<T> Table<T> {
                 Err(Refused::new())
             }
             Ok(make) => {
-                let made = |part: &mut Keys| {
+                let make_of = |part: &mut Keys| {
                     part.set_kind(Some(registered.name.clone()));
                     make(part, site)
                 };
                 match below {
-                    None => made(keys),
-                    Some(prefix) => keys.within(prefix, made),
+                    None => make_of(keys),
+                    Some(prefix) => keys.within(prefix, make_of),
                 }
             }
         }

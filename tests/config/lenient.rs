@@ -130,6 +130,11 @@ fn sources_and_sinks_go_on_with_the_defaults_of_flume() {
             ("a1.sources.r1.maxBatchCount = 0", "must be a number from 1 on; Flume takes the default of no limit"),
         ],
     );
+    assert_bearable(
+        &format!("{GOOD}a1.sources.r1.type = syslogudp\na1.sources.r1.port = 1\n"),
+        ALL,
+        &[("a1.sources.r1.keepFields = priority, facility", "\"facility\" is no field of a syslog message")],
+    );
     let logger = format!("{GOOD}a1.sinks.k1.type = logger\n");
     let cases = [("a1.sinks.k1.maxBytesToLog = x", "must be a number from 0 on; Flume takes the default of 16")];
     assert_bearable(&logger, ALL, &cases);
@@ -142,6 +147,7 @@ fn sources_and_sinks_go_on_with_the_defaults_of_flume() {
             ("batch-size = x", "Flume takes the default of 100"),
             ("connect-timeout = x", "Flume takes the default of 20000"),
             ("request-timeout = x", "Flume takes the default of 20000"),
+            ("compression-level = best", "must be a number from 0 to 9; Flume takes the default of 6"),
             ("compression-type = gzip", "must be none or deflate; Flume takes none"),
         ],
     );

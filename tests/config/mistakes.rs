@@ -236,6 +236,16 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
 }
 
 #[test]
+fn a_part_of_the_names_of_files_is_no_path() {
+    let sink = "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /o\na1.sinks.k1.sink.pathManager.";
+    for key in ["prefix", "extension"] {
+        let found = behind(&format!("{sink}{key} = a/b"));
+        let expected = format!("f:11: a1.sinks.k1.sink.pathManager.{key} = a/b: is a part of the names of files");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+    }
+}
+
+#[test]
 fn an_unknown_key_of_a_part_is_told_with_the_part() {
     let part = "a1.sources.r1.interceptors = i\na1.sources.r1.interceptors.i.";
     assert_eq!(
@@ -245,6 +255,9 @@ fn an_unknown_key_of_a_part_is_told_with_the_part() {
     // Nobody knows the keys of an unknown one.
     let found = behind(&format!("{part}type = hst\na1.sources.r1.interceptors.i.useIp = false"));
     assert!(found.len() == 1 && found[0].contains("there is no such type of interceptor"), "{found:?}");
+    let morphline = "org.apache.flume.sink.solr.morphline.MorphlineInterceptor$Builder";
+    let found = behind(&format!("{part}type = {morphline}\na1.sources.r1.interceptors.i.morphlineFile = /m"));
+    assert!(found.len() == 1 && found[0].contains("is not part of this crate"), "{found:?}");
     let sink = "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /o\na1.sinks.k1.sink.serializer.";
     assert_eq!(
         behind(&format!("{sink}appendNewLine = false")),
@@ -289,6 +302,7 @@ fn numbers_that_stop_flume_are_mistakes() {
         (SPOOL, "bufferMaxLineLength = 0", "must be a number from 4 to 268435456; Flume cuts lines into shorter"),
         (TAIL, "batchSize = 0", "must be a number from 1 to 100000"),
         (TAIL, "writePosInterval = 0", "must be a number from 1 to 86400000"),
+        (TAIL, "backoffSleepIncrement = -1", "must be a number from 0 on; Flume fails at each pause"),
         (TAIL, "maxBackoffSleep = -1", "must be a number from 0 to 86400000"),
     ] {
         let found = of_source(kind, key);

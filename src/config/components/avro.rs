@@ -82,7 +82,7 @@ pub(in super::super) fn client_settings(
     let mut client = client
         .connect_timeout(timeout(keys, "connect-timeout", Borne::Anything, RPC_CONNECT))
         .request_timeout(timeout(keys, "request-timeout", Borne::Anything, RPC_REQUEST));
-    let level = keys.number("compression-level", 0..=9, DEFLATE_LEVEL);
+    let level = compression_level(keys);
     if is_deflate(keys) {
         client = client.deflate(level);
     }
@@ -94,6 +94,15 @@ pub(in super::super) fn client_settings(
     #[cfg(not(feature = "tls"))]
     tls::none(keys, site)?;
     Ok(client)
+}
+
+/// Flume takes the default for what is no number; with another number it does not connect.
+fn compression_level(keys: &mut Keys) -> u32 {
+    let key = "compression-level";
+    if keys.value(key).is_some_and(|text| text.parse::<i32>().is_err()) {
+        return keys.bearable_number(key, 0..=9, Borne::Anything, DEFLATE_LEVEL);
+    }
+    keys.number(key, 0..=9, DEFLATE_LEVEL)
 }
 
 fn is_deflate(keys: &mut Keys) -> bool {

@@ -14,11 +14,19 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
         .roll_interval(seconds_or_none(keys, "sink.rollInterval", FILE_ROLL_INTERVAL))
         .empty_files(true);
     let sink = sink.naming(path_manager(keys));
-    let sink =
-        sink.prefix(keys.text("sink.pathManager.prefix", "")).extension(keys.text("sink.pathManager.extension", ""));
+    let sink = sink.prefix(part_of_name(keys, "sink.pathManager.prefix"));
+    let sink = sink.extension(part_of_name(keys, "sink.pathManager.extension"));
     let batch = keys.batch_size("sink.batchSize", 100);
     let sink = sink.serializer(site.serializer(keys, "sink.serializer", "TEXT")?);
     Ok(SinkSetup::new(sink).batch(batch))
+}
+
+fn part_of_name(keys: &mut Keys, key: &str) -> String {
+    let text = keys.text(key, "");
+    if text.contains(|c: char| c == '/' || c.is_control()) {
+        keys.mistake(key, "is a part of the names of files, which have neither / nor control characters");
+    }
+    text
 }
 
 fn path_manager(keys: &mut Keys) -> FileNaming {

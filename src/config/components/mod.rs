@@ -85,7 +85,10 @@ pub(super) fn register(registry: &mut Registry) {
 /// The pauses of a pollable source. None at all is Flume's to take; here it is a short one.
 fn pollable(keys: &mut Keys) -> Backoff {
     let max = pause(keys, "maxBackoffSleep", Duration::from_secs(5));
-    let increment = pause(keys, "backoffSleepIncrement", Duration::from_secs(1));
+    let instead = "Flume fails at each pause, and makes one of maxBackoffSleep";
+    let key = "backoffSleepIncrement";
+    let given = keys.is_set(key).then(|| keys.bearable(key, 0..=u64::MAX, Borne::Numbers, instead).unwrap_or(u64::MAX));
+    let increment = Duration::from_millis(given.unwrap_or(1000)).max(PAUSE_MIN);
     Backoff::new(increment.min(max), max)
 }
 

@@ -3,7 +3,7 @@
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
 use super::{ABOVE_ZERO, all_interfaces, bind_address, known_charset, number_without_effect, tls};
 use crate::codec::charset::Charset;
-use crate::codec::syslog::SyslogFormat;
+use crate::codec::syslog::{KeepFields, SyslogFormat};
 use crate::limits::{
     CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX,
     SOURCE_BATCH_EVENTS, SOURCE_BYTES_IN_FLIGHT_MAX, SYSLOG_EVENT_BYTES_FLUME,
@@ -124,7 +124,7 @@ fn charset(label: &str) -> Result<Charset, &'static str> {
 
 /// What stays in the body, and what is told of clients.
 fn reading(keys: &mut Keys, reading: &mut Reading) {
-    reading.keep = keys.parsed("keepFields", str::parse).unwrap_or_default();
+    reading.keep = keep_fields(keys);
     reading.client_ip_header = keys.optional("clientIPHeader");
     let Some(name) = keys.optional("clientHostnameHeader") else { return };
     if cfg!(not(feature = "dns")) {
@@ -132,6 +132,17 @@ fn reading(keys: &mut Keys, reading: &mut Reading) {
         keys.mistake("clientHostnameHeader", why);
     }
     reading.tell_host_name(name);
+}
+
+/// Flume looks for the names of the fields in the text, and passes over everything else.
+fn keep_fields(keys: &mut Keys) -> KeepFields {
+    let text = keys.text("keepFields", "none");
+    text.parse().unwrap_or_else(|error| {
+        keys.problem(Severity::Ignored, "keepFields", format!("{error}"));
+        let text = text.to_ascii_lowercase();
+        let known = ["priority", "version", "timestamp", "hostname"].into_iter().filter(|field| text.contains(field));
+        known.collect::<Vec<_>>().join(" ").parse().unwrap_or_default()
+    })
 }
 
 /// A format of one's own, which Flume reads although its guide does not have it.

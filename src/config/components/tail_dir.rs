@@ -85,7 +85,7 @@ fn headers_of_groups(keys: &mut Keys, names: &[String]) {
         let key = format!("headers.{rest}");
         match rest.split_once('.') {
             None | Some((_, "")) => {
-                keys.mistake(&key, "must be headers.<group>.<name of a header>; Flume drops the source")
+                keys.mistake(&key, "must be headers.<group>.<name of a header>; Flume drops the source");
             }
             Some((group, _)) if !names.iter().any(|name| name == group) => keys.warn(&key, NO_GROUP),
             Some(_) => {}
