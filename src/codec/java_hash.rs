@@ -15,8 +15,8 @@ pub(crate) enum HeaderMap {
     Copied {
         /// Of another `HashMap`, not of something that has an order.
         of_map: bool,
-        /// Others were put into it later.
-        is_filled_up: bool,
+        /// So many were put into it later.
+        added: usize,
     },
 }
 
@@ -24,23 +24,26 @@ impl HeaderMap {
     /// The number of buckets for so many headers. A map grows as soon as more than three quarters are used; a copy is made
     /// larger by one, so that with three, six, or twelve headers it has twice the buckets of one that grew.
     fn buckets(self, headers: usize) -> usize {
-        let grown = headers.saturating_mul(4).div_ceil(3);
-        let buckets = match self {
-            Self::Filled => grown.max(BUCKETS_MIN),
-            Self::Copied { is_filled_up: true, .. } => grown,
-            Self::Copied { is_filled_up: false, .. } => headers.saturating_mul(4) / 3 + 1,
+        let begun = match self {
+            Self::Copied { added, .. } if headers > added => (headers - added).saturating_mul(4) / 3 + 1,
+            // The copy of an empty one is as one that was not copied.
+            Self::Copied { .. } | Self::Filled => BUCKETS_MIN,
         };
-        buckets.next_power_of_two()
+        begun.max(headers.saturating_mul(4).div_ceil(3)).next_power_of_two()
     }
 
-    /// The place of a header among so many.
-    fn place(self, name: &str, headers: usize) -> (u32, u32) {
+    /// The place of the header `index` among so many.
+    fn place(self, name: &str, index: usize, headers: usize) -> (u32, u32) {
         let place = place(name, self.buckets(headers));
-        match self {
+        let before = match self {
             // What is in one bucket comes in the order that the original had.
-            Self::Copied { of_map: true, .. } => (place, self::place(name, Self::Filled.buckets(headers))),
-            Self::Copied { of_map: false, .. } | Self::Filled => (place, 0),
-        }
+            Self::Copied { of_map: true, added } if index + added < headers => {
+                self::place(name, Self::Filled.buckets(headers - added))
+            }
+            Self::Copied { of_map: true, .. } => u32::MAX,
+            Self::Copied { of_map: false, .. } | Self::Filled => 0,
+        };
+        (place, before)
     }
 }
 
@@ -74,8 +77,8 @@ pub(crate) fn for_each_header<E>(
         many.resize(count, ((0, 0), "", ""));
         &mut many
     };
-    for (slot, (name, value)) in all.iter_mut().zip(headers) {
-        *slot = (map.place(name, count), name, value);
+    for (index, (slot, (name, value))) in all.iter_mut().zip(headers).enumerate() {
+        *slot = (map.place(name, index, count), name, value);
     }
     all.sort_by_key(|(place, _, _)| *place);
     all.iter().enumerate().try_for_each(|(index, (_, name, value))| each(index, name, value))
@@ -146,13 +149,22 @@ mod tests {
             ("f b j n r v", "b r f v j n", "b r f v j n", "b r f v j n", "b j r f n v"),
         ] {
             let names: Vec<&str> = put.split(' ').collect();
-            let copy = |of_map, is_filled_up| order(&names, HeaderMap::Copied { of_map, is_filled_up });
+            let copy = |of_map, added| order(&names, HeaderMap::Copied { of_map, added });
             assert_eq!(order(&names, HeaderMap::Filled), filled, "{put}");
-            assert_eq!(copy(false, false), of_list, "{put}");
-            assert_eq!(copy(true, false), of_map, "{put}");
+            assert_eq!(copy(false, 0), of_list, "{put}");
+            assert_eq!(copy(true, 0), of_map, "{put}");
             // Of a list, whose last one was put into the copy.
-            assert_eq!(copy(false, true), filled_up, "{put}");
+            assert_eq!(copy(false, 1), filled_up, "{put}");
+            assert_eq!(copy(false, names.len()), filled, "{put}: of an empty list");
         }
+    }
+
+    #[test]
+    fn what_was_put_into_a_copy_comes_last_in_its_bucket() {
+        let map = HeaderMap::Copied { of_map: true, added: 1 };
+        assert_eq!(order(&["1043", "added"], map), "1043 added");
+        // A copy has the order of the map of which it was made.
+        assert_eq!(order(&["f", "b", "v"], map), "b f v");
     }
 
     #[test]

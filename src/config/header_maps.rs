@@ -34,13 +34,19 @@ fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
         "thrift" | "netcatudp" => false,
         _ => return HeaderMap::Filled,
     };
-    let mut interceptors = words(source, "interceptors").map(|name| format!("interceptors.{name}.type"));
-    let is_filled_up = interceptors.any(|key| {
-        let name = value(source, &key).and_then(|name| registry.interceptors.name_of(name));
-        !name.is_some_and(|name| ["regex_filter", "remove_header", "search_replace"].contains(&&*name))
-    });
-    let is_filled_up = is_filled_up || OF_CLIENTS.iter().any(|key| value(source, key).is_some());
-    HeaderMap::Copied { of_map, is_filled_up }
+    let added = words(source, "interceptors").map(|name| added_by(source, name, registry)).sum::<usize>();
+    let of_clients = OF_CLIENTS.iter().filter(|key| value(source, key).is_some()).count();
+    HeaderMap::Copied { of_map, added: added + of_clients }
+}
+
+/// How many headers an interceptor adds, if all goes well.
+fn added_by(source: &Section, name: &str, registry: &Registry) -> usize {
+    let kind = value(source, &format!("interceptors.{name}.type")).and_then(|kind| registry.interceptors.name_of(kind));
+    match kind.as_deref() {
+        Some("timestamp" | "host" | "static" | "uuid") => 1,
+        Some("regex_extractor") => words(source, &format!("interceptors.{name}.serializers")).count(),
+        _ => 0,
+    }
 }
 
 fn kind<T>(table: &Table<T>, section: &Section) -> String {
@@ -67,18 +73,27 @@ mod tests {
 
     #[test]
     fn maps_are_those_of_the_sources_unless_the_channel_has_its_own() {
-        let copied = |of_map, is_filled_up| HeaderMap::Copied { of_map, is_filled_up };
+        let copied = |of_map, added| HeaderMap::Copied { of_map, added };
         for (lines, expected) in [
             (&["type = netcat"][..], HeaderMap::Filled),
-            (&["type = http"], copied(false, false)),
-            (&["type = http", "handler = org.apache.flume.source.http.JSONHandler"], copied(false, false)),
+            (&["type = http"], copied(false, 0)),
+            (&["type = http", "handler = org.apache.flume.source.http.JSONHandler"], copied(false, 0)),
             (&["type = http", "handler = org.apache.flume.source.http.BLOBHandler"], HeaderMap::Filled),
-            (&["type = http", "handler = org.apache.flume.sink.solr.morphline.BlobHandler"], copied(true, false)),
-            (&["type = AVRO"], copied(true, false)),
-            (&["type = avro", "interceptors = i", "interceptors.i.type = regex_filter"], copied(true, false)),
-            (&["type = avro", "interceptors = i j", "interceptors.j.type = host"], copied(true, true)),
-            (&["type = syslogtcp", "clientIPHeader = ip"], copied(true, true)),
-            (&["type = thrift"], copied(false, false)),
+            (&["type = http", "handler = org.apache.flume.sink.solr.morphline.BlobHandler"], copied(true, 0)),
+            (&["type = AVRO"], copied(true, 0)),
+            (&["type = avro", "interceptors = i", "interceptors.i.type = regex_filter"], copied(true, 0)),
+            (&["type = avro", "interceptors = i j", "interceptors.j.type = host"], copied(true, 1)),
+            (&["type = syslogtcp", "clientIPHeader = ip"], copied(true, 1)),
+            (
+                &[
+                    "type = http",
+                    "interceptors = i",
+                    "interceptors.i.type = regex_extractor",
+                    "interceptors.i.serializers = a b c",
+                ],
+                copied(false, 3),
+            ),
+            (&["type = thrift"], copied(false, 0)),
         ] {
             let maps = maps(lines, "memory");
             assert_eq!(maps, [expected; 2], "{lines:?}");
@@ -86,7 +101,7 @@ mod tests {
         assert_eq!(maps(&["type = http"], "file"), [HeaderMap::Filled; 2]);
         // Another source feeds the second channel, too.
         let mixed = maps(&["type = http", "x.channels = c2", "x.type = netcat"], "SPILLABLEMEMORY");
-        assert_eq!(mixed, [copied(false, false), HeaderMap::Filled]);
+        assert_eq!(mixed, [copied(false, 0), HeaderMap::Filled]);
     }
 
     /// The maps of the channels `c1` and `c2`, which the source `s` feeds unless its lines say otherwise.
