@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use aqueduct::Event;
+use aqueduct::rpc::RpcClient;
+
 use super::{Run, anonymous, any_order, exact, same};
-use crate::process::{Side, send_lines, send_tcp, send_tcp_bytes};
+use crate::process::{Side, post, send_lines, send_tcp, send_tcp_bytes};
 
 #[test]
 fn names_and_values_in_every_spelling() {
@@ -98,6 +101,33 @@ fn http_with_get() {
         agent.stop();
     };
     same("http-json", drive, exact);
+}
+
+/// Goal: the order of headers is Flume's whatever their number. Method: names that fall into the same buckets often enough,
+/// up to the second size of a table, through copies of a list and of a map, in memory and through files. Not with twelve, whose
+/// copy is larger than the map that the file channel makes of it, so that each bucket has the order of the copy.
+#[test]
+fn headers_in_the_order_of_javas_map() {
+    let names = |event: usize| {
+        let count = if event / 6 == 12 { 15 } else { event / 6 };
+        (0..count).map(move |number| format!("{}", (number + 1) * (event * 7919 + 13) % 4099))
+    };
+    let drive = |run: &Run| {
+        let mut agent = run.listening("a1");
+        agent.await_port(run.port2);
+        let mut client = RpcClient::builder([format!("127.0.0.1:{}", run.port2)]).build().expect("a client");
+        for event in 0..84 {
+            let headers: Vec<String> = names(event).map(|name| format!(r#""{name}":"{event}""#)).collect();
+            let json = format!(r#"[{{"headers":{{{}}},"body":"{event}"}}]"#, headers.join(","));
+            assert_eq!(post(run.port, "/", "application/json", json.as_bytes()), 200);
+            let bare = Event::new(event.to_string());
+            let with = names(event).try_fold(bare, |event, name| event.with_header(&name, "v"));
+            client.append(&with.expect("headers")).expect("an event is sent");
+        }
+        run.await_lines(&mut agent, 3 * 84);
+        agent.stop();
+    };
+    same("header-order", drive, exact);
 }
 
 #[test]
