@@ -106,12 +106,15 @@ mod tests {
 
     /// The maps of the channels `c1` and `c2`, which the source `s` feeds unless its lines say otherwise.
     fn maps(source: &[&str], channel: &str) -> [HeaderMap; 2] {
-        let mut text = format!("a.sources = s x\na.channels = c1 c2\na.channels.c1.type = {channel}\n");
-        text.push_str(&format!("a.channels.c2.type = {channel}\na.sources.s.channels = c1 c2\n"));
-        for line in source {
-            let name = if line.starts_with("x.") { "" } else { "s." };
-            text.push_str(&format!("a.sources.{name}{line}\n"));
-        }
+        let lines = source.iter().map(|line| match line.strip_prefix("x.") {
+            Some(other) => format!("a.sources.x.{other}\n"),
+            None => format!("a.sources.s.{line}\n"),
+        });
+        let text = format!(
+            "a.sources = s x\na.channels = c1 c2\na.channels.c1.type = {channel}\na.channels.c2.type = {channel}\n\
+             a.sources.s.channels = c1 c2\n{}",
+            lines.collect::<String>()
+        );
         let properties = Properties::parse("f", text.as_bytes()).unwrap();
         let entry = |(key, raw): (&String, &super::super::file::Raw)| {
             let entry = Entry { value: raw.value.clone(), written: raw.value.clone(), origin: None };

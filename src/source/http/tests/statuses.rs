@@ -87,13 +87,13 @@ fn events_come_with_get_where_that_is_wanted() {
     let good = r#"[{"body":"x"}]"#;
     let with = |method: &str| String::from_utf8(post("/", "", good)).unwrap().replace("POST", method).into_bytes();
     for (method, status) in [("GET", 200), ("POST", 200), ("OPTIONS", 403), ("PUT", 405)] {
-        let answer = running.ask(&with(method));
+        let answer = running.ask(with(method));
         assert_eq!(answer.status, status, "{method}");
         assert_eq!(answer.header("allow"), (status == 405).then_some("POST, GET, HEAD"));
     }
     assert_eq!(running.ask(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").status, 400);
     let mut client = running.connect();
-    client.send(&with("HEAD"));
+    client.send(with("HEAD"));
     running.until(|_, counts| counts.accepted_events == 3);
     running.stop();
 }
