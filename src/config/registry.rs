@@ -203,9 +203,11 @@ impl<T> Table<T> {
             Some(default) => keys.text(key, default),
         };
         let registered = self.factories.get(&name.to_lowercase());
-        // Those of what stands below a prefix are among all keys.
-        if below.is_none() && registered.is_none_or(|registered| registered.make.is_err()) {
-            keys.set_kind(None);
+        if registered.is_none_or(|registered| registered.make.is_err()) {
+            match below {
+                None => keys.set_kind(None),
+                Some(prefix) => keys.within(prefix, |part| part.set_kind(None)),
+            }
         }
         let Some(registered) = registered else {
             if !name.is_empty() {

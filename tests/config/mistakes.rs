@@ -214,7 +214,7 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
         (netcat, "encoding = klingon", "11: a1.sources.r1.encoding = klingon: is no known character set"),
         (SPOOL, "includePattern = (a", "10: a1.sources.r1.includePattern = (a: a group is not closed"),
         (SPOOL, "ignorePattern = a(?=b)", "10: a1.sources.r1.ignorePattern = a(?=b): look-ahead (?= at character 2"),
-        (SPOOL, "inputCharset = klingon", "10: a1.sources.r1.inputCharset = klingon: is no known encoding"),
+        (SPOOL, "inputCharset = klingon", "10: a1.sources.r1.inputCharset = klingon: is no known character set"),
         (SPOOL, "fileSuffix = /", "10: a1.sources.r1.fileSuffix = /: must not be empty, nor contain a slash"),
         (
             SPOOL,
@@ -225,6 +225,7 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
         (TAIL, "filegroups.g = x", "11: a1.sources.r1.filegroups.g = x: has no directory"),
         (TAIL, "filegroups = f g", "11: a1.sources.r1.filegroups.f: is missing; Flume passes over the group"),
         (EXEC, "charset = UTF-16", "10: a1.sources.r1.charset = UTF-16: leaves the order of bytes open"),
+        (&tls, "threads = 1", "11: a1.sources.r1.keystore: is missing; with ssl there must be a key"),
         (&tls, "keystore = /absent", "12: a1.sources.r1.keystore = /absent: cannot read key store /absent"),
         (&stored, "truststore = /absent", "14: a1.sources.r1.truststore = /absent: cannot read trust store /absent"),
         (&stored, "include-protocols = TLSv9", "14: a1.sources.r1.include-protocols = TLSv9: TLSv9 is not a version"),
@@ -233,6 +234,12 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
         let is_it = |one: &String| one.strip_prefix("f:").is_some_and(|one| one.starts_with(expected));
         assert!(found.len() == 1 && is_it(&found[0]), "{key}: {found:?}");
     }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_spool_directory_is_told_at_once() {
+    let found = of_source(SPOOL, "includePattern = (\na1.sources.r1.ignorePattern = )\na1.sources.r1.inputCharset = x");
+    assert_eq!(found.len(), 3, "{found:?}");
 }
 
 #[test]
@@ -263,6 +270,8 @@ fn an_unknown_key_of_a_part_is_told_with_the_part() {
         behind(&format!("{sink}appendNewLine = false")),
         ["f:11: a1.sinks.k1.sink.serializer.appendNewLine: text has no such key; is it appendNewline?"]
     );
+    let found = behind(&format!("{sink}x = y\na1.sinks.k1.sink.serializer = txt"));
+    assert!(found.len() == 1 && found[0].contains("there is no such type of serializer"), "{found:?}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
-use super::pause;
+use super::{known_charset, pause};
 use crate::SpoolDir;
 use crate::agent::Backoff;
-use crate::codec::pattern::PatternError;
+use crate::codec::pattern::{Pattern, PatternError};
 use crate::limits::{
     BLOB_BYTES_MAX, FLUME_BODY_BYTES_MAX, MULTI_LINE_BYTES_MAX, MULTI_LINE_LINES_MAX, PROPERTY_MILLIS_MAX,
     SPOOL_LINE_BYTES_CEILING,
@@ -18,6 +18,11 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
+    // All that is wrong, where the source would tell the first.
+    for key in ["includePattern", "ignorePattern"] {
+        keys.parsed(key, |pattern| Pattern::whole(pattern).map_err(|error| error.reason));
+    }
+    keys.parsed("inputCharset", known_charset);
     let mut source = SpoolDir::new(keys.required_path("spoolDir"))
         .include(keys.text("includePattern", "^.*$"))
         .ignore(keys.text("ignorePattern", "^$"))
@@ -52,13 +57,10 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
 fn key_of(setting: &str) -> &str {
     match setting {
         "dir" => "spoolDir",
-        "include" => "includePattern",
-        "ignore" => "ignorePattern",
         "ignore_suffix" | "completed suffix" => "fileSuffix",
         "completed tracker dir" => "trackerDir",
         "file_header" => "fileHeaderKey",
         "basename_header" => "basenameHeaderKey",
-        "encoding" => "inputCharset",
         other => other,
     }
 }

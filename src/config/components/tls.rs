@@ -4,9 +4,9 @@
 //! Two things go beyond Flume: a source with a `truststore` serves only clients with a certificate of it, and a sink with a
 //! `keystore` shows the certificate in it.
 
-#[cfg(feature = "tls")]
-use super::super::Refused;
 use super::super::{Keys, Made, Site};
+#[cfg(feature = "tls")]
+use super::super::{Refused, Severity};
 #[cfg(feature = "tls")]
 use crate::tls::{KeyStore, Protocols, TlsClient, TlsError, TlsServer, TrustStore};
 
@@ -21,7 +21,7 @@ pub(in super::super) fn server(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
         return Ok(None);
     }
     let Some(identity) = identity else {
-        keys.mistake("keystore", "is missing; with ssl there must be a key");
+        keys.missing_for("ssl", "keystore", Severity::Dropped, "is missing; with ssl there must be a key");
         return Err(keys.refuse("without a key"));
     };
     let mut builder = TlsServer::builder(identity).protocols(protocols);
