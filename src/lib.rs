@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | `full` | no | everything below but `testing` |
 //! | `avro` | no | Avro container files: the serializer `avro_event` of file sinks |
-//! | `dns` | no | names of clients in headers of the syslog sources |
+//! | `dns` | no | names of addresses: in headers of the syslog sources, in rules of an IP filter, and of the own host |
 //! | `http` | no | the HTTP source and the HTTP sink; brings `json` |
 //! | `json` | no | JSON: events as lines of JSON, the JSON handler of the HTTP source |
 //! | `metrics` | no | module `metrics`: the numbers of agents, channels and stores for the facade of the crate `metrics` |

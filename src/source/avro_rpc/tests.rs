@@ -447,6 +447,19 @@ fn addresses_that_the_rules_deny_are_not_served() {
     let running = start(local().ip_filter("allow:name:localhost,deny:ip:*".parse().unwrap()));
     running.client().append(&Event::new("here")).unwrap();
     running.stop();
+    // A rule that takes a name to tell.
+    for (rules, refused) in [("deny:name:?*", 1), ("allow:name:?*,deny:ip:*", 0)] {
+        let running = start(local().ip_filter(rules.parse().unwrap()));
+        let mut client = running.connect();
+        if refused > 0 {
+            assert!(client.is_closed());
+        } else {
+            client.send(FIRST);
+            assert_eq!(client.answer(), Some((1, OK)));
+        }
+        let (_, listener) = running.stop();
+        assert_eq!((listener.refused_connections, listener.accepted_connections), (refused, 1 - refused), "{rules}");
+    }
 }
 
 #[test]

@@ -284,13 +284,6 @@ mod tests {
         assert!(Name::Host("localhost".to_owned()).is_of(this));
     }
 
-    #[cfg(not(feature = "dns"))]
-    #[test]
-    fn a_pattern_of_names_takes_the_feature() {
-        let error = "deny:name:*.example.com".parse::<IpFilter>().unwrap_err().to_string();
-        assert!(error.contains("enable the feature dns"), "{error}");
-    }
-
     #[test]
     fn patterns_take_time_in_proportion_only() {
         let pattern = "*1".repeat(2000);
