@@ -66,7 +66,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let plan = arguments.plan(&properties)?;
     plan.warnings().iter().for_each(warn);
     if arguments.check {
-        println!("{plan}; no mistakes, {} warnings", plan.warnings().len());
+        let count = plan.warnings().len();
+        println!("{plan}; no mistakes, {count} warning{}", if count == 1 { "" } else { "s" });
         return Ok(ExitCode::SUCCESS);
     }
     // From here on a signal stops it in good order, however early it comes.

@@ -30,8 +30,9 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     let mut sections = Sections::sort(agent, entries, &mentions, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
-    let known = reader.known(&sections, Kind::Channel);
-    let known_sinks = reader.known(&sections, Kind::Sink);
+    let known = names(&sections, Kind::Channel);
+    // A group goes on without a sink that has a mistake in a lenient reading, and is not to blame for it in another.
+    let known_sinks = if options.is_lenient() { Vec::new() } else { names(&sections, Kind::Sink) };
     let header_maps = header_maps::of_channels(&sections, options.registry());
     let mut channels = Vec::new();
     for section in sections.take(Kind::Channel) {
@@ -46,6 +47,11 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     let (groups, lost) = reader.sink_groups(sections.take(Kind::SinkGroup), &sinks, &known_sinks);
     sinks.retain(|sink| !lost.contains(&sink.name));
     reader.finish(Parts { channels, sources, sinks, groups })
+}
+
+/// The components that others may name.
+fn names(sections: &Sections, kind: Kind) -> Vec<String> {
+    sections.of(kind).iter().map(|section| section.name.clone()).collect()
 }
 
 fn no_agent(properties: &Properties, agent: &str) -> Problem {
@@ -109,15 +115,6 @@ impl Reader<'_> {
                     self.fail(Severity::Fatal, kind, name, message, section.origin.clone());
                 }
             }
-        }
-    }
-
-    /// The components that others may name: a mistake in one of them is not one in those who name it.
-    fn known(&self, sections: &Sections, kind: Kind) -> Vec<String> {
-        if self.options.is_lenient() {
-            Vec::new()
-        } else {
-            sections.of(kind).iter().map(|section| section.name.clone()).collect()
         }
     }
 
@@ -227,7 +224,8 @@ impl Reader<'_> {
         Some(PlannedSink { name, setup, channel })
     }
 
-    /// The channels that a key names, as far as they exist.
+    /// The channels that a key names, as far as they exist; `known` are those that are listed. A mistake in one of them is not
+    /// one in those who name it.
     fn channels_of(
         &self,
         keys: &mut Keys,
@@ -242,7 +240,15 @@ impl Reader<'_> {
                 keys.warn(key, format!("names channel {name} more than once"));
             } else if let Some(site) = sites.iter().find(|site| site.name == *name) {
                 found.push(site.clone());
-            } else if !known.contains(name) {
+            } else if known.contains(name) {
+                if self.options.is_lenient() {
+                    keys.problem(
+                        Severity::Ignored,
+                        key,
+                        format!("channel {name} is left out, for a mistake of its own"),
+                    );
+                }
+            } else {
                 let near =
                     nearest(name, sites.iter().map(|site| site.name.as_str()).chain(known.iter().map(String::as_str)));
                 let hint = near.map(|near| format!("; is it {near}?")).unwrap_or_default();
