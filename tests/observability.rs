@@ -160,11 +160,11 @@ fn numbers_are_passed_on_and_counters_go_on_over_restarts() {
     metrics::with_local_recorder(&table, || {
         let mut mirror = Mirror::new();
         for _ in 0..2 {
-            let running = Agent::builder("edge")
+            let running = Agent::builder("count")
                 .shared_channel("c", store.channel("c").unwrap())
                 .pusher("app")
                 .to(["c"])
-                .sink("out", sink::from_fn(|_: &[Event]| Ok(Delivered::All)))
+                .sink("end", sink::from_fn(|_: &[Event]| Ok(Delivered::All)))
                 .from("c")
                 .build()
                 .unwrap()
@@ -178,25 +178,28 @@ fn numbers_are_passed_on_and_counters_go_on_over_restarts() {
             assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
             mirror.agent(&running.stats());
             mirror.store("main", &store.stats());
-            running.shutdown(aqueduct::Drain::NONE).unwrap();
+            let report = running.shutdown(aqueduct::Drain::NONE).unwrap();
+            mirror.agent(&report.stats);
         }
         let memory = MemoryChannel::builder("alone").capacity_events(7).build().unwrap();
         mirror.channel("alone", &memory.stats());
     });
     for (key, expected) in [
-        ("aqueduct_source_accepted_events agent=edge,source=app", 6),
-        ("aqueduct_sink_drain_success_events agent=edge,sink=out", 6),
+        ("aqueduct_source_accepted_events_total agent=count,source=app", 6),
+        ("aqueduct_sink_drain_success_events_total agent=count,sink=end", 6),
         // The channel was open all the time.
-        ("aqueduct_channel_take_success_events agent=edge,channel=c", 6),
-        ("aqueduct_store_syncs store=main", store.stats().syncs),
+        ("aqueduct_channel_take_success_events_total agent=count,channel=c", 6),
+        ("aqueduct_store_syncs_total store=main", store.stats().syncs),
     ] {
         assert_eq!(table.counter(key), Some(expected), "{key}");
     }
     let lane = store.stats().lanes[0].path.clone();
     for (key, expected) in [
-        ("aqueduct_channel_depth_events agent=edge,channel=c".to_owned(), 0.0),
+        ("aqueduct_channel_depth_events agent=count,channel=c".to_owned(), 0.0),
         ("aqueduct_channel_capacity_events channel=alone".to_owned(), 7.0),
-        ("aqueduct_component_running agent=edge,source=app".to_owned(), 0.0),
+        ("aqueduct_component_running agent=count,source=app".to_owned(), 0.0),
+        ("aqueduct_component_running agent=count,sink=end".to_owned(), 0.0),
+        ("aqueduct_component_failed agent=count,sink=end".to_owned(), 0.0),
         (format!("aqueduct_store_poisoned store=main,dir={}", lane.display()), 0.0),
     ] {
         assert_eq!(table.gauge(&key), Some(expected), "{key}");

@@ -169,6 +169,8 @@ pub struct ShutdownReport {
     pub left: Vec<ChannelLeft>,
     /// For each source, then for each sink, how it ended.
     pub components: Vec<ComponentReport>,
+    /// The last counters, after sources and sinks have ended and before channels were closed.
+    pub stats: AgentStats,
 }
 
 impl ShutdownReport {

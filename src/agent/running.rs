@@ -136,6 +136,7 @@ impl RunningAgent {
     /// has the report.
     pub fn shutdown(mut self, drain: Drain) -> Result<ShutdownReport, ShutdownError> {
         self.stop_threads(drain);
+        let stats = self.stats();
         let mut left = Vec::with_capacity(self.channels.len());
         let mut failed = None;
         for running in &self.channels {
@@ -155,6 +156,7 @@ impl RunningAgent {
             outcome: self.final_outcome(&left),
             left,
             components: self.components().map(report).chain(self.sinks.iter().flat_map(RunningSink::reports)).collect(),
+            stats,
         };
         match failed {
             None => Ok(report),

@@ -89,6 +89,8 @@ struct Shared {
     put_attempt_events: AtomicU64,
     put_full_count: AtomicU64,
     put_error_count: AtomicU64,
+    /// What the channels of the store, which may have been open before, had counted when this one was opened.
+    before: [ChannelStats; 2],
 }
 
 #[derive(Debug)]
@@ -118,7 +120,9 @@ impl Spillable {
 impl Shared {
     fn new(settings: Settings, memory: MemoryChannel, overflow: FileChannel, saved: FileChannel) -> Self {
         let is_spilled = !overflow.is_idle() || !saved.is_idle();
+        let before = [overflow.stats(), saved.stats()];
         Self {
+            before,
             settings,
             memory,
             overflow,
@@ -191,7 +195,9 @@ impl Channel for Spillable {
     fn stats(&self) -> ChannelStats {
         let Shared { memory, overflow, saved, settings, .. } = &*self.shared;
         let (memory, overflow, saved) = (memory.stats(), overflow.stats(), saved.stats());
+        let [overflow_before, saved_before] = &self.shared.before;
         let sum = |of: fn(&ChannelStats) -> u64| of(&memory) + of(&overflow) + of(&saved);
+        let since = |of: fn(&ChannelStats) -> u64| sum(of) - of(overflow_before) - of(saved_before);
         ChannelStats {
             depth_events: sum(|stats| stats.depth_events),
             depth_bytes: sum(|stats| stats.depth_bytes),
@@ -200,14 +206,16 @@ impl Channel for Spillable {
             capacity_bytes: settings.capacity_bytes(),
             put_attempt_events: self.shared.put_attempt_events.load(Ordering::Relaxed),
             // What is saved when the channel is closed was put before.
-            put_success_events: memory.put_success_events + overflow.put_success_events,
-            take_attempt_events: sum(|stats| stats.take_attempt_events),
-            take_success_events: sum(|stats| stats.take_success_events),
-            rolled_back_events: sum(|stats| stats.rolled_back_events),
+            put_success_events: memory.put_success_events + overflow.put_success_events
+                - overflow_before.put_success_events,
+            take_attempt_events: since(|stats| stats.take_attempt_events),
+            take_success_events: since(|stats| stats.take_success_events),
+            rolled_back_events: since(|stats| stats.rolled_back_events),
+            // Those that recovery found are part of it.
             lost_events: sum(|stats| stats.lost_events),
             put_full_count: self.shared.put_full_count.load(Ordering::Relaxed),
             put_error_count: self.shared.put_error_count.load(Ordering::Relaxed),
-            take_error_count: sum(|stats| stats.take_error_count),
+            take_error_count: since(|stats| stats.take_error_count),
             oldest_age: [memory.oldest_age, overflow.oldest_age, saved.oldest_age].into_iter().flatten().max(),
             ..ChannelStats::default()
         }
