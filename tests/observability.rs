@@ -6,13 +6,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use aqueduct::agent::{Backoff, Outcome};
+use aqueduct::agent::{Backoff, Outcome, RunningAgent};
 use aqueduct::metrics::Mirror;
 use aqueduct::sink::{self, Delivered, SinkError};
-use aqueduct::{Agent, Channel, Event, FileStore, MemoryChannel, SpoolDir, Wait};
+use aqueduct::{Agent, Channel, Drain, Event, FileStore, MemoryChannel, SpoolDir, Wait};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -40,8 +40,12 @@ impl Lines {
     }
 }
 
-/// Goal: an operator finds in a log what became of each component and of the store, and which file was left alone. Method: an
-/// agent whose sink fails, panics and goes on; a spooled file that is not text; the words of each line.
+/// What is looked at while things are told.
+static RUNNING: RwLock<Option<RunningAgent>> = RwLock::new(None);
+
+/// Goal: an operator finds in a log what became of each component and of the store, and which file was left alone; and whoever
+/// writes the log may look at the agent's numbers meanwhile. Method: an agent whose sink fails, panics and goes on; a spooled
+/// file that is not text; the words of each line.
 #[test]
 fn what_happens_to_components_and_stores_is_told() {
     let lines = Lines::default();
@@ -49,7 +53,14 @@ fn what_happens_to_components_and_stores_is_told() {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::DEBUG)
         .without_time()
-        .with_writer(move || writer.clone())
+        .with_writer(move || {
+            let running = RUNNING.try_read();
+            if let Some(running) = running.ok().as_deref().and_then(Option::as_ref) {
+                let stats = running.stats();
+                assert_eq!((stats.sources.len(), stats.sinks.len(), stats.channels.len()), (1, 1, 1));
+            }
+            writer.clone()
+        })
         .init();
     let dir = tempfile::tempdir().unwrap();
     let spool = dir.path().join("spool");
@@ -70,7 +81,7 @@ fn what_happens_to_components_and_stores_is_told() {
         }
     });
     let short = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
-    let report = Agent::builder("edge")
+    let running = Agent::builder("edge")
         .channel("c", store.channel("c").unwrap())
         .source("files", SpoolDir::new(&spool).until_empty())
         .to(["c"])
@@ -79,9 +90,13 @@ fn what_happens_to_components_and_stores_is_told() {
         .from("c")
         .build()
         .unwrap()
-        .run_to_completion(Wait::up_to(HANG))
+        .start()
         .unwrap();
-    assert_eq!(report.outcome, Outcome::Completed);
+    *RUNNING.write().unwrap() = Some(running);
+    let outcome = RUNNING.read().unwrap().as_ref().map(|running| running.wait_done(Wait::up_to(HANG)));
+    assert_eq!(outcome, Some(Outcome::Completed));
+    let running = RUNNING.write().unwrap().take().unwrap();
+    assert!(running.shutdown(Drain::NONE).unwrap().is_drained());
     store.close().unwrap();
 
     let text = lines.text();
@@ -178,7 +193,7 @@ fn numbers_are_passed_on_and_counters_go_on_over_restarts() {
             assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
             mirror.agent(&running.stats());
             mirror.store("main", &store.stats());
-            let report = running.shutdown(aqueduct::Drain::NONE).unwrap();
+            let report = running.shutdown(Drain::NONE).unwrap();
             mirror.agent(&report.stats);
         }
         let memory = MemoryChannel::builder("alone").capacity_events(7).build().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -87,6 +88,8 @@ struct State {
     failures: u32,
     end: Option<ComponentEnd>,
     close_error: Option<String>,
+    // When a failure was told that changes nothing, by the agent's clock.
+    noted: Option<Duration>,
 }
 
 impl State {
@@ -147,9 +150,11 @@ impl Component {
     pub(super) fn opened(&self) {
         let mut state = self.state.lock();
         state.attempted = true;
-        state.status.health = Health::Running;
+        let is_news = std::mem::replace(&mut state.status.health, Health::Running) != Health::Running;
         drop(state);
-        tell!(INFO, "component is open", kind = self.kind, name = self.name);
+        if is_news {
+            tell!(INFO, "component is open", kind = self.kind, name = self.name);
+        }
         self.signal.notify();
     }
 
@@ -194,8 +199,20 @@ impl Component {
 
     /// Records a failure that changes nothing for the component.
     pub(super) fn note(&self, failure: &Failure) {
-        let message = self.state.lock().note(failure);
-        tell!(WARN, "component goes on after a failure", kind = self.kind, name = self.name, error = message);
+        let now = self.signal.now();
+        let mut state = self.state.lock();
+        let message = state.note(failure);
+        // There may be one for each event.
+        let is_due = state.noted.is_none_or(|last| now.saturating_sub(last) >= NOTE_INTERVAL);
+        if is_due {
+            state.noted = Some(now);
+        }
+        drop(state);
+        if is_due {
+            tell!(WARN, "component goes on after a failure", kind = self.kind, name = self.name, error = message);
+        } else {
+            tell!(DEBUG, "component goes on after a failure", kind = self.kind, name = self.name, error = message);
+        }
     }
 
     pub(super) fn backoff(&self) -> Backoff {
@@ -206,13 +223,17 @@ impl Component {
     pub(super) fn ended(&self, end: ComponentEnd) {
         let mut state = self.state.lock();
         let is_first = state.end.is_none();
+        let told = end.to_string();
+        let is_bad = matches!(end, ComponentEnd::Failed(_) | ComponentEnd::Stuck);
         if is_first {
             state.status.health = if matches!(end, ComponentEnd::Failed(_)) { Health::Failed } else { Health::Ended };
-            state.end = Some(end.clone());
+            state.end = Some(end);
         }
         drop(state);
-        if is_first {
-            tell!(INFO, "component ended", kind = self.kind, name = self.name, end = end);
+        if is_first && is_bad {
+            tell!(ERROR, "component ended", kind = self.kind, name = self.name, end = told);
+        } else if is_first {
+            tell!(INFO, "component ended", kind = self.kind, name = self.name, end = told);
         }
         self.signal.notify();
     }
@@ -223,3 +244,6 @@ impl fmt::Debug for Component {
         f.debug_struct("Component").field("kind", &self.kind).field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+/// How often a failure is told that changes nothing for the component.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);

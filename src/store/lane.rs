@@ -149,6 +149,18 @@ impl Lane {
         }
     }
 
+    /// Notes whether there was room for what puts need. What failed otherwise says nothing of that.
+    pub(crate) fn note_room<T>(&self, outcome: &Result<T, StorageError>) {
+        let is_full = matches!(outcome, Err(StorageError::DiskFull { .. }));
+        let was_full = self.full.swap(is_full, Ordering::Relaxed);
+        let dir = self.log.dir.path.display();
+        if is_full && !was_full {
+            tell!(WARN, "no room for another segment", dir = dir);
+        } else if was_full && outcome.is_ok() {
+            tell!(INFO, "there is room again", dir = dir);
+        }
+    }
+
     /// The error for anything that would write here, if the lane is poisoned.
     pub(crate) fn poisoned(&self) -> Option<StorageError> {
         if self.poison.get().is_none()

@@ -57,8 +57,9 @@ pub(crate) fn open(builder: FileStoreBuilder) -> Result<FileStore, OpenError> {
     let parts = Parts { path, manifest, recovered, lost: lost.events, locks };
     let inner = assemble(options, parts, random, &mut report);
     report.took = inner.shared.options.clock.monotonic().saturating_sub(begun);
-    report.tell(inner.path());
-    FileStore::start(inner, report).map_err(OpenError::Storage)
+    let store = FileStore::start(inner, report)?;
+    store.report.tell(store.inner.path());
+    Ok(store)
 }
 
 /// What a store is put together from.

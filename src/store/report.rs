@@ -33,7 +33,7 @@ impl RecoveryReport {
     /// Tells that the store is open, and what that took.
     pub(crate) fn tell(&self, store: &Path) {
         for lane in &self.lanes {
-            for damage in &lane.damage {
+            for damage in lane.damage.iter().take(DAMAGE_TOLD_MAX) {
                 let (file, offset) = (damage.path.display(), damage.offset);
                 tell!(ERROR, "damage was passed over", file = file, offset = offset, detail = damage.detail);
             }
@@ -46,6 +46,7 @@ impl RecoveryReport {
                 replayed_records = lane.replayed_records,
                 rewritten_records = lane.rewritten_records,
                 torn_records = lane.torn_records,
+                damaged_places = lane.damage.len(),
             );
         }
         for (channel, events) in &self.lost {
@@ -56,6 +57,9 @@ impl RecoveryReport {
         tell!(INFO, "store is open", store = store.display(), waiting_events = waiting, took_ms = took_ms);
     }
 }
+
+/// Damaged places that are told, each in a line of its own; the report has all.
+const DAMAGE_TOLD_MAX: usize = 16;
 
 /// What recovery found in one data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,6 @@ use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
 use crate::error::StorageError;
 use crate::sabotage::{Bug, planted};
-use crate::tell::tell;
 
 impl Writer {
     /// Seals the active segment and begins another one that has room for a frame of `need` bytes.
@@ -35,11 +34,10 @@ impl Writer {
             result => result,
         };
         // The next transaction of the kind tries another lane.
-        let full = if for_put { &lane.full } else { &lane.acks_full };
-        let is_full = matches!(result, Err(StorageError::DiskFull { .. }));
-        if full.swap(is_full, Ordering::Relaxed) != is_full {
-            let dir = lane.log.dir.path.display();
-            tell!(WARN, "room for another segment", dir = dir, is_there = !is_full, for_put = for_put);
+        if for_put {
+            lane.note_room(&result);
+        } else {
+            lane.acks_full.store(matches!(result, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
         }
         result
     }
@@ -137,7 +135,7 @@ impl Writer {
                 self.spares.recycle(lane, &segment);
             }
         }
-        lane.full.store(false, Ordering::Relaxed);
+        lane.note_room(&Ok(()));
         lane.shared.space_freed();
         Ok(held)
     }

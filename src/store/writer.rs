@@ -169,7 +169,7 @@ impl Writer {
         }
         self.state_bytes = self.state.encode().len() as u64;
         let secured = self.spares.secure(&lane.log.dir, self.state_bytes);
-        lane.full.store(matches!(secured, Err(StorageError::DiskFull { .. })), Ordering::Relaxed);
+        lane.note_room(&secured);
         secured
     }
 

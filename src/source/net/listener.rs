@@ -265,7 +265,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             return count(&counts.refused);
         }
         let Some(slot) = self.peers.admit(accepted.1.ip()) else {
-            tell!(WARN, "connection refused, there are too many", peer = accepted.1);
+            tell!(DEBUG, "connection refused, there are too many", peer = accepted.1);
             count(&counts.refused);
             let plain = !self.options.layers.are_any();
             refuse(&accepted.0, if plain { self.options.refusal } else { b"" });
@@ -298,7 +298,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             let mut connection = match connection.secure(&self.options.layers, self.options.handshake_timeout) {
                 Ok(connection) => connection,
                 Err(error) => {
-                    tell!(WARN, "connection has no secure layer", peer = accepted.1, error = error);
+                    tell!(DEBUG, "connection has no secure layer", peer = accepted.1, error = error);
                     return count(&self.handle.counts().insecure);
                 }
             };

@@ -26,6 +26,7 @@ use super::peers::{Peers, Slot};
 use super::task_stream::TaskStream;
 use crate::limits;
 use crate::source::{SourceContext, SourceError};
+use crate::tell::tell;
 
 /// What a listener with tasks is told besides its other options.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,7 @@ impl TaskSignals {
 
 impl ListenerHandle {
     pub(crate) fn count_panic(&self) {
+        tell!(ERROR, "connection ended by a panic");
         count(&self.counts().panicked);
     }
 
@@ -103,7 +105,8 @@ impl TaskConnection {
             }
             Raced::Second(()) => Err(io::ErrorKind::Interrupted.into()),
         };
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
+            tell!(DEBUG, "connection has no secure layer", peer = peer, error = error);
             count(&signals.handle.counts().insecure);
         }
         outcome.ok().map(|stream| SecureConnection { slot, stream, share, peer, signals })
@@ -251,6 +254,7 @@ where
         let counts = self.handle.counts();
         let share = self.budget.admit(self.options.unit_bytes_max, Duration::ZERO);
         let Some((slot, share)) = self.peers.admit(peer.ip()).zip(share) else {
+            tell!(DEBUG, "connection refused, there are too many", peer = peer);
             count(&counts.refused);
             if let Ok(socket) = socket.into_std() {
                 refuse(&socket, if self.options.layers.are_any() { b"" } else { self.options.refusal });

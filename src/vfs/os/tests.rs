@@ -72,7 +72,7 @@ fn a_link_to_a_file_is_followed_to_read_where_that_is_wanted() {
         match vfs.metadata(&link) {
             Ok(metadata) => assert!(metadata.kind == FileKind::Other && ["dir", "fifo"].contains(&to), "{to}"),
             Err(error) => {
-                assert!(error.to_string().contains("cannot be seen") && ["none", "loop"].contains(&to), "{to}")
+                assert!(error.to_string().contains("cannot be seen") && ["none", "loop"].contains(&to), "{to}");
             }
         }
         assert!(vfs.open(&link, OpenMode::Read).is_err(), "{to}");

@@ -26,6 +26,7 @@ use crate::limits;
 use crate::net::{Readiness, Signal, wait};
 use crate::source::delivery::{Delivery, Refusals};
 use crate::source::{OnFull, SourceContext, SourceError};
+use crate::tell::Span;
 use drops::Drops;
 use queue::Queue;
 
@@ -66,6 +67,8 @@ struct Running<'a> {
     context: &'a SourceContext,
     stop: Signal,
     clock: SystemClock,
+    // Of the component, for the threads below.
+    span: Span,
 }
 
 /// How often the thread that waits for the request to stop looks whether the others still live.
@@ -127,16 +130,30 @@ impl Datagrams {
     {
         let Self { socket, options, handle, queue } = self;
         let stop = Signal::new().map_err(SourceError::retry)?;
-        let running =
-            Running { socket, options, handle: &handle, queue: &queue, context, stop, clock: SystemClock::new() };
+        let running = Running {
+            socket,
+            options,
+            handle: &handle,
+            queue: &queue,
+            context,
+            stop,
+            clock: SystemClock::new(),
+            span: Span::current(),
+        };
         let outcome = thread::scope(|scope| {
             let running = &running;
             let name = context.name().replace('\0', "");
             let committing = Builder::new()
                 .name(name.clone())
-                .spawn_scoped(scope, || running.commit())
+                .spawn_scoped(scope, || {
+                    let _span = running.span.clone().entered();
+                    running.commit()
+                })
                 .map_err(SourceError::retry)?;
-            let receiving = Builder::new().name(name).spawn_scoped(scope, || running.receive(read));
+            let receiving = Builder::new().name(name).spawn_scoped(scope, || {
+                let _span = running.span.clone().entered();
+                running.receive(read)
+            });
             let receiving = receiving.inspect_err(|_| running.queue.close()).map_err(SourceError::retry)?;
             let ended = || receiving.is_finished() || committing.is_finished();
             while !ended() && !context.shutdown().sleep(WATCH) {}
