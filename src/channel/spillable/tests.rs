@@ -506,6 +506,22 @@ fn a_spilled_put_that_finds_no_room_gives_its_positions_back() {
 }
 
 #[test]
+fn counters_begin_anew_with_each_open_although_the_store_stays_open() {
+    let store = store(&Arc::new(SimVfs::new())).unwrap();
+    let builder = || Spillable::builder("orders").memory_events(4).overflow_events(20).put_wait(Wait::NONE);
+    for _ in 0..2 {
+        let channel = builder().open(&store).unwrap();
+        channel.put_batch(numbered(0..4)).unwrap();
+        channel.put_batch(numbered(4..10)).unwrap();
+        drop(channel.take(1, Wait::NONE).unwrap());
+        assert_eq!(drain(&channel, 10), names(0..10));
+        let stats = channel.stats();
+        assert_eq!((stats.put_success_events, stats.take_success_events, stats.rolled_back_events), (10, 10, 1));
+        channel.close().unwrap();
+    }
+}
+
+#[test]
 fn a_close_saves_more_than_one_transaction_may_have() {
     let disk = Arc::new(SimVfs::new());
     let open = || {
