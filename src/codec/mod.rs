@@ -5,7 +5,7 @@ pub(crate) mod avro;
 pub mod charset;
 pub(crate) mod java_date;
 pub(crate) mod java_hash;
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(crate) mod json_events;
 pub mod line;
 pub(crate) mod multi_line;

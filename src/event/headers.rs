@@ -79,7 +79,7 @@ impl Headers {
     }
 
     /// Adopts bytes that are known to be the encoded form of headers within the limits.
-    #[cfg(any(test, feature = "json", feature = "rpc"))]
+    #[cfg(any(test, feature = "http", feature = "rpc"))]
     pub(super) fn adopt(encoded: Vec<u8>) -> Self {
         Self::of(encoded.into())
     }

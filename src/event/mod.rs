@@ -1,16 +1,16 @@
 //! The unit of transport: headers and a body.
 
 mod headers;
-#[cfg(any(test, feature = "json", feature = "rpc"))]
+#[cfg(any(test, feature = "http", feature = "rpc"))]
 mod headers_builder;
 mod packer;
 
 use bytes::Bytes;
 
 pub use headers::{Headers, HeadersError, Iter as HeadersIter};
-#[cfg(any(feature = "json", feature = "rpc"))]
+#[cfg(any(feature = "http", feature = "rpc"))]
 pub(crate) use headers_builder::HeadersBuilder;
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(crate) use headers_builder::Inserted as HeadersInserted;
 pub use packer::EventPacker;
 

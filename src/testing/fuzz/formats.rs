@@ -1,12 +1,12 @@
 //! Formats of files and of bodies.
 
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 use crate::codec::json_events;
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 use crate::event::Event;
 
 /// Events that are accepted come back from what is written of them.
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(super) fn json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut events = Vec::new();
@@ -21,7 +21,7 @@ pub(super) fn json(data: &[u8]) {
 }
 
 /// What is written of an event is read as the event.
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 fn comes_back(event: &Event) {
     let mut out = Vec::new();
     assert!(json_events::write_event(&mut out, event).is_ok(), "it came from text");
@@ -35,7 +35,7 @@ fn comes_back(event: &Event) {
 }
 
 /// What JSON has is read the same in the ways beside it, and what is read comes back from what is written of it.
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(super) fn lenient_json(data: &[u8]) {
     type Read = fn(&str, json_events::Each<'_, ()>) -> Result<(), json_events::ReadError<()>>;
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -54,7 +54,7 @@ pub(super) fn lenient_json(data: &[u8]) {
     lenient.iter().flatten().for_each(comes_back);
 }
 
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(super) fn lenient_json_seeds() -> Vec<Vec<u8>> {
     [
         "// c\n[{'headers':{a:b,c=1;d=>TRUE},\"body\":un-quo.ted};{/* x */body='it\\'s\\\n\\u00e4'}]",
@@ -64,7 +64,7 @@ pub(super) fn lenient_json_seeds() -> Vec<Vec<u8>> {
     .into()
 }
 
-#[cfg(feature = "json")]
+#[cfg(feature = "http")]
 pub(super) fn json_seeds() -> Vec<Vec<u8>> {
     [
         r#"[{"headers":{"a":"b","n":1},"body":"x\u00e4\n"},{"body":null},{}]"#,

@@ -9,7 +9,7 @@
 
 mod codec;
 mod deserializers;
-#[cfg(any(feature = "avro", feature = "json"))]
+#[cfg(any(feature = "avro", feature = "http"))]
 mod formats;
 mod headers;
 mod input;
@@ -56,9 +56,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "spool_position", run: places::spool, seeds: places::spool_seeds },
     Target { name: "roll_position", run: places::roll, seeds: places::roll_seeds },
     Target { name: "flume_record", run: places::flume_record, seeds: places::flume_record_seeds },
-    #[cfg(feature = "json")]
+    #[cfg(feature = "http")]
     Target { name: "json_events", run: formats::json, seeds: formats::json_seeds },
-    #[cfg(feature = "json")]
+    #[cfg(feature = "http")]
     Target { name: "lenient_json", run: formats::lenient_json, seeds: formats::lenient_json_seeds },
     #[cfg(feature = "avro")]
     Target { name: "avro_container", run: formats::avro_container, seeds: formats::avro_container_seeds },
