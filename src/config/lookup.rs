@@ -12,7 +12,9 @@ use super::problem::Severity;
 use super::properties;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::java_date::JavaDate;
-use crate::limits::{PROPERTIES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{
+    NESTED_REFERENCES_MAX, PROPERTIES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX, VALUE_BYTES_MAX,
+};
 
 /// Resolves the references of values.
 pub(super) struct Resolver<'a> {
@@ -82,6 +84,13 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether the name begins as keys of the file do.
+    fn is_of_agent(&self, name: &str) -> bool {
+        let Some((agent, _)) = name.split_once('.') else { return false };
+        let first = format!("{agent}.");
+        self.entries.range(first.clone()..).next().is_some_and(|(key, _)| key.starts_with(&first))
+    }
+
     /// Flume before 1.10 resolved names from the environment if it was asked to by this property, which still works.
     fn is_env_allowed(&self) -> bool {
         self.options.property("propertiesImplementation") == Some("org.apache.flume.node.EnvVarResolverProperties")
@@ -89,11 +98,14 @@ impl Resolver<'_> {
 
     /// A system property: one that was given, or what Java knows by itself and has a meaning here.
     fn system(&self, name: &str) -> Option<String> {
+        // First, as the default directories go by it, too.
+        if name == "user.home" {
+            return Some(self.options.home().display().to_string());
+        }
         if let Some(value) = self.options.property(name) {
             return Some(value.to_owned());
         }
         match name {
-            "user.home" => Some(self.options.home().display().to_string()),
             "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
             "user.name" => self.options.environment("USER"),
             "java.io.tmpdir" => Some("/tmp".to_owned()),
@@ -115,8 +127,8 @@ impl Resolver<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Mentions {
     keys: BTreeSet<String>,
-    /// How names begin that other references complete.
-    beginnings: BTreeSet<String>,
+    /// How names begin and end that have another reference in them.
+    ends: BTreeSet<(String, String)>,
 }
 
 impl Mentions {
@@ -129,16 +141,38 @@ impl Mentions {
                 let end = reference.find('}').into_iter().chain(reference.find(":-")).min();
                 if let Some(name) = end.and_then(|end| reference.get(..end)) {
                     mentions.keys.insert(name.to_owned());
-                } else if references.peek().is_some() && !reference.is_empty() {
-                    mentions.beginnings.insert(reference.to_owned());
+                } else if let Some(inner) = references.peek()
+                    && !reference.is_empty()
+                    && mentions.ends.len() < NESTED_REFERENCES_MAX
+                {
+                    mentions.ends.insert((reference.to_owned(), behind(inner).to_owned()));
                 }
             }
         }
         mentions
     }
 
+    /// Whether a reference has this name.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.keys.contains(key) || self.beginnings.iter().any(|beginning| key.starts_with(beginning))
+        self.keys.contains(key)
+    }
+
+    /// Whether a reference has it, depending on what another one within its name stands for.
+    pub(super) fn may_have(&self, key: &str) -> bool {
+        let is_it = |(begin, end): &(String, String)| {
+            key.len() > begin.len() + end.len() && key.starts_with(begin) && key.ends_with(end)
+        };
+        self.ends.iter().any(is_it)
+    }
+}
+
+/// What follows a reference within the name of another one, as far as that can be seen without resolving it.
+fn behind(inner: &str) -> &str {
+    let rest = inner.split_once('}').map_or("", |(_, rest)| rest);
+    match rest.find('}').into_iter().chain(rest.find(":-")).min() {
+        Some(end) => rest.get(..end).unwrap_or_default(),
+        // There is another one.
+        None => "",
     }
 }
 
@@ -239,7 +273,9 @@ impl Work<'_> {
                 // Filters have their turn later.
                 if !name.contains('[') {
                     let why = format!("nothing is called {said}, so the text ${{{said}}} stays as it is");
-                    self.tell(Severity::Warning, why);
+                    // Behind the name of an agent it is meant for a key; elsewhere it may be meant as text.
+                    let severity = if self.resolver.is_of_agent(name) { Severity::Ignored } else { Severity::Warning };
+                    self.tell(severity, why);
                 }
                 None
             }

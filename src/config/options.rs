@@ -105,7 +105,7 @@ impl Options {
     }
 
     pub(super) fn home(&self) -> PathBuf {
-        let property = || self.property("user.home").map(PathBuf::from);
+        let property = || self.property("user.home").filter(|home| !home.is_empty()).map(PathBuf::from);
         let variable = || self.environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         // Java's `user.home` of a user who has none.
         self.home

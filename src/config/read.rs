@@ -81,7 +81,7 @@ impl Reader<'_> {
         let prefix = format!("{}.", self.agent);
         let mut found = BTreeMap::new();
         for (key, raw) in properties.entries() {
-            if !key.contains('.') && !mentions.has(key) {
+            if !key.contains('.') && !mentions.has(key) && !mentions.may_have(key) {
                 let message = "belongs to no agent, and no reference uses it";
                 self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
             }

@@ -81,6 +81,8 @@ impl Sections {
                     sections.entry((kind, name.to_owned())).or_default().insert(key.to_owned(), entry);
                 }
                 Err(_) if mentions.has(&format!("{agent}.{key}")) => {}
+                // Unless it is more likely a mistake.
+                Err(_) if !is_near_kind(&key) && mentions.may_have(&format!("{agent}.{key}")) => {}
                 Err(message) => {
                     let problem = Problem::new(Severity::Ignored, format!("{agent}.{key}"), message);
                     problems.push(problem.at(entry.origin));
@@ -114,6 +116,12 @@ impl Sections {
     pub(super) fn of(&self, kind: Kind) -> &[Section] {
         self.of_kind.get(&kind).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// Whether the key begins with something like the word for a kind of components.
+fn is_near_kind(key: &str) -> bool {
+    let word = key.split_once('.').map_or(key, |(word, _)| word);
+    nearest(word, Kind::ALL.map(Kind::word)).is_some()
 }
 
 /// Kind, name and key of `<kind>.<name>.<key>`.

@@ -361,6 +361,17 @@ fn a_key_that_references_use_needs_no_component() {
     }
     // Also where another agent of the file uses it.
     assert_eq!(warnings(&format!("{GOOD}a1.out = /x\na2.sinks.k.dir = ${{a1.out}}")), [""; 0]);
+    // What ends otherwise, or looks like a mistake, is not what a reference with another one in it is for.
+    let nested = "size = big\na1.total.big.events = 5\na1.sources.r1.totalEvents = ${a1.total.${size}.events}";
+    assert_eq!(warnings(&format!("{GOOD}{nested}")), [""; 0]);
+    for (lines, key, part) in [
+        ("a1.total.small.bytes = 5", "a1.total.small.bytes", "an agent has no total"),
+        ("a1.sinkgroup.g = 5\nb = ${a1.${size}}", "a1.sinkgroup.g", "is it sinkgroups?"),
+        ("b = 5\na1.sources.r1.x = ${a1.totl}", "a1.sources.r1.x", "nothing is called a1.totl"),
+    ] {
+        let found = behind(&format!("{nested}\n{lines}"));
+        assert!(found.iter().any(|line| line.contains(key) && line.contains(part)), "{key}: {found:?}");
+    }
     let unused = "a1.total = 5\na1.sources.r1.totalEvents = ${a1.totl:-9}";
     assert!(behind(unused)[0].starts_with("f:9: a1.total: an agent has no total"));
 }

@@ -16,6 +16,8 @@ fn resolve(pairs: &[(&str, &str)], value: &str) -> (String, Vec<String>) {
             _ => None,
         })
         .with_home("/h")
+        // The home that is given counts, here as for the default directories.
+        .with_property("user.home", "/elsewhere")
         .with_property("zone", "eu");
     let resolved = Resolver { entries: &entries, options: &options }.resolve(&raw(value));
     (resolved.value, resolved.problems.into_iter().map(|(severity, text)| format!("{severity:?}: {text}")).collect())
