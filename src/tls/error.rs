@@ -25,6 +25,9 @@ pub enum TlsError {
     /// The settings contradict each other, or leave nothing.
     #[error("{reason}")]
     Settings {
+        /// The one that is wrong, by its method of [`Protocols`](super::Protocols), such as `exclude_protocols`; `None` if it is
+        /// none of these.
+        setting: Option<&'static str>,
         /// What is wrong, and what to do.
         reason: String,
     },
@@ -36,6 +39,10 @@ impl TlsError {
     }
 
     pub(super) fn settings(reason: impl fmt::Display) -> Self {
-        Self::Settings { reason: reason.to_string() }
+        Self::Settings { setting: None, reason: reason.to_string() }
+    }
+
+    pub(super) fn protocols(setting: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Settings { setting: Some(setting), reason: reason.to_string() }
     }
 }

@@ -65,12 +65,12 @@ impl Protocols {
     }
 
     fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
-        for name in self.include_versions.iter().chain(&self.exclude_versions) {
-            if !VERSIONS.contains(&name.as_str()) {
-                return Err(TlsError::settings(format!(
-                    "{name} is not a version of TLS; the names are {}",
-                    VERSIONS.join(", ")
-                )));
+        for (setting, names) in
+            [("include_protocols", &self.include_versions), ("exclude_protocols", &self.exclude_versions)]
+        {
+            if let Some(name) = names.iter().find(|name| !VERSIONS.contains(&name.as_str())) {
+                let reason = format!("{name} is not a version of TLS; the names are {}", VERSIONS.join(", "));
+                return Err(TlsError::protocols(setting, reason));
             }
         }
         let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
@@ -80,7 +80,9 @@ impl Protocols {
             }
         }
         if versions.is_empty() {
-            return Err(TlsError::settings(
+            let is_included = ["TLSv1.2", "TLSv1.3"].iter().any(|name| is_chosen(name, &self.include_versions, &[]));
+            return Err(TlsError::protocols(
+                if is_included { "exclude_protocols" } else { "include_protocols" },
                 "no version of TLS is left; this crate speaks TLSv1.2 and TLSv1.3, so include one of them",
             ));
         }
@@ -99,11 +101,14 @@ impl Protocols {
         if versions.is_empty() {
             let known: Vec<String> =
                 all.iter().filter(|suite| chosen.contains(&suite.version())).map(java_name).collect();
-            return Err(TlsError::settings(format!(
+            let is_included = known.iter().any(|name| is_chosen(name, &self.include_suites, &[]));
+            let reason = format!(
                 "no cipher suite is left for {}; this crate knows {}",
                 chosen.iter().map(|version| Version(version).to_string()).collect::<Vec<_>>().join(" and "),
                 known.join(", ")
-            )));
+            );
+            let setting = if is_included { "exclude_cipher_suites" } else { "include_cipher_suites" };
+            return Err(TlsError::protocols(setting, reason));
         }
         Ok((provider, versions))
     }

@@ -229,6 +229,32 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
         (&tls, "keystore = /absent", "12: a1.sources.r1.keystore = /absent: cannot read key store /absent"),
         (&stored, "truststore = /absent", "14: a1.sources.r1.truststore = /absent: cannot read trust store /absent"),
         (&stored, "include-protocols = TLSv9", "14: a1.sources.r1.include-protocols = TLSv9: TLSv9 is not a version"),
+        (
+            &stored,
+            "include-protocols = TLSv1.2\na1.sources.r1.exclude-protocols = TLSv9",
+            "15: a1.sources.r1.exclude-protocols = TLSv9: TLSv9 is not a version",
+        ),
+        (
+            &stored,
+            "include-protocols = TLSv1.2\na1.sources.r1.exclude-protocols = TLSv1.2",
+            "15: a1.sources.r1.exclude-protocols = TLSv1.2: no version of TLS is left",
+        ),
+        (
+            &stored,
+            "exclude-protocols = SSLv3\na1.sources.r1.include-protocols = TLSv1",
+            "15: a1.sources.r1.include-protocols = TLSv1: no version of TLS is left",
+        ),
+        (
+            &stored,
+            "include-cipher-suites = TLS_RSA_WITH_AES_128_CBC_SHA",
+            "14: a1.sources.r1.include-cipher-suites = TLS_RSA_WITH_AES_128_CBC_SHA: no cipher suite is left",
+        ),
+        (
+            &stored,
+            "include-cipher-suites = TLS_AES_128_GCM_SHA256\n\
+             a1.sources.r1.exclude-cipher-suites = TLS_AES_128_GCM_SHA256",
+            "15: a1.sources.r1.exclude-cipher-suites = TLS_AES_128_GCM_SHA256: no cipher suite is left",
+        ),
     ] {
         let found: Vec<String> = of_source(kind, key).into_iter().filter(|one| !one.contains("given again")).collect();
         let is_it = |one: &String| one.strip_prefix("f:").is_some_and(|one| one.starts_with(expected));

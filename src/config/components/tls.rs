@@ -74,18 +74,14 @@ pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
 /// Names the key that is wrong, if it is one of the component's own.
 #[cfg(feature = "tls")]
 fn refuse(keys: &mut Keys, error: &TlsError) -> Refused {
-    let names = |keys: &Keys, key: &str, reason: &str| {
-        let mut words = keys.value(key).unwrap_or_default().split([' ', ',']);
-        words.any(|word| !word.is_empty() && reason.contains(word))
-    };
     let key = match error {
         TlsError::Read { place, .. } | TlsError::Store { place, .. } if place.starts_with("trust") => {
-            Some("truststore")
+            "truststore".to_owned()
         }
-        TlsError::Read { .. } | TlsError::Store { .. } => Some("keystore"),
-        TlsError::Settings { reason } => PROTOCOLS.into_iter().find(|key| names(keys, key, reason)),
+        TlsError::Read { .. } | TlsError::Store { .. } => "keystore".to_owned(),
+        TlsError::Settings { setting, .. } => setting.unwrap_or("ssl").replace('_', "-"),
     };
-    keys.refuse_for(key.filter(|key| keys.is_set(key)).unwrap_or("ssl"), error)
+    keys.refuse_for(if keys.is_set(&key) { &key } else { "ssl" }, error)
 }
 
 /// For a sink that has no keys of its own for TLS: what the settings for all components say, if they say anything.
@@ -163,10 +159,6 @@ fn protocols(keys: &mut Keys, site: &Site<'_>) -> Protocols {
 fn global(site: &Site<'_>, property: &str, variable: &str) -> Option<String> {
     site.property(property).map(str::to_owned).or_else(|| site.environment(variable)).filter(|text| !text.is_empty())
 }
-
-#[cfg(feature = "tls")]
-const PROTOCOLS: [&str; 4] =
-    ["include-protocols", "exclude-protocols", "include-cipher-suites", "exclude-cipher-suites"];
 
 /// Without the feature `tls`, nobody speaks it.
 #[cfg(not(feature = "tls"))]
