@@ -21,15 +21,17 @@ pub(super) struct PlannedGroup {
 /// The sinks of an agent, while its groups are read.
 pub(super) struct Members<'a> {
     sinks: &'a [PlannedSink],
-    /// Sinks that groups may name: a mistake in one of them is not one in its group.
+    /// Sinks that are listed: a mistake in one of them is not one in its group.
     known: &'a [String],
+    /// Whether a group goes on without a sink that has a mistake.
+    is_lenient: bool,
     /// The group of each sink that has one.
     taken: BTreeMap<String, String>,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn new(sinks: &'a [PlannedSink], known: &'a [String]) -> Self {
-        Self { sinks, known, taken: BTreeMap::new() }
+    pub(super) fn new(sinks: &'a [PlannedSink], known: &'a [String], is_lenient: bool) -> Self {
+        Self { sinks, known, is_lenient, taken: BTreeMap::new() }
     }
 
     /// The sinks of a group, as far as they are there and free, in the order in which Flume has them.
@@ -42,10 +44,13 @@ impl<'a> Members<'a> {
             } else if let Some(other) = self.taken.get(name) {
                 let message = format!("sink {name} is in group {other} already; a sink is in one group");
                 keys.problem(Severity::Ignored, "sinks", message);
-            } else if self.known.contains(name) || self.channel(name).is_some() {
+            } else if self.channel(name).is_some() || (!self.is_lenient && self.known.contains(name)) {
                 members.push(name.clone());
+            } else if self.known.contains(name) {
+                let message = format!("sink {name} is left out, for a mistake of its own");
+                keys.problem(Severity::Ignored, "sinks", message);
             } else {
-                let names = self.sinks.iter().map(|sink| &sink.name).chain(self.known).map(String::as_str);
+                let names = self.known.iter().map(String::as_str);
                 let hint = nearest(name, names).map(|near| format!("; is it {near}?")).unwrap_or_default();
                 keys.problem(Severity::Ignored, "sinks", format!("there is no sink {name}{hint}"));
             }

@@ -31,8 +31,7 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
     let known = names(&sections, Kind::Channel);
-    // A group goes on without a sink that has a mistake in a lenient reading, and is not to blame for it in another.
-    let known_sinks = if options.is_lenient() { Vec::new() } else { names(&sections, Kind::Sink) };
+    let known_sinks = names(&sections, Kind::Sink);
     let header_maps = header_maps::of_channels(&sections, options.registry());
     let mut channels = Vec::new();
     for section in sections.take(Kind::Channel) {
@@ -146,7 +145,7 @@ impl Reader<'_> {
         sinks: &[PlannedSink],
         known: &[String],
     ) -> (Vec<PlannedGroup>, Vec<String>) {
-        let mut all = Members::new(sinks, known);
+        let mut all = Members::new(sinks, known, self.options.is_lenient());
         let (mut groups, mut lost) = (Vec::new(), Vec::new());
         for section in sections {
             let name = section.name.clone();
@@ -175,8 +174,10 @@ impl Reader<'_> {
         let name = section.name.clone();
         let mut keys = self.keys(Kind::Source, section);
         let channels = keys.required_list("channels");
+        // In a lenient reading the selector is what costs the source, so it has to say why.
+        let told: &[String] = if self.options.is_lenient() { &[] } else { &channels };
         let sites = self.channels_of(&mut keys, "channels", &channels, sites, known);
-        let site = Site::new(self.options, self.agent, &name).with_channels(&sites);
+        let site = Site::new(self.options, self.agent, &name).with_channels(&sites).with_told(told);
         let registry = self.options.registry();
         keys.ignored(&["config"], OLD_CONFIG);
         let selector =

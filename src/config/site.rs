@@ -17,6 +17,7 @@ pub struct Site<'a> {
     agent: &'a str,
     name: &'a str,
     channels: &'a [ChannelSite],
+    told: &'a [String],
     sinks: &'a [String],
     header_map: HeaderMap,
 }
@@ -34,11 +35,17 @@ impl<'a> Site<'a> {
     /// The site of a component in an agent, without channels.
     #[must_use]
     pub fn new(options: &'a Options, agent: &'a str, name: &'a str) -> Self {
-        Self { options, agent, name, channels: &[], sinks: &[], header_map: HeaderMap::default() }
+        Self { options, agent, name, channels: &[], told: &[], sinks: &[], header_map: HeaderMap::default() }
     }
 
     pub(super) fn with_channels(mut self, channels: &'a [ChannelSite]) -> Self {
         self.channels = channels;
+        self
+    }
+
+    /// Names for which it is told already why they are not among the channels, if they are not.
+    pub(super) fn with_told(mut self, names: &'a [String]) -> Self {
+        self.told = names;
         self
     }
 
@@ -72,6 +79,11 @@ impl<'a> Site<'a> {
     /// Name and type of each of these channels.
     pub(super) fn channel_kinds(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.channels.iter().map(|channel| (channel.name.as_str(), channel.kind.as_str()))
+    }
+
+    /// Whether nobody has to say of a name that it is no channel here: it is one, or there is a mistake that says why not.
+    pub(super) fn knows_channel(&self, name: &str) -> bool {
+        self.channels().any(|channel| channel == name) || self.told.iter().any(|told| told == name)
     }
 
     /// The names of the sinks of a group, in the order in which they are in it.

@@ -45,6 +45,17 @@ fn what_needs_a_dropped_channel_goes_with_it() {
 }
 
 #[test]
+fn a_group_goes_on_without_a_sink_that_is_dropped() {
+    let group = "a1.sinks = k1 k2\na1.sinks.k2.type = null\na1.sinks.k2.channel = c1\na1.sinks.k2.batchSize = x\n\
+        a1.sinkgroups = g\na1.sinkgroups.g.sinks = k1 k2\na1.sinkgroups.g.processor.type = failover";
+    let (agent, warnings) = lenient(&format!("{GOOD}{group}"));
+    assert_eq!(agent, "agent a1: 1 source, 1 channel, 1 sink, 1 sink group");
+    let expected = "f:14: a1.sinkgroups.g.sinks = k1 k2: sink k2 is left out, for a mistake of its own";
+    assert!(warnings.contains(&expected.to_owned()), "{warnings:?}");
+    assert_eq!(warnings.iter().filter(|warning| warning.contains("sinkgroups")).count(), 1, "{warnings:?}");
+}
+
+#[test]
 fn what_ends_flume_is_an_error_all_the_same() {
     for (text, expected) in [
         (format!("{GOOD}a1.sinks.k1.type = nosuch"), "there is no such type of sink"),

@@ -203,6 +203,22 @@ fn of_source(kind: &str, key: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_mistake_in_a_channel_is_not_one_in_the_selector_that_names_it() {
+    let two = "a1.channels = c1 c2\na1.channels.c2.type = memory\na1.channels.c2.capacity = x\n\
+        a1.sources.r1.channels = c1 c2\na1.sources.r1.selector.";
+    let given_again = |found: &String| found.contains("given again");
+    for lines in [
+        "optional = c2",
+        "type = multiplexing\na1.sources.r1.selector.mapping.a = c2\na1.sources.r1.selector.default = c2",
+    ] {
+        let mut found = behind(&format!("{two}{lines}"));
+        found.retain(|found| !given_again(found));
+        let expected = "f:11: a1.channels.c2.capacity = x: must be a number from 1 to 2147483647; Flume takes";
+        assert!(matches!(&found[..], [only] if only.starts_with(expected)), "{found:?}");
+    }
+}
+
+#[test]
 fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
     let netcat = "netcat\na1.sources.r1.bind = h\na1.sources.r1.port = 1";
     let tls = format!("{}\na1.sources.r1.ssl = true", netcat.replace("netcat", "avro"));

@@ -64,10 +64,10 @@ fn channels_named_once(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<Strin
 }
 
 /// The names of channels of the source, in a key of its selector.
-pub(super) fn channels_of(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<String> {
+fn channels_of(keys: &mut Keys, key: &str, site: &Site<'_>) -> Vec<String> {
     let mut names = keys.list(key);
     for name in &names {
-        if !site.channels().any(|channel| channel == name) {
+        if !site.knows_channel(name) {
             let channels: Vec<&str> = site.channels().collect();
             keys.mistake(
                 key,
