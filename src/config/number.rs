@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 
 /// The integers that [`Keys`](super::Keys) reads.
 pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
-    /// Whether the number is the smallest of a type that has negative ones: it says nothing to a user.
+    /// Whether the number is the smallest of 64 bits with negative ones: it says nothing to a user.
     fn is_min(self) -> bool;
 
-    /// Whether the number is the largest of a type that is larger than a port's: it says nothing to a user.
+    /// Whether the number is the largest of 64 bits: it says nothing to a user.
     fn is_max(self) -> bool;
 }
 
@@ -16,11 +16,11 @@ macro_rules! numbers {
     ($($number:ty),*) => {
         $(impl Number for $number {
             fn is_min(self) -> bool {
-                self != 0 && self == Self::MIN
+                size_of::<Self>() == 8 && self != 0 && self == Self::MIN
             }
 
             fn is_max(self) -> bool {
-                size_of::<Self>() > 2 && self == Self::MAX
+                size_of::<Self>() == 8 && self == Self::MAX
             }
         })*
     };

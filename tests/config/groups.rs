@@ -76,8 +76,13 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
         ),
         (
             format!("{key}.priority.k1 = high"),
-            "f:16: a1.sinkgroups.g.processor.priority.k1 = high: must be a whole number; Flume gives the \
-             sink a priority below those that have one",
+            "f:16: a1.sinkgroups.g.processor.priority.k1 = high: must be a number from -2147483648 to 2147483647; Flume \
+             gives the sink a priority below those that have one",
+        ),
+        (
+            format!("{key}.priority.k1 = 3000000000"),
+            "f:16: a1.sinkgroups.g.processor.priority.k1 = 3000000000: must be a number from -2147483648 to 2147483647; \
+             Flume gives the sink a priority below those that have one",
         ),
         (
             format!("{key}.priority.k1 = 5\n{key}.priority.k2 = 5"),
@@ -95,7 +100,8 @@ fn what_makes_flume_drop_or_weaken_a_group_is_a_mistake() {
         ),
         (
             format!("{key}.maxpenalty = 1 s"),
-            "f:16: a1.sinkgroups.g.processor.maxpenalty = 1 s: must be a whole number; Flume takes the default of 30000",
+            "f:16: a1.sinkgroups.g.processor.maxpenalty = 1 s: must be a number from -2147483648 to 2147483647; Flume takes \
+             the default of 30000",
         ),
         (
             "a1.sinkgroups.g.sink = k3".to_owned(),

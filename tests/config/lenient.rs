@@ -100,7 +100,7 @@ fn channels_go_on_with_the_defaults_of_flume() {
         ("capacity = abc", "Flume takes the default of 100"),
         ("transactionCapacity = 0", "Flume takes the default of 100"),
         ("transactionCapacity = many", "Flume takes the default of 100"),
-        ("keep-alive = x", "must be a whole number; Flume takes the default of 3"),
+        ("keep-alive = x", "must be a number from -2147483648 to 2147483647; Flume takes the default of 3"),
         ("byteCapacity = x", "Flume takes the default of 80 % of its memory"),
         ("byteCapacityBufferPercentage = x", "Flume takes the default of 20"),
     ];

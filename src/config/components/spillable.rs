@@ -51,7 +51,7 @@ fn overflow_capacity(keys: &mut Keys, memory: u64) -> u64 {
     let given = keys.bearable_number(key, i32::MIN..=i32::MAX, Borne::Anything, OVERFLOW_EVENTS);
     if given <= 0 && memory == 0 {
         let why = format!(
-            "is 0, and so is memoryCapacity: no event has a place; Flume takes the default of {OVERFLOW_EVENTS}"
+            "is not above 0, and memoryCapacity is 0: no event has a place; Flume takes the default of {OVERFLOW_EVENTS}"
         );
         keys.problem(Severity::Ignored, key, why);
         return OVERFLOW_EVENTS.unsigned_abs().into();
@@ -162,7 +162,11 @@ mod tests {
             ("capacity", "5", "has no effect, as in Flume; use memoryCapacity and overflowCapacity"),
             ("keep-alive", "5", "use overflowTimeout"),
             ("avgEventSize", "200", "bytes are counted"),
-            ("avgEventSize", "large", "must be a whole number; Flume takes the default of 500"),
+            (
+                "avgEventSize",
+                "large",
+                "must be a number from -2147483648 to 2147483647; Flume takes the default of 500",
+            ),
             ("overflowDeactivationThreshold", "10", "when the overflow is empty"),
             ("checkpointInterval", "1000", "takes checkpoints by itself"),
             ("encryption.activeKey", "k", "there is no encryption"),
@@ -173,7 +177,10 @@ mod tests {
             let (_, found) = problems(dir.path(), &[(key, value)]);
             assert!(matches!(&found[..], [only] if only.contains(expected)), "{key}: {found:?}");
         }
-        let (_, found) = problems(dir.path(), &[("memoryCapacity", "0"), ("overflowCapacity", "0")]);
-        assert!(matches!(&found[..], [only] if only.contains("no event has a place")), "{found:?}");
+        for overflow in ["0", "-5"] {
+            let (_, found) = problems(dir.path(), &[("memoryCapacity", "0"), ("overflowCapacity", overflow)]);
+            let expected = format!("overflowCapacity = {overflow}: is not above 0, and memoryCapacity is 0: no event");
+            assert!(matches!(&found[..], [only] if only.contains(&expected)), "{found:?}");
+        }
     }
 }
