@@ -25,11 +25,10 @@ pub(super) fn of_channels(sections: &Sections, registry: &Registry) -> BTreeMap<
 fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
     let of_map = match &*kind(&registry.sources, source) {
         "avro" | "syslogtcp" | "syslogudp" | "multiport_syslogtcp" => true,
-        "http" => match value(source, "handler").map(str::to_ascii_lowercase).as_deref() {
-            Some("org.apache.flume.source.http.blobhandler") => return HeaderMap::Filled,
-            Some("org.apache.flume.sink.solr.morphline.blobhandler") => true,
-            // What is read from JSON has an order.
-            _ => false,
+        #[cfg(feature = "http")]
+        "http" => match super::components::map_of_handler(value(source, "handler").unwrap_or_default()) {
+            HeaderMap::Copied { of_map, .. } => of_map,
+            HeaderMap::Filled => return HeaderMap::Filled,
         },
         "thrift" | "netcatudp" => false,
         _ => return HeaderMap::Filled,
@@ -79,6 +78,8 @@ mod tests {
             (&["type = http"], copied(false, 0)),
             (&["type = http", "handler = org.apache.flume.source.http.JSONHandler"], copied(false, 0)),
             (&["type = http", "handler = org.apache.flume.source.http.BLOBHandler"], HeaderMap::Filled),
+            (&["type = http", "handler = Blob"], HeaderMap::Filled),
+            (&["type = http", "handler = ndjson"], copied(false, 0)),
             (&["type = http", "handler = org.apache.flume.sink.solr.morphline.BlobHandler"], copied(true, 0)),
             (&["type = AVRO"], copied(true, 0)),
             (&["type = avro", "interceptors = i", "interceptors.i.type = regex_filter"], copied(true, 0)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, tls};
+use crate::codec::java_hash::HeaderMap;
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT,
     HTTP_CONNECTION_BYTES, HTTP_HEADER_BYTES_CEILING, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS,
@@ -70,6 +71,16 @@ const HANDLERS: [(&str, HandlerKind); 7] = [
     ("ndjson", HandlerKind::NdjsonValues),
     ("ndjson-events", HandlerKind::NdjsonEvents),
 ];
+
+/// How the maps of headers come to be that Flume's handler of a name makes.
+pub(in super::super) fn map_of_handler(name: &str) -> HeaderMap {
+    match HANDLERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        Some((_, HandlerKind::Blob)) => HeaderMap::Filled,
+        Some((_, HandlerKind::LimitedBlob)) => HeaderMap::Copied { of_map: true, added: 0 },
+        // What is read from JSON has an order.
+        _ => HeaderMap::Copied { of_map: false, added: 0 },
+    }
+}
 
 fn handler(keys: &mut Keys, source: Http) -> Http {
     match keys.choice("handler", &HANDLERS, HandlerKind::Json) {

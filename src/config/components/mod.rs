@@ -41,6 +41,8 @@ use std::time::Duration;
 
 #[cfg(feature = "rpc")]
 pub(super) use avro::{client_settings, requests_in_flight};
+#[cfg(feature = "http")]
+pub(super) use http::map_of_handler;
 #[cfg(feature = "rpc")]
 pub(super) use thrift::client_settings as thrift_client_settings;
 
