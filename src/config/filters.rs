@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::components::known_charset;
 use super::keys::{Keys, shown};
 use super::options::Options;
 use super::problem::{Problem, Severity};
@@ -78,8 +79,7 @@ fn filter(agent: &str, section: Section, problems: &mut Vec<Problem>) -> Option<
 
 fn external(keys: &mut Keys) -> Source {
     let command = keys.required_list("command");
-    let unknown = "is no character set that is known here; give a name such as UTF-8 or ISO-8859-1";
-    let charset = keys.parsed("charset", |label| Charset::for_label(label).ok_or(unknown));
+    let charset = keys.parsed("charset", known_charset);
     Source::External(command, charset.unwrap_or(Charset::UTF_8))
 }
 

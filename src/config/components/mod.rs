@@ -110,7 +110,7 @@ fn bind_address(keys: &mut Keys, host_key: &str, default: Option<&str>) -> Strin
 }
 
 /// A character set by its name.
-fn known_charset(label: &str) -> Result<Charset, &'static str> {
+pub(super) fn known_charset(label: &str) -> Result<Charset, &'static str> {
     Charset::for_label(label).ok_or("is no known character set; give a name such as UTF-8 or ISO-8859-1")
 }
 

@@ -75,9 +75,9 @@ fn search_replace(keys: &mut Keys, _: &Site<'_>) -> Made<Box<dyn Interceptor>> {
     let pattern = keys.text("searchPattern", "");
     let replacement = keys.text("replaceString", "");
     let charset = keys.parsed("charset", known_charset).unwrap_or(Charset::UTF_8);
-    match (SearchReplace::new(&pattern, &replacement), charset) {
-        (Ok(interceptor), charset) if keys.is_good() => Ok(Box::new(interceptor.charset(charset))),
-        (Err(error), _) if is_pattern => {
+    match SearchReplace::new(&pattern, &replacement) {
+        Ok(interceptor) if keys.is_good() => Ok(Box::new(interceptor.charset(charset))),
+        Err(error) if is_pattern => {
             keys.mistake("replaceString", error.to_string());
             Err(keys.refuse(error))
         }

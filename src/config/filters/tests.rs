@@ -83,7 +83,10 @@ fn a_program_may_print_in_another_character_set() {
         "{problems:?}"
     );
     let (_, problems) = filtered(&external("klingon", "x"), "${f1['KEY']}");
-    assert!(problems.len() == 1 && problems[0].contains("charset = klingon: is no character set"), "{problems:?}");
+    assert!(
+        problems.len() == 1 && problems[0].contains("charset = klingon: is no known character set"),
+        "{problems:?}"
+    );
 }
 
 #[test]
