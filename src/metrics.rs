@@ -1,4 +1,4 @@
-//! The numbers of agents, channels and stores for the facade of the crate [`metrics`](::metrics).
+//! The numbers of agents, channels and stores for the facade of the crate [`metrics`].
 //!
 //! The crate counts by itself, for whoever asks ([`RunningAgent::stats`](crate::RunningAgent::stats),
 //! [`Channel::stats`](crate::Channel::stats), [`FileStore::stats`](crate::FileStore::stats)). A [`Mirror`] passes what these
