@@ -183,6 +183,8 @@ pub const HOST_NAMES_MAX: usize = 4096;
 pub const HOST_NAME_LOOKUPS_MAX: usize = 64;
 /// How long a source believes that a client has the name that was looked up for it.
 pub const HOST_NAME_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+/// Time until a listener asks again about a host or client of its IP filter that the resolver did not know.
+pub const HOST_NAME_RETRY: Duration = Duration::from_secs(60);
 /// Addresses that one source listens at, at most.
 pub const LISTEN_ADDRESSES_MAX: usize = 1024;
 /// Bytes of one datagram, at most: what UDP allows.

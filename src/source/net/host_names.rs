@@ -19,6 +19,8 @@ pub(crate) struct HostNames {
     clock: Arc<dyn Clock>,
     known: Arc<Mutex<HashMap<IpAddr, Known>>>,
     look_up: fn(IpAddr) -> Option<String>,
+    // How long an address without a name stands for itself.
+    unknown_age_max: Duration,
     // Addresses to look up aside, if nobody waits: the first of them is being looked up.
     aside: Option<Arc<Mutex<VecDeque<IpAddr>>>>,
 }
@@ -32,7 +34,12 @@ struct Known {
 impl HostNames {
     /// Who asks waits for the resolver: for a thread that serves the one client it asks about.
     pub(crate) fn new() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), known: Arc::default(), look_up: name_of, aside: None }
+        Self::asking(name_of, HOST_NAME_AGE_MAX)
+    }
+
+    /// The same, with the question given, and with the time until it is asked again if it had no answer.
+    pub(super) fn asking(look_up: fn(IpAddr) -> Option<String>, unknown_age_max: Duration) -> Self {
+        Self { clock: Arc::new(SystemClock::new()), known: Arc::default(), look_up, unknown_age_max, aside: None }
     }
 
     /// Nobody waits for the resolver: until it has answered, and while too many wait for it, an address stands for its name.
@@ -87,7 +94,9 @@ impl HostNames {
 
     fn ask(&self, address: IpAddr) -> String {
         // Nobody waits for the lock while the resolver takes its time.
-        let name = (self.look_up)(address).unwrap_or_else(|| host_address(address));
+        let found = (self.look_up)(address);
+        let age_max = if found.is_some() { HOST_NAME_AGE_MAX } else { self.unknown_age_max };
+        let name = found.unwrap_or_else(|| host_address(address));
         let now = self.clock.monotonic();
         let mut known = self.known.lock();
         if known.len() >= HOST_NAMES_MAX {
@@ -96,7 +105,7 @@ impl HostNames {
         if known.len() >= HOST_NAMES_MAX {
             known.clear();
         }
-        known.insert(address, Known { name: name.clone(), until: now.saturating_add(HOST_NAME_AGE_MAX) });
+        known.insert(address, Known { name: name.clone(), until: now.saturating_add(age_max) });
         name
     }
 }
@@ -119,6 +128,17 @@ mod tests {
     fn an_address_without_a_name_stands_for_itself() {
         assert_eq!(names().of("192.0.2.1".parse().unwrap()), "known");
         assert_eq!(names().of("::ffff:192.0.2.7".parse().unwrap()), "192.0.2.7");
+    }
+
+    #[test]
+    fn names_and_their_absence_have_ages_of_their_own() {
+        let retry = HOST_NAME_AGE_MAX / 7;
+        let names = HostNames { clock: Arc::new(StepClock::new()), ..HostNames::asking(resolver, retry) };
+        for (address, age) in [("192.0.2.1", HOST_NAME_AGE_MAX), ("192.0.2.7", retry)] {
+            let address = address.parse().unwrap();
+            names.of(address);
+            assert_eq!(names.known.lock()[&address].until, age, "{address}");
+        }
     }
 
     /// Goal: a resolver that does not answer holds nobody up, and does not make many wait. Method: it answers only once more

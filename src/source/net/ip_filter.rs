@@ -1,9 +1,11 @@
 //! Who may connect, by address.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::str::FromStr;
 
 use super::client::host_address;
+use super::resolver::Resolver;
+use crate::net::Signal;
 
 /// Rules about who may connect, in the form of Flume's `ipFilterRules`:
 /// `allow|deny:ip|name:pattern`, separated by commas. The first rule that matches decides; without one the connection is
@@ -13,7 +15,9 @@ use super::client::host_address;
 /// this host, `*`, or a host, which stands for the addresses that it has when somebody connects; a host that the resolver
 /// does not know is nobody. A pattern of names (feature `dns`) is compared with the name that the resolver has for the
 /// address of who connects, if that name has the address again, and with the address itself if there is none. Only a
-/// connection that a rule about names has to decide on waits for the resolver.
+/// connection that a rule about names has to decide on waits for the resolver. Its answers are believed for
+/// [`HOST_NAME_AGE_MAX`](crate::limits::HOST_NAME_AGE_MAX), and that it has none for
+/// [`HOST_NAME_RETRY`](crate::limits::HOST_NAME_RETRY).
 ///
 /// ```
 /// use aqueduct::source::net::IpFilter;
@@ -66,12 +70,18 @@ impl IpFilter {
         self.decide(stream, peer, |_, _| None)
     }
 
-    /// The same, with names.
+    /// The same, with names; nothing if `stop` is raised before all are asked for that it takes.
     ///
     /// # Blocking
     /// For the resolver of the operating system, which may ask a name server.
-    pub(super) fn admits(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
-        self.decide(stream, peer, |name, peer| Some(name.is_of(peer))).unwrap_or(false)
+    pub(super) fn admits(
+        &self,
+        stream: &TcpStream,
+        peer: SocketAddr,
+        resolver: &Resolver,
+        stop: &Signal,
+    ) -> Option<bool> {
+        self.decide(stream, peer, asking(resolver, stop))
     }
 
     fn decide(
@@ -111,19 +121,22 @@ impl IpFilter {
     }
 }
 
-impl Name {
-    fn is_of(&self, peer: IpAddr) -> bool {
-        match self {
-            Self::Host(host) => {
-                let mut found = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
-                found.any(|address| address.ip().to_canonical() == peer)
-            }
-            #[cfg(feature = "dns")]
-            Self::Pattern(pattern) => {
-                let name = crate::net::name_of(peer).unwrap_or_else(|| host_address(peer));
-                matches(pattern, &name.to_ascii_lowercase())
-            }
+/// Tells for one connection whether a name is that of its peer, whose own name is asked for once at most.
+fn asking(resolver: &Resolver, stop: &Signal) -> impl FnMut(&Name, IpAddr) -> Option<bool> {
+    #[cfg(feature = "dns")]
+    let mut own: Option<String> = None;
+    move |name, peer| {
+        // With a name server that does not answer, each question may take long.
+        if stop.is_raised() {
+            return None;
         }
+        Some(match name {
+            Name::Host(host) => resolver.has(host, peer),
+            #[cfg(feature = "dns")]
+            Name::Pattern(pattern) => {
+                matches(pattern, own.get_or_insert_with(|| resolver.name_of(peer).to_ascii_lowercase()))
+            }
+        })
     }
 }
 
@@ -206,6 +219,13 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "dns")]
+    use std::mem::take;
+    use std::sync::LazyLock;
+
+    #[cfg(feature = "dns")]
+    use parking_lot::Mutex;
+
     use super::*;
 
     fn decides(rules: &str, peer: &str) -> bool {
@@ -276,12 +296,55 @@ mod tests {
     #[test]
     fn a_pattern_of_names_is_one_of_the_name_that_the_address_has() {
         let this = "127.0.0.1".parse().unwrap();
-        let name = crate::net::name_of(this).unwrap_or_else(|| "127.0.0.1".to_owned());
+        let (resolver, stop) = (Resolver::new(), Signal::new().unwrap());
+        let name = resolver.name_of(this).to_ascii_lowercase();
         for (pattern, expected) in [(format!("{}*", &name[..3]), true), ("*.nowhere.invalid".to_owned(), false)] {
-            let asked = decides_with(&format!("deny:name:{pattern}"), "127.0.0.1", |name, peer| Some(name.is_of(peer)));
+            let asked = decides_with(&format!("deny:name:{pattern}"), "127.0.0.1", asking(&resolver, &stop));
             assert_eq!(asked, Some(!expected), "{pattern}");
         }
-        assert!(Name::Host("localhost".to_owned()).is_of(this));
+    }
+
+    #[cfg(feature = "dns")]
+    #[test]
+    fn the_resolver_is_asked_once_about_each_client_and_host() {
+        static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        fn addresses_of(host: &str) -> Vec<IpAddr> {
+            ASKED.lock().push(host.to_owned());
+            if host == "bad" { vec![[192, 0, 2, 9].into()] } else { Vec::new() }
+        }
+        fn name_of(peer: IpAddr) -> Option<String> {
+            ASKED.lock().push(peer.to_string());
+            (peer.to_string() == "192.0.2.8").then(|| "Evil.example".to_owned())
+        }
+        let (resolver, stop) = (Resolver::asking(addresses_of, name_of), Signal::new().unwrap());
+        let rules = "deny:name:a*,deny:name:b*,deny:name:nobody,deny:name:bad,deny:name:nobody,deny:name:e*";
+        for (peer, expected, asked) in [
+            ("192.0.2.9", false, vec!["192.0.2.9", "nobody", "bad"]),
+            ("192.0.2.9", false, vec![]),
+            ("192.0.2.8", false, vec!["192.0.2.8"]),
+            ("192.0.2.6", true, vec!["192.0.2.6"]),
+            ("192.0.2.6", true, vec![]),
+        ] {
+            assert_eq!(decides_with(rules, peer, asking(&resolver, &stop)), Some(expected), "{peer}");
+            assert_eq!(take(&mut *ASKED.lock()), asked, "{peer}");
+        }
+    }
+
+    /// Goal: a stop waits for one question at most. Method: it comes while the first one is answered.
+    #[test]
+    fn no_more_names_are_asked_for_after_a_stop() {
+        static STOP: LazyLock<Signal> = LazyLock::new(|| Signal::new().unwrap());
+        fn stops(host: &str) -> Vec<IpAddr> {
+            assert_eq!(host, "one");
+            STOP.raise();
+            Vec::new()
+        }
+        let resolver = Resolver::asking(
+            stops,
+            #[cfg(feature = "dns")]
+            |_| None,
+        );
+        assert_eq!(decides_with("deny:name:one,deny:name:two", "192.0.2.9", asking(&resolver, &STOP)), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::handle::{ListenerHandle, count};
 use super::ip_filter::IpFilter;
 use super::layers::Layers;
 use super::peers::Peers;
+use super::resolver::Resolver;
 use crate::clock::SystemClock;
 use crate::error::panic_message;
 use crate::limits;
@@ -112,6 +113,8 @@ struct Running<'a, F> {
     handle: &'a ListenerHandle,
     budget: &'a Arc<Budget>,
     peers: Arc<Peers>,
+    // For the filter.
+    resolver: Resolver,
     stop: Signal,
     clock: SystemClock,
     thread_name: String,
@@ -191,6 +194,7 @@ impl Listener {
             handle: &handle,
             budget: &budget,
             peers: Peers::new(options.connections_max, options.connections_per_peer_max, counters),
+            resolver: Resolver::new(),
             stop: Signal::new().map_err(SourceError::retry)?,
             clock: SystemClock::new(),
             thread_name: context.name().replace('\0', ""),
@@ -284,9 +288,15 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         let serve = move || {
             let _span = self.span.clone().entered();
             // Others do not wait for the name of this one.
-            if is_admitted.is_none() && !filter.is_none_or(|filter| filter.admits(&accepted.0, accepted.1)) {
-                tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
-                return count(&counts.refused);
+            let ask = || filter?.admits(&accepted.0, accepted.1, &self.resolver, &self.stop);
+            match is_admitted.or_else(ask) {
+                Some(true) => {}
+                Some(false) => {
+                    tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
+                    return count(&counts.refused);
+                }
+                // The end of the source came first.
+                None => return,
             }
             count(&counts.accepted);
             let Ok(stream) = Stream::new(accepted.0) else { return };

@@ -15,6 +15,7 @@ mod ip_filter;
 mod layers;
 mod listener;
 mod peers;
+mod resolver;
 #[cfg(feature = "http")]
 mod task_stream;
 #[cfg(feature = "http")]

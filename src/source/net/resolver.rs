@@ -1,0 +1,158 @@
+//! What the IP filter of a listener asks the system's resolver.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+#[cfg(feature = "dns")]
+use super::HostNames;
+use crate::clock::{Clock, SystemClock};
+use crate::limits::{HOST_NAME_AGE_MAX, HOST_NAME_RETRY};
+
+/// Looks up hosts and clients, and remembers for a while what it was told, also that it was told nothing.
+pub(super) struct Resolver {
+    clock: Arc<dyn Clock>,
+    addresses_of: fn(&str) -> Vec<IpAddr>,
+    // As many as there are hosts in the rules.
+    hosts: Mutex<HashMap<String, Known>>,
+    #[cfg(feature = "dns")]
+    names: HostNames,
+}
+
+struct Known {
+    addresses: Vec<IpAddr>,
+    until: Duration,
+}
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self::asking(
+            addresses_of,
+            #[cfg(feature = "dns")]
+            crate::net::name_of,
+        )
+    }
+
+    /// With the questions given. A host without addresses is one that is not known just then.
+    pub(super) fn asking(
+        addresses_of: fn(&str) -> Vec<IpAddr>,
+        #[cfg(feature = "dns")] name_of: fn(IpAddr) -> Option<String>,
+    ) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            addresses_of,
+            hosts: Mutex::default(),
+            #[cfg(feature = "dns")]
+            names: HostNames::asking(name_of, HOST_NAME_RETRY),
+        }
+    }
+
+    /// Whether `host` has this address.
+    ///
+    /// # Blocking
+    /// For one look-up, unless the answer is known, or was known and somebody else asks again just now.
+    pub(super) fn has(&self, host: &str, address: IpAddr) -> bool {
+        let now = self.clock.monotonic();
+        if let Some(known) = self.hosts.lock().get_mut(host) {
+            if now < known.until {
+                return known.addresses.contains(&address);
+            }
+            // Others go on with it while this thread asks again.
+            known.until = now.saturating_add(HOST_NAME_RETRY);
+        }
+        // Nobody waits for the lock while the resolver takes its time.
+        let addresses = (self.addresses_of)(host);
+        let is_meant = addresses.contains(&address);
+        let age_max = if addresses.is_empty() { HOST_NAME_RETRY } else { HOST_NAME_AGE_MAX };
+        let until = self.clock.monotonic().saturating_add(age_max);
+        self.hosts.lock().insert(host.to_owned(), Known { addresses, until });
+        is_meant
+    }
+
+    /// The name of a client, or its address if it has none.
+    ///
+    /// # Blocking
+    /// For one look-up, unless the answer is known.
+    #[cfg(feature = "dns")]
+    pub(super) fn name_of(&self, address: IpAddr) -> String {
+        self.names.of(address)
+    }
+}
+
+fn addresses_of(host: &str) -> Vec<IpAddr> {
+    let found = (host, 0).to_socket_addrs().into_iter().flatten();
+    found.map(|address| address.ip().to_canonical()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::clock::StepClock;
+
+    fn resolver(clock: &Arc<StepClock>, addresses_of: fn(&str) -> Vec<IpAddr>) -> Resolver {
+        let resolver = Resolver::asking(
+            addresses_of,
+            #[cfg(feature = "dns")]
+            |_| None,
+        );
+        Resolver { clock: clock.clone(), ..resolver }
+    }
+
+    fn address(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    #[test]
+    fn addresses_of_hosts_are_believed_for_a_while_and_failures_for_a_shorter_one() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        fn one_host(host: &str) -> Vec<IpAddr> {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+            if host == "known.example" { vec![address(1), address(2)] } else { Vec::new() }
+        }
+        let clock = Arc::new(StepClock::new());
+        let resolver = resolver(&clock, one_host);
+        let ask = || {
+            assert!(resolver.has("known.example", address(2)) && !resolver.has("known.example", address(3)));
+            assert!(!resolver.has("other.example", address(2)));
+            ASKED.load(Ordering::SeqCst)
+        };
+        assert_eq!(ask(), 2);
+        assert_eq!(ask(), 2);
+        clock.step(HOST_NAME_RETRY);
+        assert_eq!(ask(), 3);
+        clock.step(HOST_NAME_AGE_MAX);
+        assert_eq!(ask(), 5);
+    }
+
+    /// Goal: a resolver that stopped to answer holds up one client, not all. Method: the second look-up of a host asks about
+    /// the host itself, as another client would.
+    #[test]
+    fn others_go_on_with_what_is_known_while_one_asks_again() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        static RESOLVER: OnceLock<Resolver> = OnceLock::new();
+        fn stops_to_answer(host: &str) -> Vec<IpAddr> {
+            if ASKED.fetch_add(1, Ordering::SeqCst) == 0 {
+                return vec![address(1)];
+            }
+            assert!(RESOLVER.get().unwrap().has(host, address(1)));
+            Vec::new()
+        }
+        let clock = Arc::new(StepClock::new());
+        let resolver = RESOLVER.get_or_init(|| resolver(&clock, stops_to_answer));
+        assert!(resolver.has("known.example", address(1)));
+        clock.step(HOST_NAME_AGE_MAX);
+        assert!(!resolver.has("known.example", address(1)), "not known any more");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn the_system_knows_this_host() {
+        assert!(Resolver::new().has("localhost", [127, 0, 0, 1].into()));
+    }
+}
