@@ -19,6 +19,10 @@ use crate::net::Signal;
 /// [`HOST_NAME_AGE_MAX`](crate::limits::HOST_NAME_AGE_MAX), and that it has none for
 /// [`HOST_NAME_RETRY`](crate::limits::HOST_NAME_RETRY).
 ///
+/// While the resolver does not answer, a host is nobody, and patterns of names are compared with addresses: a rule
+/// `deny:name:<host>` denies nobody then. To keep somebody out for sure, deny addresses, or allow those who may come and end
+/// with `deny:ip:*`.
+///
 /// ```
 /// use aqueduct::source::net::IpFilter;
 ///
