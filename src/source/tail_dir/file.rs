@@ -285,10 +285,19 @@ fn hand_over(line: Line, place: &mut Place, headers: &Headers, room: &mut Room<'
     }
     room.budget.body_bytes = room.budget.body_bytes.saturating_sub(body.len());
     *room.turn_events -= 1;
-    let mut event = Event::from_parts(headers.clone(), body);
-    if let Some(key) = &room.settings.byte_offset_header {
-        event.headers_mut().insert(key, &line.start.to_string()).map_err(io::Error::other)?;
-    }
+    let headers = match &room.settings.byte_offset_header {
+        None => headers.clone(),
+        // As in Flume, the offset comes first, and a header of the group with its name counts.
+        Some(key) => {
+            let mut all = Headers::new();
+            all.insert(key, &line.start.to_string()).map_err(io::Error::other)?;
+            for (key, value) in headers {
+                all.insert(key, value).map_err(io::Error::other)?;
+            }
+            all
+        }
+    };
+    let mut event = Event::from_parts(headers, body);
     if let (LineEnd::Truncated { lost }, Some(key)) = (line.end, &room.settings.truncated_header) {
         event.headers_mut().insert(key, &lost.to_string()).map_err(io::Error::other)?;
     }

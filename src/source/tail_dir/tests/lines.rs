@@ -93,7 +93,7 @@ fn long_lines_are_split_cut_or_dropped_and_counted() {
 }
 
 #[test]
-fn headers_name_group_file_and_offset() {
+fn headers_name_offset_group_and_file_in_flumes_order() {
     let bench = Bench::new();
     fs::create_dir(bench.path("sub")).unwrap();
     bench.append("app.log", "first\nsecond\n");
@@ -110,9 +110,9 @@ fn headers_name_group_file_and_offset() {
         .collect();
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let of_app = |offset| {
-        vec![pair("kind", "app"), pair("zone", ""), pair("file", &file("app.log")), pair("byteoffset", offset)]
+        vec![pair("byteoffset", offset), pair("kind", "app"), pair("zone", ""), pair("file", &file("app.log"))]
     };
-    let of_audit = vec![pair("kind", "audit"), pair("file", &file("sub/audit")), pair("byteoffset", "0")];
+    let of_audit = vec![pair("byteoffset", "0"), pair("kind", "audit"), pair("file", &file("sub/audit"))];
     assert_eq!(headers, [of_app("0"), of_app("6"), of_audit]);
 }
 
