@@ -104,10 +104,10 @@ fn taildir_takes_all_keys_of_flume() -> Result<(), Box<dyn Error>> {
     );
     let (options, shown) = options(dir.path());
     let running = start(&keys, &options)?;
-    assert_eq!(next(&shown, 1), [format!("kind=app zone=a b from={app} byteoffset=4 known")]);
+    assert_eq!(next(&shown, 1), [format!("byteoffset=4 kind=app zone=a b from={app} known")]);
     fs::write(path("audit-2"), "half")?;
     let audit = path("audit-2").display().to_string();
-    assert_eq!(next(&shown, 1), [format!("from={audit} byteoffset=0 half")], "it is idle after a millisecond");
+    assert_eq!(next(&shown, 1), [format!("byteoffset=0 from={audit} half")], "it is idle after a millisecond");
     running.shutdown(Drain::up_to(PATIENCE))?;
     let written = fs::read_to_string(&positions)?;
     assert!(written.contains(&position(10)[1..position(10).len() - 1]), "{written}");
