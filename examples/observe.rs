@@ -57,7 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    agent.shutdown(Drain::up_to(Duration::from_secs(10)))?;
+    let report = agent.shutdown(Drain::up_to(Duration::from_secs(10)))?;
+    // What was delivered while it stopped, and that nothing runs any more.
+    mirror.agent(&report.stats);
     store.close()?;
     numbers.print();
     Ok(())

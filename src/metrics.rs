@@ -17,8 +17,9 @@ use crate::store::{LaneStats, StoreStats};
 ///
 /// What is passed on of a counter is what was added since the last snapshot. One that is lower than it was belongs to
 /// something that was started or opened again, and counts from 0: so the recorder's counters go on over restarts within the
-/// process, if no counter had passed its last value before it was seen again. Use one mirror for all, and names that are unique among what runs at the
-/// same time. The last numbers of an agent are in [`ShutdownReport::stats`](crate::agent::ShutdownReport::stats).
+/// process, if no counter had passed its last value before it was seen again. Use one mirror for all, and names that are unique
+/// among what runs at the same time. The last numbers of an agent are in
+/// [`ShutdownReport::stats`](crate::agent::ShutdownReport::stats).
 ///
 /// ```
 /// use aqueduct::metrics::Mirror;

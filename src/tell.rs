@@ -1,7 +1,7 @@
 //! What happens, told to whoever listens by `tracing` (feature `tracing`). Without the feature nothing of this is left.
 //!
 //! Told is what an operator would look for in a log: how components are, what becomes of a store, what cannot be read.
-//! Nothing is told of a single event, put or take: numbers say more of those, and they are too many.
+//! Nothing is told of events that go their way, nor of puts and takes: numbers say more of those, and they are too many.
 
 use std::fmt::Display;
 

@@ -28,7 +28,7 @@ pub(crate) use read_only::ReadOnly;
 
 /// How [`Vfs::open`] opens a file. It does not follow a symbolic link in the last component of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)] // there is no fourth way that this crate opens a file
+#[allow(clippy::exhaustive_enums)] // there is no fourth way that this crate opens the file of a name
 pub enum OpenMode {
     /// Read an existing regular file.
     Read,
