@@ -25,8 +25,12 @@ impl Raw {
         Self { file, len, at: AtomicU64::new(0) }
     }
 
-    /// Writes `count` times `bytes`; the rate is in writes a second.
+    /// Writes `count` times `bytes`, in a thread of its own as our producers are; the rate is in writes a second.
     pub(crate) fn run(&self, bytes: usize, count: u64, sync: bool) -> Run {
+        std::thread::scope(|scope| scope.spawn(|| self.writes(bytes, count, sync)).join().expect("a writer"))
+    }
+
+    fn writes(&self, bytes: usize, count: u64, sync: bool) -> Run {
         let data = vec![7; bytes];
         let mut latencies = Vec::with_capacity(count as usize);
         let begun = Instant::now();
