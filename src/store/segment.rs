@@ -304,4 +304,6 @@ fn fill(file: &dyn VfsFile, size: u64) -> io::Result<()> {
 }
 
 const OPEN: u32 = u32::MAX;
-const FILL_BYTES: u64 = 1 << 20;
+/// How much is written at once also decides how large the pieces are in which Linux keeps the file in memory, and of each piece
+/// that a write touches it looks at every block: pieces of 1 MiB made a write of 50 KiB a fifth slower.
+const FILL_BYTES: u64 = 128 << 10;
