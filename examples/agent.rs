@@ -62,6 +62,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    // Before the files are read for what they say: what changes in between is taken over then.
+    let content = arguments.content().unwrap_or_default();
     let properties = arguments.properties()?;
     let plan = arguments.plan(&properties)?;
     plan.warnings().iter().for_each(warn);
@@ -72,7 +74,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     // From here on a signal stops it in good order, however early it comes.
     let wishes = wishes()?;
-    let mut service = Service::start(arguments, properties, plan)?;
+    let mut service = Service::start(arguments, content, properties, plan)?;
     loop {
         match service.wait(&wishes) {
             Reason::Over(why) => return service.stop(why),
@@ -244,8 +246,12 @@ enum Reason {
 }
 
 impl<'a> Service<'a> {
-    fn start(arguments: &'a Arguments, properties: Properties, plan: Plan) -> Result<Self, Box<dyn Error>> {
-        let content = arguments.content()?;
+    fn start(
+        arguments: &'a Arguments,
+        content: Vec<Vec<u8>>,
+        properties: Properties,
+        plan: Plan,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut channels = Channels::new();
         let running = open(plan, &mut channels)?;
         let mut service = Self { arguments, properties, content, channels, running, said: BTreeMap::new() };

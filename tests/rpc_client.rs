@@ -232,6 +232,18 @@ fn failing_over_stays_with_a_host_until_it_fails_and_loses_nothing() {
 }
 
 #[test]
+fn a_client_stays_with_the_host_that_it_connected_to() {
+    let mut servers = [Server::start(), Server::start()];
+    let addresses = servers.each_ref().map(|server| server.address.clone());
+    servers[0].stop();
+    let mut client = RpcClient::builder(addresses).failover().build().unwrap();
+    client.reconnect().unwrap();
+    servers[0].restart(|source| source);
+    client.append(&Event::new("first")).unwrap();
+    assert_eq!((servers[0].take(), servers[1].take()), (Vec::new(), vec!["first".to_owned()]));
+}
+
+#[test]
 fn a_batch_goes_on_with_the_next_host_where_the_first_one_stopped_taking_it() {
     let small = MemoryChannel::builder("small").capacity_events(30).put_wait(Wait::NONE).build().unwrap();
     for balance in [false, true] {

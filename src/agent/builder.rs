@@ -162,7 +162,8 @@ impl SourceBuilder {
         self
     }
 
-    /// Channels that get the events if they have room at once; what they refuse is counted and disturbs nobody.
+    /// Channels that get the events, once the others have them, if they have room at once; what they refuse is counted and disturbs
+    /// nobody. Whoever submits events for them waits for the commit of the others.
     pub fn optional(mut self, channels: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.plan.optional.extend(channels.into_iter().map(Into::into));
         self

@@ -185,7 +185,8 @@ impl Port {
         .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_message(&*panic))))
     }
 
-    /// Starts the only commit and leaves its outcome to the ticket.
+    /// Starts the only commit and leaves its outcome to the ticket; with events for optional channels, which get them once the
+    /// others have theirs, it is waited for.
     fn commit_one(&self, mut batch: PutBatch, mut resume: Resume, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         let optional = std::mem::take(&mut resume.optional);
         let Some(group) = self.groups.first().filter(|_| !batch.is_empty()) else {
@@ -195,7 +196,10 @@ impl Port {
         // A batch that comes back through the ticket has its optional puts behind it: they follow below.
         let begun = std::mem::replace(&mut resume.begun, true);
         batch.resume = Some(Box::new(resume));
-        match group.submit(batch, wait) {
+        let committed = group.submit(batch, wait).and_then(|ticket| {
+            if optional.is_empty() { Ok(ticket) } else { ticket.wait().map(|receipt| PutTicket::ready(Ok(receipt))) }
+        });
+        match committed {
             Ok(ticket) => {
                 self.offer(optional);
                 Ok(ticket)

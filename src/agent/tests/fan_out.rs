@@ -52,7 +52,8 @@ fn an_optional_channel_that_is_full_disturbs_nobody_and_is_counted() {
 
 #[test]
 fn an_optional_channel_gets_a_batch_once_though_the_required_one_refuses_first() {
-    let main = Faulty::new("main", &[Fault::Full, Fault::NotCommitted, Fault::None, Fault::Full]);
+    use Fault::{Full, None, NotCommitted, NotCommittedLater};
+    let main = Faulty::new("main", &[Full, NotCommitted, NotCommittedLater, None, NotCommittedLater, Full]);
     let side = memory("side");
     let builder = agent().shared_channel("main", main.clone()).shared_channel("side", side.clone());
     let running = start(builder.source("in", numbers(20, 10)).backoff(quick()).optional(["side"]).to(["main"]));

@@ -115,9 +115,11 @@ impl RpcClient {
             return Ok(());
         }
         let mut outcome = Ok(());
-        for host in &mut self.hosts {
+        for (index, host) in self.hosts.iter_mut().enumerate() {
             outcome = host.connect(&self.settings);
             if outcome.is_ok() {
+                // Where the next call begins, unless each goes to another host.
+                self.current = Some(index);
                 break;
             }
         }

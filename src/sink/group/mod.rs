@@ -62,7 +62,8 @@ pub use policy::{GroupPolicy, PolicyError, Single};
 /// * A member that fails with [`SinkError::Retry`], or panics, is opened again before its next turn; the policy decides when
 ///   that is. The same batch goes to the next member at once. If no member takes it, the group fails with `Retry`.
 /// * [`SinkError::Permanent`] is about the event, not about the member: it costs the member nothing, and the other members are
-///   asked. If none of them takes the batch, the group says `Permanent`, and the agent's policy for such events applies.
+///   asked. Once all members that have not ended say so of one batch, the group says `Permanent`, and the agent's policy for such
+///   events applies. As long as one of them fails otherwise, or is in its penalty, the group says `Retry`: it may deliver the event.
 /// * [`SinkError::Fatal`] ends the member: it is closed, and the group goes on without it. The group fails with `Fatal` when no
 ///   member is left.
 ///
@@ -133,7 +134,7 @@ impl SinkGroup {
         for place in 0..self.members.len() {
             self.ensure_open(place, now);
         }
-        if self.members.iter().any(|member| member.is_open) { Ok(()) } else { Err(self.exhausted(None)) }
+        if self.members.iter().any(|member| member.is_open) { Ok(()) } else { Err(self.exhausted()) }
     }
 
     /// The member at a place, open; `None` if it cannot be.
@@ -143,15 +144,16 @@ impl SinkGroup {
             Ok(true) => self.members.get_mut(place),
             Ok(false) => None,
             Err(class) => {
-                self.punish(place, class, now);
+                self.punish(place, class);
                 None
             }
         }
     }
 
-    fn punish(&mut self, place: usize, class: Class, now: Duration) {
+    /// From now on, not from the beginning of the attempt: one that took long would have served its penalty by then.
+    fn punish(&mut self, place: usize, class: Class) {
         if class != Class::Permanent {
-            self.policy.failed(place, now);
+            self.policy.failed(place, self.clock.monotonic());
         }
     }
 
@@ -163,16 +165,13 @@ impl SinkGroup {
                 && now.saturating_sub(member.last_active) >= idle_for
                 && let Err(class) = member.idle(now)
             {
-                self.punish(place, class, now);
+                self.punish(place, class);
             }
         }
     }
 
     /// No member could deliver.
-    fn exhausted(&self, permanent: Option<SinkError>) -> SinkError {
-        if let Some(error) = permanent {
-            return error;
-        }
+    fn exhausted(&self) -> SinkError {
         let told: Vec<String> = self.members.iter().map(|member| member.watch.told()).collect();
         let error = Exhausted(told.join("; "));
         if self.is_over() { SinkError::fatal(error) } else { SinkError::retry(error) }
@@ -193,46 +192,47 @@ impl Sink for SinkGroup {
             return self.prepare(context);
         }
         // Members are opened when it is their turn.
-        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+        if self.is_over() { Err(self.exhausted()) } else { Ok(()) }
     }
 
     fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
         let now = self.clock.monotonic();
         self.tend(now, SINK_IDLE);
-        let mut permanent = None;
+        let mut refusals = Vec::new();
         for place in self.policy.order(now) {
             let Some(member) = self.ensure_open(place, now) else { continue };
             match member.write(batch, now) {
                 Ok(events) => {
                     if events > 0 {
-                        self.policy.delivered(place, now);
+                        self.policy.delivered(place, self.clock.monotonic());
                         self.uncommitted = Some(place);
                     }
                     return Ok(Delivered::First(events));
                 }
                 Err((class, error)) => {
-                    self.punish(place, class, now);
-                    if class == Class::Permanent && permanent.is_none() {
-                        permanent = Some(error);
+                    self.punish(place, class);
+                    if class == Class::Permanent {
+                        refusals.push(error);
                     }
                 }
             }
         }
-        Err(self.exhausted(permanent))
+        // One that failed otherwise, or waits for the end of its penalty, may still deliver the event.
+        let by_all = refusals.len() >= self.members.iter().filter(|member| !member.is_over).count();
+        Err(refusals.into_iter().next().filter(|_| by_all).unwrap_or_else(|| self.exhausted()))
     }
 
     fn committed(&mut self) -> Result<(), SinkError> {
         let Some(place) = self.uncommitted.take() else { return Ok(()) };
-        let now = self.clock.monotonic();
         if let Some(Err(class)) = self.members.get_mut(place).map(Member::committed) {
-            self.punish(place, class, now);
+            self.punish(place, class);
         }
-        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+        if self.is_over() { Err(self.exhausted()) } else { Ok(()) }
     }
 
     fn idle(&mut self) -> Result<(), SinkError> {
         self.tend(self.clock.monotonic(), Duration::ZERO);
-        if self.is_over() { Err(self.exhausted(None)) } else { Ok(()) }
+        if self.is_over() { Err(self.exhausted()) } else { Ok(()) }
     }
 
     fn close(&mut self) -> Result<(), SinkError> {

@@ -259,11 +259,59 @@ fn an_undeliverable_event_is_offered_to_the_others_and_costs_nobody_anything() {
     assert_eq!((sinks[0].count("write"), sinks[1].got()), (1, names(0..1)));
     sinks[1].script(|script| script.on_write = Some(Fault::Retry));
     let error = bench.step(1).unwrap_err();
+    assert!(matches!(error, SinkError::Retry(_)), "the second may still deliver it: {error}");
+    let error = bench.step(1).unwrap_err();
+    assert!(matches!(error, SinkError::Retry(_)), "so it may once its penalty is over: {error}");
+    assert_eq!((sinks[0].count("write"), sinks[1].count("write")), (3, 2), "only the second is penalised");
+    sinks[1].script(|script| script.on_write = Some(Fault::Permanent));
+    bench.clock.step(Duration::from_secs(2));
+    let error = bench.step(1).unwrap_err();
     assert!(matches!(error, SinkError::Permanent(_)), "the event is to blame: {error}");
-    assert_eq!(sinks[0].count("write"), 2, "it was not penalised");
     sinks[0].script(|script| script.on_write = None);
     assert_eq!(bench.step(1).unwrap(), 1);
-    assert_eq!((sinks[0].got(), sinks[0].count("open")), (names(1..2), 3));
+    assert_eq!((sinks[0].got(), sinks[0].count("open")), (names(1..2), 5));
+}
+
+#[test]
+fn a_member_that_has_ended_has_no_say_about_an_event() {
+    let sinks = sinks::<2>();
+    sinks[0].script(|script| script.on_write = Some(Fault::Fatal));
+    sinks[1].script(|script| script.on_write = Some(Fault::Permanent));
+    let mut bench = Bench::new(Failover::new(), &sinks, &[]);
+    bench.push(0..1);
+    let error = bench.step(1).unwrap_err();
+    assert!(matches!(error, SinkError::Permanent(_)), "{error}");
+}
+
+/// A sink that fails after so long.
+struct Slow(Arc<StepClock>, Duration);
+
+impl Sink for Slow {
+    fn write(&mut self, _: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+        self.0.step(self.1);
+        Err(SinkError::retry("timed out"))
+    }
+}
+
+#[test]
+fn a_penalty_begins_with_the_failure_however_long_the_attempt_took() {
+    let policies: [Box<dyn GroupPolicy>; 2] =
+        [Box::new(Failover::new()), Box::new(LoadBalance::round_robin().backoff(true))];
+    for policy in policies {
+        let clock = Arc::new(StepClock::new());
+        let good = Scripted::default();
+        let mut group = SinkGroup::with_policy(policy)
+            .with_clock(clock.clone())
+            .member("slow", Slow(clock.clone(), Duration::from_secs(20)))
+            .member("good", good.clone());
+        let channel = TestChannel::new((0..3).map(|number| Event::new(number.to_string())));
+        let mut run = channel.run("g");
+        run.step(&mut group, 1).unwrap();
+        let begun = clock.monotonic();
+        // In turn, the third would be for the slow one.
+        (0..2).for_each(|_| assert_eq!(run.step(&mut group, 1).unwrap(), 1));
+        assert_eq!((good.got(), clock.monotonic()), (names(0..3), begun), "nobody waited for the slow one again");
+    }
 }
 
 #[test]
