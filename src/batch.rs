@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::durability::Durability;
 use crate::event::Event;
+use crate::shutdown::Shutdown;
 
 /// The content of a put transaction: events, and positions that become durable together with them.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct PutBatch {
     pub(crate) durability: Option<Durability>,
     // Set on a batch that an agent gives back, see `Resume`.
     pub(crate) resume: Option<Box<Resume>>,
+    // Ends the wait for room before its time, so that a source can wait as long as the channel does and still stop.
+    pub(crate) recall: Option<Shutdown>,
 }
 
 /// How far an agent came with a batch that it gives back, so that another attempt goes on from there: no event passes

@@ -303,7 +303,8 @@ pub const CONNECTION_READ_BYTES: usize = 16 << 10;
 pub const LISTEN_BACKLOG: i32 = 1024;
 /// Longest pause after a failed `accept`, such as one for lack of file descriptors.
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How long a source waits for room in a full channel before it looks whether it should stop.
+/// How long a source that is asked to stop still waits for room in a full channel, and the pause of one whose channel does not
+/// wait itself.
 pub const SOURCE_FULL_WAIT: Duration = Duration::from_millis(200);
 /// Default of the first pause of a pull source that has nothing new; it doubles up to [`SOURCE_IDLE_MAX`].
 pub const SOURCE_IDLE_MIN: Duration = Duration::from_millis(10);
@@ -319,8 +320,10 @@ pub const SINK_PENALTY_MAX: Duration = Duration::from_secs(30);
 pub const SINK_FAILURES_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Time between two calls of a sink's `idle` while no events come.
 pub const SINK_IDLE: Duration = Duration::from_secs(1);
-/// A runner that waits for room in a channel looks this often whether it should stop.
-pub const PUT_SLICE: Duration = Duration::from_millis(100);
+/// A put of a source that waits for room in a channel looks this often whether the source is asked to stop.
+pub const RECALL_LOOK: Duration = Duration::from_millis(100);
+/// How long the put into the channel for what a sink cannot deliver waits for room.
+pub const DEAD_LETTER_WAIT: Duration = Duration::from_millis(100);
 /// Starting an agent waits at most this long for the sinks to open before it opens the sources.
 pub const SINK_OPEN_WAIT: Duration = Duration::from_secs(1);
 /// Default of the time that stopping waits for a source or sink that does not return.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use crate::limits::RECALL_LOOK;
+use crate::shutdown::Shutdown;
 use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// How long a call may wait for room or for events.
@@ -98,6 +100,44 @@ impl Deadline {
                 true
             }
         }
+    }
+}
+
+/// How long a put waits for room: until a deadline, or until it is called back.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    deadline: Deadline,
+    recall: Option<Shutdown>,
+}
+
+impl Patience {
+    /// As long as `wait`, from now on, unless a recall is requested before that.
+    pub(crate) fn new(wait: Wait, recall: Option<Shutdown>) -> Self {
+        Self { deadline: wait.deadline(), recall }
+    }
+
+    fn is_recalled(&self) -> bool {
+        self.recall.as_ref().is_some_and(Shutdown::is_requested)
+    }
+
+    /// The moment at which it ends if nobody calls back.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Whether there is nothing left to wait.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.has_passed() || self.is_recalled()
+    }
+
+    /// Waits on a condition variable. Returns `false` once the patience is over; spurious wake-ups return `true`.
+    ///
+    /// Nobody wakes a put to call it back: it looks again from time to time, and keeps its place meanwhile.
+    pub(crate) fn wait<T>(&self, condvar: &Condvar, guard: &mut MutexGuard<'_, T>) -> bool {
+        if self.recall.is_none() {
+            return self.deadline.wait(condvar, guard);
+        }
+        !self.is_recalled() && (self.deadline.or_after(RECALL_LOOK).wait(condvar, guard) || !self.is_over())
     }
 }
 

@@ -8,7 +8,7 @@ use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
 use crate::channel::{Channel, TakeTransaction};
 use crate::event::EventId;
-use crate::limits::PUT_SLICE;
+use crate::limits::DEAD_LETTER_WAIT;
 use crate::sink::SinkError;
 use crate::wait::Wait;
 
@@ -51,7 +51,7 @@ impl DeadLetters {
         let put = guarded(|| {
             let mut transaction = self.channel.begin_put();
             transaction.set_batch(batch);
-            transaction.set_wait(Wait::up_to(PUT_SLICE));
+            transaction.set_wait(Wait::up_to(DEAD_LETTER_WAIT));
             Ok::<_, SinkError>(transaction.commit())
         })?;
         // Full, closed or too large: the event stays where it is, whatever the other channel's state.

@@ -222,8 +222,9 @@ impl Port {
     /// Commits one group after the other and waits for each, so that a position never is ahead of its events.
     fn commit_all(&self, mut batch: PutBatch, mut resume: Resume, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         let mut receipt = Receipt::default();
-        while let Some((number, part)) = resume.pending.pop() {
+        while let Some((number, mut part)) = resume.pending.pop() {
             let Some(group) = self.groups.get(number) else { continue };
+            part.recall.clone_from(&batch.recall);
             match group.submit(part, wait).and_then(PutTicket::wait) {
                 Ok(committed) => {
                     receipt = Receipt { dropped: receipt.dropped + committed.dropped, ..committed };

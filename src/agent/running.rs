@@ -13,7 +13,7 @@ use super::report::{
 };
 use super::signal::Signal;
 use crate::channel::Channel;
-use crate::limits::PUT_SLICE;
+use crate::limits::RECALL_LOOK;
 use crate::shutdown::Shutdown;
 use crate::sink::SinkCounters;
 use crate::sink::group::{GroupMonitor, MemberSnapshot};
@@ -173,7 +173,7 @@ impl RunningAgent {
         let is_over = || self.sources.iter().all(RunningSource::is_over);
         if !self.signal.wait_until(Some(end_of_grace), is_over) {
             self.sources.iter().for_each(|source| source.component.give_up.request());
-            self.signal.wait_until(Some(self.signal.now().saturating_add(PUT_SLICE * 2)), is_over);
+            self.signal.wait_until(Some(self.signal.now().saturating_add(RECALL_LOOK * 2)), is_over);
         }
         if !drain.limit.is_zero() {
             let mut before = None;

@@ -9,10 +9,9 @@ use super::component::{Component, ComponentEnd};
 use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
 use crate::error::PutError;
-use crate::limits::PUT_SLICE;
+use crate::limits::RECALL_LOOK;
 use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, SourceError};
 use crate::ticket::PutTicket;
-use crate::wait::Wait;
 
 /// Runs a source of the general form until it ends, and closes it.
 pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
@@ -162,8 +161,10 @@ impl PullRunner {
         let mut full_attempts = 0;
         loop {
             let begun = self.component.signal.now();
+            // It waits as long as the channel is configured to, in one go: whoever leaves the line has to queue at its end.
+            batch.recall = Some(if positions > 0 { &self.component.stop } else { &self.component.give_up }.clone());
             let attempt = guarded(|| {
-                let ticket = self.context.submit_counted(batch, Some(Wait::up_to(PUT_SLICE)));
+                let ticket = self.context.submit_counted(batch, None);
                 Ok::<_, SourceError>(ticket.and_then(PutTicket::wait))
             })?;
             let can_shrink = positions > 0 && events > 1 && pace.events_max > 1;
@@ -183,7 +184,7 @@ impl PullRunner {
                 PutError::Full { batch: back, .. } => {
                     batch = *back;
                     // A channel that does not wait for room must not make this loop spin.
-                    let waited = self.component.signal.now().saturating_sub(begun) >= PUT_SLICE / 2;
+                    let waited = self.component.signal.now().saturating_sub(begun) >= RECALL_LOOK / 2;
                     let pause = if waited { Duration::ZERO } else { Backoff::IDLE.pause(full_attempts) };
                     full_attempts = full_attempts.saturating_add(1);
                     if self.gives_up(pause, positions > 0) {

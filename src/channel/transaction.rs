@@ -17,6 +17,9 @@ use crate::wait::Wait;
 pub trait PutTarget: Send + Sync {
     /// Reserves room, waiting for it at most `wait` (`None`: as the channel is configured), and starts the commit.
     ///
+    /// The channels of this crate end the wait of a source that is asked to stop. A stop waits for any other channel, within its
+    /// grace, so a configured wait should be shorter than that.
+    ///
     /// # Errors
     /// With the batch, if nothing was started.
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError>;

@@ -184,24 +184,64 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Puts one transaction. If it is to wait for room, it does so until the source is asked to stop.
-    fn put(&self, batch: PutBatch, is_new: bool, is_hurried: bool) -> Result<Receipt, PutError> {
-        let wait = match (self.on_full, is_hurried) {
-            (OnFull::Wait, _) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
-            (OnFull::Fail, true) => Some(Wait::NONE),
-            (OnFull::Fail, false) => None,
-        };
-        let mut begun = self.clock.monotonic();
-        let mut outcome =
-            if is_new { self.context.put_batch(batch, wait) } else { self.context.put_again(batch, wait) };
-        while self.on_full == OnFull::Wait && !(self.is_stopping)() {
-            let Err(PutError::Full { batch, .. }) = outcome else { break };
+    /// Puts one transaction. If it is to wait for room, it keeps its place in the line of the channel until the source is asked
+    /// to stop, and waits for a moment then.
+    fn put(&self, mut batch: PutBatch, mut is_new: bool, is_hurried: bool) -> Result<Receipt, PutError> {
+        loop {
+            let is_last = self.on_full == OnFull::Fail || self.is_stopping();
+            let wait = match self.on_full {
+                OnFull::Wait => is_last.then_some(Wait::up_to(SOURCE_FULL_WAIT)),
+                OnFull::Fail => is_hurried.then_some(Wait::NONE),
+            };
+            batch.recall = (!is_last).then(|| self.context.shutdown().clone());
+            let begun = self.clock.monotonic();
+            let outcome = if std::mem::take(&mut is_new) {
+                self.context.put_batch(batch, wait)
+            } else {
+                self.context.put_again(batch, wait)
+            };
+            batch = match outcome {
+                Err(PutError::Full { batch, .. }) if !is_last => *batch,
+                outcome => return outcome,
+            };
             // A channel need not wait: one on a full disk has no room to wait for.
             let waited: Duration = self.clock.monotonic().saturating_sub(begun);
             self.context.shutdown().sleep(SOURCE_FULL_WAIT.saturating_sub(waited));
-            begun = self.clock.monotonic();
-            outcome = self.context.put_again(*batch, wait);
         }
-        outcome
+    }
+
+    fn is_stopping(&self) -> bool {
+        (self.is_stopping)() || self.context.shutdown().is_requested()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::shutdown::Shutdown;
+    use crate::source::testing::TestPort;
+
+    /// Goal: whoever waits for room keeps its place in the line of the channel, until a stop. Method: a port without room that
+    /// waits by itself and says what it was asked for.
+    #[test]
+    fn waiting_for_room_is_one_wait_of_the_channel_until_a_stop() {
+        let (port, shutdown) = (TestPort::with(|state| state.capacity = 1), Shutdown::new());
+        let context = SourceContext::new("test", Arc::clone(&port) as _, shutdown.clone());
+        let refused = std::thread::scope(|scope| {
+            let putting = scope.spawn(|| {
+                let delivery = Delivery::new(&context, OnFull::Wait, &|| false);
+                let mut refusals = Refusals::default();
+                delivery.put_all(vec!["0".into()], &mut refusals).unwrap();
+                assert!(delivery.put_all(vec!["1".into()], &mut refusals).is_err());
+                refusals.events
+            });
+            port.until(|state| state.waiting == 1 && state.events.len() == 1);
+            shutdown.request();
+            putting.join().unwrap()
+        });
+        assert_eq!((refused, port.bodies()), (1, vec!["0".into()]));
+        assert_eq!(port.state.lock().waits, [None, None, Some(Wait::up_to(SOURCE_FULL_WAIT))]);
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{FullReason, PutError, StorageError};
 use crate::event::Event;
 use crate::sync::{Condvar, Mutex};
 use crate::ticket::{PutTicket, Receipt, Ticket};
-use crate::wait::Wait;
+use crate::wait::{Patience, Wait};
 
 /// A port that keeps in memory what is committed, in one step, as a channel does.
 #[derive(Default)]
@@ -65,7 +65,7 @@ pub(crate) struct State {
     pub(crate) panics: bool,
     pub(crate) held: bool,
     pub(crate) waiting: usize,
-    pub(crate) attempts: usize,
+    pub(crate) waits: Vec<Option<Wait>>,
 }
 
 impl Default for State {
@@ -74,7 +74,7 @@ impl Default for State {
         let (events, batches) = (Vec::new(), Vec::new());
         let (capacity, transaction_max, body_max) = (max, max, max);
         let (closed, failing, broken, panics, held) = (false, false, false, false, false);
-        let (waiting, attempts) = (0, 0);
+        let (waiting, waits) = (0, Vec::new());
         Self {
             events,
             batches,
@@ -87,7 +87,7 @@ impl Default for State {
             panics,
             held,
             waiting,
-            attempts,
+            waits,
         }
     }
 }
@@ -121,10 +121,12 @@ impl TestPort {
 impl SourcePort for TestPort {
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         let channel = "test\nport".to_owned();
-        let deadline = wait.unwrap_or(Wait::NONE).deadline();
+        // It is configured to wait for those who can be called back, and for nobody else.
+        let own = if batch.recall.is_some() { Wait::FOREVER } else { Wait::NONE };
+        let patience = Patience::new(wait.unwrap_or(own), batch.recall.clone());
         let mut state = self.state.lock();
         state.waiting += 1;
-        state.attempts += 1;
+        state.waits.push(wait);
         self.changed.notify_all();
         while state.held {
             self.changed.wait(&mut state);
@@ -154,7 +156,7 @@ impl SourcePort for TestPort {
                 state.events.extend(batch.events);
                 state.batches.push(events);
                 break Ok(PutTicket::ready(Ok(Receipt::new(None, events as u64, 0))));
-            } else if !deadline.wait(&self.changed, &mut state) {
+            } else if !patience.wait(&self.changed, &mut state) {
                 break Err(PutError::Full { channel, reason: FullReason::Events, batch: Box::new(batch) });
             }
         };

@@ -26,7 +26,7 @@ use crate::sync::{Mutex, thread_local};
 use crate::tell::tell;
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
 use crate::vfs::VfsLock;
-use crate::wait::{Deadline, Wait, wake_all};
+use crate::wait::{Patience, Wait, wake_all};
 
 /// A store in operation.
 #[derive(Debug)]
@@ -119,17 +119,17 @@ impl Inner {
         batch: PutBatch,
         wait: Option<Wait>,
     ) -> Result<PutTicket, PutError> {
-        let deadline = wait.unwrap_or(self.shared.options.put_wait).deadline();
+        let patience = Patience::new(wait.unwrap_or(self.shared.options.put_wait), batch.recall.clone());
         if batch.events.is_empty() && batch.positions.is_empty() {
             return Ok(PutTicket::ready(Ok(Receipt::default())));
         }
         let generation = self.shared.space_generation();
-        let place = self.start_put(channel, batch, deadline)?;
-        Ok(PutTicket::pending(Box::new(PutTicketOf { inner: self.clone(), place, channel, deadline, generation })))
+        let place = self.start_put(channel, batch, &patience)?;
+        Ok(PutTicket::pending(Box::new(PutTicketOf { inner: self.clone(), place, channel, patience, generation })))
     }
 
-    fn start_put(&self, channel: Option<u16>, batch: PutBatch, deadline: Deadline) -> Result<PutPlace, PutError> {
-        let PutBatch { events, mut routes, positions, durability, resume } = self.check_batch(channel, batch)?;
+    fn start_put(&self, channel: Option<u16>, batch: PutBatch, patience: &Patience) -> Result<PutPlace, PutError> {
+        let PutBatch { events, mut routes, positions, durability, resume, .. } = self.check_batch(channel, batch)?;
         let origin = Origin { durability, routed: channel.is_none(), resume };
         if let Some(channel) = channel {
             // Routes of another transaction, to other channels, mean nothing here.
@@ -140,7 +140,7 @@ impl Inner {
             }
         }
         let meta = PutMeta::new(routes, &events, positions);
-        let shares = match self.reserve(&meta, deadline) {
+        let shares = match self.reserve(&meta, patience) {
             Ok(shares) => shares,
             Err((channel, refused)) => {
                 let batch = Box::new(origin.give_back(meta, events));
@@ -185,7 +185,7 @@ impl Inner {
         })
     }
 
-    fn reserve(&self, meta: &PutMeta, deadline: Deadline) -> Result<Vec<Share>, (String, Refused)> {
+    fn reserve(&self, meta: &PutMeta, patience: &Patience) -> Result<Vec<Share>, (String, Refused)> {
         let queues = self.shared.queues.read();
         // In ascending order of channels: two transactions over several channels never wait for each other.
         let wanted: Vec<_> = meta.all_channels().into_iter().filter_map(|id| queues.get(&id).cloned()).collect();
@@ -193,7 +193,7 @@ impl Inner {
         let mut shares: Vec<Share> = Vec::with_capacity(wanted.len());
         for queue in wanted {
             let (events, bytes) = meta.share(queue.id);
-            if let Err(refused) = queue.reserve(events, bytes, deadline) {
+            if let Err(refused) = queue.reserve(events, bytes, patience) {
                 shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
                 return Err((queue.name.clone(), refused));
             }
@@ -500,13 +500,13 @@ struct PutTicketOf {
     inner: Arc<Inner>,
     place: PutPlace,
     channel: Option<u16>,
-    deadline: Deadline,
+    patience: Patience,
     generation: u64,
 }
 
 impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
     fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
-        let Self { inner, mut place, channel, deadline, mut generation } = *self;
+        let Self { inner, mut place, channel, patience, mut generation } = *self;
         loop {
             let outcome = Box::new(place).wait();
             let Err(PutError::Full { reason: FullReason::Disk, batch, channel: name }) = outcome else {
@@ -518,13 +518,13 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
                 inner.maintain();
             }
             let freed = inner.shared.space_generation() != generation;
-            if deadline.has_passed() && !freed {
+            if patience.is_over() && !freed {
                 return Err(PutError::Full { reason: FullReason::Disk, batch, channel: name });
             }
             // In slices: room also comes from other programs, and from a lane on another disk.
-            inner.shared.wait_for_space(generation, deadline.or_after(SPACE_POLL));
+            inner.shared.wait_for_space(generation, patience.deadline().or_after(SPACE_POLL));
             generation = inner.shared.space_generation();
-            place = inner.start_put(channel, *batch, deadline)?;
+            place = inner.start_put(channel, *batch, &patience)?;
         }
     }
 

@@ -54,7 +54,7 @@ impl Origin {
     pub(crate) fn give_back(self, meta: PutMeta, events: Vec<Event>) -> PutBatch {
         let (routes, positions) = meta.into_routes();
         let routes = if self.routed { routes } else { Routes::default() };
-        PutBatch { events, routes, positions, durability: self.durability, resume: self.resume }
+        PutBatch { events, routes, positions, durability: self.durability, resume: self.resume, ..PutBatch::default() }
     }
 }
 

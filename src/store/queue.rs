@@ -18,7 +18,7 @@ use crate::limits;
 use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use crate::wait::{Wait, wake_all};
+use crate::wait::{Patience, Wait, wake_all};
 
 /// One channel.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ impl Queue {
     }
 
     /// Claims room for a put.
-    pub(crate) fn reserve(&self, events: u64, bytes: u64, deadline: crate::wait::Deadline) -> Result<(), Refused> {
+    pub(crate) fn reserve(&self, events: u64, bytes: u64, patience: &Patience) -> Result<(), Refused> {
         let mut gate = self.gate.lock();
         gate.stats.put_attempt_events += events;
         let Capacity { events: events_max, bytes: bytes_max } = self.capacity();
@@ -197,7 +197,7 @@ impl Queue {
                         let place = gate.line_next - 1;
                         gate.line.push_back(place);
                     }
-                    if !deadline.wait(&self.room, &mut gate) {
+                    if !patience.wait(&self.room, &mut gate) {
                         // One more look: the time may have run out in the moment room came.
                         let missing_now = gate.missing(events, bytes, self.capacity());
                         let first = gate.line.front().is_none_or(|front| Some(*front) == place);

@@ -40,6 +40,8 @@ pub(super) enum Fault {
 pub(super) struct Faulty {
     pub(super) inner: MemoryChannel,
     puts: Arc<Mutex<VecDeque<Fault>>>,
+    /// How long each put was to wait.
+    pub(super) waits: Arc<Mutex<Vec<Option<Wait>>>>,
     // How many take commits are still to fail.
     takes: Arc<AtomicU64>,
 }
@@ -47,7 +49,7 @@ pub(super) struct Faulty {
 impl Faulty {
     pub(super) fn new(name: &str, puts: &[Fault]) -> Self {
         let puts = Arc::new(Mutex::new(puts.iter().copied().collect()));
-        Self { inner: memory(name), puts, takes: Arc::default() }
+        Self { inner: memory(name), puts, waits: Arc::default(), takes: Arc::default() }
     }
 
     pub(super) fn failing_takes(name: &str, takes: u64) -> Self {
@@ -64,6 +66,7 @@ impl Faulty {
 
 impl PutTarget for Faulty {
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        self.waits.lock().push(wait);
         let fault = self.puts.lock().pop_front().unwrap_or(Fault::None);
         let put = |batch| {
             let mut transaction = self.inner.begin_put();

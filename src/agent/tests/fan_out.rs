@@ -136,7 +136,7 @@ fn the_position_goes_with_the_last_commit_and_prefers_a_store() {
     mem.put("in the way").unwrap();
     let builder = agent().shared_channel("disk", parts[0].clone()).shared_channel("mem", mem.clone());
     let running = start(builder.source("in", Positioned).to(["disk", "mem"]));
-    wait_for(&running, "the put to be refused", || running.stats().source("in").unwrap().stats.channel_write_fail == 1);
+    wait_for(&running, "the put to wait", || mem.stats().put_attempt_events == 2);
     assert_eq!((parts[0].position("test/source/in/p"), peek(&parts[0]).len()), (None, 0));
     mem.take(1, Wait::NONE).unwrap().commit().unwrap();
     done(&running);

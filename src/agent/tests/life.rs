@@ -1,10 +1,14 @@
 //! Start, stop, drain, bounded runs.
 
+use super::channels::{Fault, Faulty};
 use super::*;
 use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, StartError};
+use crate::channel::Spillable;
 use crate::shutdown::Shutdown;
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::source::{PullSource, Source, SourceContext};
+use crate::store::FileStore;
+use crate::vfs::sim::SimVfs;
 use crate::wait::Wait;
 
 struct Told {
@@ -144,24 +148,47 @@ fn draining_delivers_everything_before_the_sinks_stop() {
     println!("covered: drain of 500 events");
 }
 
-/// Goal: a put that waits for room does not hold up a stop. Method: a channel of one event without a sink, and a drain
-/// grace that a hang would use up, seen in the report.
+/// A channel of each kind with room for one event, whose puts wait for ever.
+fn patient_channels() -> Vec<(&'static str, Arc<dyn Channel>)> {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).put_wait(Wait::FOREVER);
+    let store = store.capacity_events(1).open().unwrap();
+    let spillable = Spillable::builder("spilling").memory_events(1).overflow_events(1).put_wait(Wait::FOREVER);
+    vec![
+        ("memory", Arc::new(MemoryChannel::builder("c").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap())),
+        ("file", Arc::new(store.channel("c").unwrap())),
+        ("spillable", Arc::new(spillable.open(&store).unwrap())),
+    ]
+}
+
+/// Goal: a put that waits for room does not hold up a stop. Method: a channel of each kind without a sink, behind another
+/// channel or not, and a drain grace that a hang would use up, seen in the report.
 #[test]
 fn a_source_blocked_on_a_full_channel_stops_promptly() {
-    let channel = MemoryChannel::builder("c").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap();
-    let mut count = numbers(3, 1);
-    let source = move |out: &mut PullBatch| {
-        out.set_position("next", "x");
-        count(out)
-    };
-    let running = start(agent().shared_channel("c", channel.clone()).source("in", source).to(["c"]));
-    wait_for(&running, "the channel to be full", || {
-        running.stats().source("in").is_some_and(|source| source.stats.channel_write_fail == 1)
-    });
-    let report = running.shutdown(Drain::NONE.grace(HANG)).unwrap();
-    assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped);
-    assert_eq!(peek(&channel), ["0"]);
-    println!("covered: stop of a source that waits for room");
+    for (kind, channel) in patient_channels().into_iter().chain(patient_channels()) {
+        let mut count = numbers(9, 1);
+        let source = move |out: &mut PullBatch| {
+            out.set_position("next", "x");
+            count(out)
+        };
+        let builder = agent().shared_channel("c", Arc::clone(&channel)).channel("first", memory("first"));
+        let running = start(builder.source("in", source).to(["first", "c"]));
+        wait_for(&running, "a put to wait", || {
+            let stats = channel.stats();
+            stats.put_attempt_events > stats.put_success_events && stats.depth_events == stats.put_success_events
+        });
+        let report = running.shutdown(Drain::NONE.grace(HANG)).unwrap();
+        assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped, "{kind}");
+    }
+    println!("covered: stop of a source that waits for room, with each kind of channel");
+}
+
+/// Whoever leaves the line of those who wait for room comes to its end, behind sources that stay.
+#[test]
+fn a_pull_source_waits_for_room_as_long_as_the_channel_is_configured_to() {
+    let channel = Faulty::new("c", &[Fault::Full, Fault::None]);
+    let running = start(agent().channel("c", channel.clone()).source("in", numbers(3, 1)).to(["c"]));
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    assert_eq!(*channel.waits.lock(), [None; 4]);
 }
 
 /// Goal: what cannot be read again is put as long as the stop gives time, and counted if that was too short. Method: a
@@ -171,9 +198,7 @@ fn a_batch_without_positions_is_put_within_the_grace_of_a_stop_or_counted_as_dro
     for has_room in [true, false] {
         let channel = small("c", 2);
         let running = start(agent().shared_channel("c", channel.clone()).source("in", numbers(6, 2)).to(["c"]));
-        wait_for(&running, "the channel to be full", || {
-            running.stats().source("in").is_some_and(|source| source.stats.channel_write_fail == 1)
-        });
+        wait_for(&running, "a put to wait", || channel.stats().put_attempt_events == 4);
         let context = running.sources.first().unwrap().context.clone();
         let grace = if has_room { HANG } else { Duration::ZERO };
         std::thread::scope(|scope| {

@@ -27,10 +27,11 @@ use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::sabotage::{Bug, planted};
+use crate::shutdown::Shutdown;
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::{PutTicket, Receipt};
-use crate::wait::{Wait, wake_all};
+use crate::wait::{Patience, Wait, wake_all};
 
 pub use builder::{MemoryChannelBuilder, MemoryChannelError};
 pub(super) use positions::Excess;
@@ -179,7 +180,7 @@ impl PutTarget for Shared {
         }
         let mut full = None;
         if size.events > 0 && state.must_wait(size, &self.settings).is_some() {
-            full = self.wait_for_room(&mut state, size, self.wait_of(wait));
+            full = self.wait_for_room(&mut state, size, self.wait_of(wait), batch.recall.clone());
             now = self.settings.clock.monotonic();
             if state.is_closed {
                 return Err(self.closed(state, batch));
@@ -296,17 +297,23 @@ impl Shared {
 
     /// Waits until there is room and it is our turn. Returns why there is none if the wait ends before that. Also
     /// returns when the channel is closed.
-    fn wait_for_room(&self, state: &mut MutexGuard<'_, State>, size: Size, wait: Wait) -> Option<FullReason> {
+    fn wait_for_room(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        size: Size,
+        wait: Wait,
+        recall: Option<Shutdown>,
+    ) -> Option<FullReason> {
         if wait == Wait::NONE {
             return state.must_wait(size, &self.settings);
         }
-        let deadline = wait.deadline();
+        let patience = Patience::new(wait, recall);
         let condvar = Arc::new(Condvar::new());
         state.putters.push_back(Putter { size, condvar: Arc::clone(&condvar) });
         let mut backoff = Backoff::default();
         loop {
             let in_time = if backoff.is_over() {
-                deadline.wait(&condvar, state)
+                patience.wait(&condvar, state)
             } else {
                 MutexGuard::unlocked(state, || backoff.pause());
                 true

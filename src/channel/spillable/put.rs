@@ -13,7 +13,7 @@ use crate::channel::{Channel, PutTarget};
 use crate::error::{FullReason, PutError};
 use crate::sync::Mutex;
 use crate::ticket::{PutTicket, RawTicket, Receipt};
-use crate::wait::{Deadline, Wait};
+use crate::wait::{Deadline, Patience, Wait};
 
 impl PutTarget for Shared {
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
@@ -69,23 +69,23 @@ impl Shared {
             let channel = self.settings.name.clone();
             return Err(PutError::TooLarge { channel, what, actual, max, batch: Box::new(batch) });
         }
-        let deadline = wait.deadline();
+        let patience = Patience::new(wait, batch.recall.clone());
         let fits_memory = events <= self.settings.memory_events && bytes <= self.settings.memory_bytes;
         if fits_memory && !self.is_spilled() {
-            match self.put_into_memory(batch, deadline.or_after(self.settings.spill_after).left()) {
+            match self.put_into_memory(batch, patience.deadline().or_after(self.settings.spill_after).left()) {
                 Err(PutError::Full { batch: given_back, .. }) => batch = *given_back,
                 decided => return decided,
             }
         }
         let spilling = self.begin_spilling();
-        if let Err(reason) = self.wait_for_memory(events, bytes, deadline) {
+        if let Err(reason) = self.wait_for_memory(events, bytes, &patience) {
             let (channel, batch) = (self.settings.name.clone(), Box::new(batch));
             return Err(match reason {
                 Some(reason) => PutError::Full { channel, reason, batch },
                 None => PutError::Closed { channel, batch },
             });
         }
-        self.spill(batch, deadline, spilling)
+        self.spill(batch, patience.deadline(), spilling)
     }
 
     fn put_into_memory(&self, batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
@@ -115,7 +115,7 @@ impl Shared {
 
     /// Waits until a put could fit beside what is in memory, if the overflow were empty. The error says why it could not;
     /// none if the channel is closed.
-    fn wait_for_memory(&self, events: u64, bytes: u64, deadline: Deadline) -> Result<(), Option<FullReason>> {
+    fn wait_for_memory(&self, events: u64, bytes: u64, patience: &Patience) -> Result<(), Option<FullReason>> {
         let mut gate = self.gate.lock();
         loop {
             if gate.is_closed {
@@ -127,7 +127,7 @@ impl Shared {
                 (true, _) => FullReason::Events,
                 (false, true) => FullReason::Bytes,
             };
-            if !deadline.wait(&self.room, &mut gate) {
+            if !patience.wait(&self.room, &mut gate) {
                 return Err(Some(reason));
             }
         }

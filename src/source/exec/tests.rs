@@ -221,7 +221,7 @@ fn a_full_channel_slows_the_command_and_loses_nothing() {
     let port = TestPort::with(|state| state.capacity = 10);
     let source = sh("echo $$; seq 1 100000").batch_max(10);
     let running = Running::start_at(source, port.clone());
-    port.until(|state| state.attempts >= 3);
+    port.until(|state| state.waiting == 1 && !state.events.is_empty());
     let lines = running.lines();
     assert!(lines.len() == 10 && is_alive(&lines[0]), "{lines:?}");
     port.change(|state| state.capacity = usize::MAX);
@@ -235,7 +235,7 @@ fn a_full_channel_slows_the_command_and_loses_nothing() {
 fn lines_that_do_not_fit_while_the_source_stops_are_counted() {
     let port = TestPort::with(|state| state.capacity = 5);
     let running = Running::start_at(sh("seq 1 10; exec sleep 1000").batch_max(5), port.clone());
-    port.until(|state| state.attempts >= 3);
+    port.until(|state| state.waiting == 1 && !state.events.is_empty());
     let context = running.context.clone();
     running.stop();
     assert_eq!((port.bodies().len(), context.counters().snapshot().dropped_events), (5, 5));

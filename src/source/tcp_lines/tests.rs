@@ -355,8 +355,7 @@ fn a_full_channel_slows_its_senders_and_loses_nothing() {
     let running = start(source().batch_max(7), &port);
     let mut client = running.connect();
     client.send(numbers(100));
-    // Longer than any one attempt lasts.
-    port.until(|state| state.attempts >= 3);
+    port.until(|state| state.waiting == 1);
     port.change(|state| state.capacity = 10);
     let mut taken = Vec::new();
     while taken.len() < 100 {

@@ -117,7 +117,7 @@ fn a_full_channel_costs_no_more_than_the_limit_and_the_kernels_drops_are_counted
     for _ in 0..sent {
         running.client.send(&[b'x'; 1000]).unwrap();
     }
-    port.until(|state| state.attempts > 0);
+    port.until(|state| !state.waits.is_empty());
     assert!(running.handle.stats().bytes_in_flight_peak <= limits::DATAGRAM_BYTES_MAX as u64);
     port.change(|state| state.capacity = usize::MAX);
     let handle = running.handle.clone();
