@@ -21,7 +21,8 @@ pub enum OnFull {
     #[default]
     Wait,
     /// They are dropped and counted once the channel's own waiting time is over, and a client that is answered is told so.
-    /// This is what Flume does.
+    /// This is what Flume does. Events that came together and do not fit together wait one after the other, until one of them
+    /// has waited in vain.
     Fail,
 }
 
@@ -127,8 +128,8 @@ impl<'a> Delivery<'a> {
     pub(crate) fn put_kept(&self, kept: Kept, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
         let Kept { batches: mut again, rest: mut events } = kept;
         let mut size = events.len();
-        // Once one waited in vain for room, nothing behind it waits.
-        let mut is_hurried = false;
+        // Once a single event waited in vain for room, nothing behind it waits; nor, at a stop, behind a batch that did.
+        let (mut is_hurried, mut is_singled) = (false, false);
         loop {
             let (batch, is_new) = if let Some(batch) = again.pop_front() {
                 (batch, false)
@@ -139,7 +140,8 @@ impl<'a> Delivery<'a> {
                 (PutBatch::new(std::mem::replace(&mut events, rest)), true)
             };
             let tried = batch.received();
-            let Err(error) = self.put(batch, is_new, is_hurried) else {
+            let is_urgent = is_hurried || is_singled && self.is_stopping();
+            let Err(error) = self.put(batch, is_new, is_urgent) else {
                 verdicts.accepted(tried);
                 continue;
             };
@@ -160,7 +162,8 @@ impl<'a> Delivery<'a> {
                     verdicts.accepted(tried - left);
                     // The parts are counted by themselves.
                     self.context.count_accepted_events(tried - left);
-                    is_hurried |= one_by_one;
+                    is_singled |= one_by_one;
+                    is_hurried |= one_by_one && left <= 1;
                     let part = if one_by_one { 1 } else { (left / 2).max(1) };
                     let mut parts = batch.in_parts(part);
                     if left <= 1 {
@@ -243,5 +246,22 @@ mod tests {
         });
         assert_eq!((refused, port.bodies()), (1, vec!["0".into()]));
         assert_eq!(port.state.lock().waits, [None, None, Some(Wait::up_to(SOURCE_FULL_WAIT))]);
+    }
+
+    /// Each event of a batch has the wait of its own that it would have had in Flume, until one of them has waited in vain.
+    #[test]
+    fn events_of_a_batch_that_found_no_room_wait_one_by_one_until_one_of_them_finds_none() {
+        let port = TestPort::with(|state| state.capacity = 2);
+        let context = SourceContext::new("test", Arc::clone(&port) as _, Shutdown::new());
+        let mut refusals = Refusals::default();
+        let events = (0..5).map(|number| Event::new(number.to_string())).collect();
+        Delivery::new(&context, OnFull::Fail, &|| false).put_all(events, &mut refusals).unwrap();
+        assert_eq!((refusals.events, port.bodies()), (3, vec!["0".into(), "1".into()]));
+        let waits = [None, None, None, None, Some(Wait::NONE), Some(Wait::NONE)];
+        assert_eq!(port.state.lock().waits, waits, "the batch, two that fit, one in vain, and the two behind it");
+        let events = vec!["5".into(), "6".into()];
+        port.change(|state| (state.capacity, state.waits) = (3, Vec::new()));
+        Delivery::new(&context, OnFull::Fail, &|| true).put_all(events, &mut refusals).unwrap();
+        assert_eq!(port.state.lock().waits, [None, Some(Wait::NONE), Some(Wait::NONE)], "at a stop");
     }
 }
