@@ -168,7 +168,8 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
 /// Default of the bytes that a network source holds for all its connections: 64 MiB.
 pub const SOURCE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
-/// Default of the bytes that a network source holds for one connection: 1 MiB.
+/// Default of the bytes that a network source holds for one connection: 1 MiB. A request of Avro or Thrift RPC or of HTTP may
+/// have more, if others leave enough or one at a time.
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 1 << 20;
 /// Default time after which a silent connection is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
@@ -226,6 +227,9 @@ pub const KEY_STORE_ENTRIES_MAX: usize = 4096;
 pub const DEFLATE_LEVEL: u32 = 6;
 /// Default of the bytes of one request of Avro or Thrift RPC, as received, and of the events in it: 16 MiB.
 pub const RPC_FRAME_BYTES_MAX: usize = 16 << 20;
+/// Default of the bytes that an Avro or Thrift source holds for all its connections: 96 MiB. Twice the largest request is in it,
+/// which one connection at a time can have.
+pub const RPC_BYTES_IN_FLIGHT_MAX: usize = 2 * RPC_FRAME_BYTES_MAX + SOURCE_BYTES_IN_FLIGHT_MAX;
 /// Bytes that a connection of Avro or Thrift RPC may hold at any time, without asking for more: 32 KiB.
 pub const RPC_CONNECTION_BYTES: usize = 32 << 10;
 /// Bytes that a connection of Avro or Thrift RPC reads at once, unless it reads them to their place in a request: 32 KiB.
@@ -284,6 +288,8 @@ pub const RPC_HOST_BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const CONNECTION_FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Default time within which a line, frame or request that has begun must be complete.
 pub const CONNECTION_FRAME: Duration = Duration::from_secs(30);
+/// Default time for which a client may be silent in the middle of a request of Avro or Thrift RPC, or of a body of HTTP.
+pub const CONNECTION_SILENCE: Duration = Duration::from_secs(30);
 /// Default time that a peer may take to accept an answer.
 pub const CONNECTION_ANSWER: Duration = Duration::from_secs(30);
 /// How long a connection that is closed because of an error is still read from (and the input thrown away), so that
@@ -368,6 +374,9 @@ pub const FLUME_LOGS_MAX: usize = 4096;
 pub const FLUME_RECORD_BYTES_MAX: u32 = 1 << 30;
 /// Default of the bytes of the body of one request of an HTTP source, also after it is unpacked: 16 MiB.
 pub const HTTP_BODY_BYTES_MAX: usize = 16 << 20;
+/// Default of the bytes that an HTTP source holds for all its connections: 96 MiB. Twice the largest body is in it, which one
+/// request at a time can have.
+pub const HTTP_BYTES_IN_FLIGHT_MAX: usize = 2 * HTTP_BODY_BYTES_MAX + SOURCE_BYTES_IN_FLIGHT_MAX;
 /// Default of the bytes of the head of one request of an HTTP source, its first line included: 16 KiB.
 pub const HTTP_HEADER_BYTES_MAX: usize = 16 << 10;
 /// The smallest limit of the head of a request that an HTTP source can be set to: 8 KiB.
@@ -411,13 +420,18 @@ pub const FLUME_HTTP_IDLE: Duration = Duration::from_secs(30);
 /// Bytes of one request of the Avro and Thrift sources of a Flume configuration, as of a transaction: 256 MiB. Flume's
 /// sinks put a batch into one request, whatever its size, and Flume's sources take it.
 pub const FLUME_RPC_FRAME_BYTES_MAX: usize = 256 << 20;
-/// Bytes that the Avro and Thrift sources of a Flume configuration hold for all their connections: 576 MiB. Twice the
-/// largest request is in it, which one connection at a time can have.
-pub const FLUME_RPC_BYTES_IN_FLIGHT_MAX: usize = 2 * FLUME_RPC_FRAME_BYTES_MAX + SOURCE_BYTES_IN_FLIGHT_MAX;
-/// Time within which a request must be complete at these sources. Flume has no such limit.
-pub const FLUME_RPC_FRAME: Duration = Duration::from_secs(60 * 60);
-/// Time within which a body must be complete at the HTTP source of a Flume configuration. Flume has no such limit.
-pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(60 * 60);
+/// Bytes that the Avro and Thrift sources of a Flume configuration hold for all their connections: 704 MiB. Twice the
+/// largest request is in it, which one connection at a time can have, and 160 MiB for the others.
+pub const FLUME_RPC_BYTES_IN_FLIGHT_MAX: usize = 2 * FLUME_RPC_FRAME_BYTES_MAX + 3 * SOURCE_BYTES_IN_FLIGHT_MAX;
+/// Time within which a request must be complete at these sources, however slow the client is. Flume has no such limit. Clients
+/// that are silent are closed after [`CONNECTION_SILENCE`].
+pub const FLUME_RPC_FRAME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes that the HTTP source of a Flume configuration holds for all its connections: 448 MiB. Twice the largest body is in it,
+/// which one request at a time can have, and 160 MiB for the others.
+pub const FLUME_HTTP_BYTES_IN_FLIGHT_MAX: usize = 2 * FLUME_BODY_BYTES_MAX + 3 * SOURCE_BYTES_IN_FLIGHT_MAX;
+/// Time within which a body must be complete at the HTTP source of a Flume configuration, however slow the client is. Flume has no
+/// such limit. Clients that are silent are closed after [`CONNECTION_SILENCE`], as by Flume's web server.
+pub const FLUME_HTTP_BODY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest time in milliseconds that a property of a component may give where the component has no limit of its own: a day.
 pub const PROPERTY_MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// The largest head of a request that an HTTP source can be set to in a Flume configuration: 1 MiB.

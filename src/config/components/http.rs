@@ -6,8 +6,8 @@ use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::{bind_address, tls};
 use crate::codec::java_hash::HeaderMap;
 use crate::limits::{
-    CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_IDLE, HTTP_CONNECT,
-    HTTP_CONNECTION_BYTES, HTTP_HEADER_BYTES_CEILING, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS,
+    CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_BYTES_IN_FLIGHT_MAX,
+    FLUME_HTTP_IDLE, HTTP_CONNECT, HTTP_HEADER_BYTES_CEILING, HTTP_HEADER_BYTES_MIN, HTTP_REQUEST, HTTP_WORKERS,
     HTTP_WORKERS_CEILING, PROPERTY_MILLIS_MAX, SINK_BATCH_EVENTS,
 };
 use crate::sink::{self, HttpFormat, StatusAction};
@@ -28,7 +28,7 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<Http> {
         .get(true)
         .connections_per_peer_max(CONNECTIONS_MAX)
         .body_bytes_max(FLUME_BODY_BYTES_MAX)
-        .bytes_in_flight_max(CONNECTIONS_MAX * HTTP_CONNECTION_BYTES + 2 * FLUME_BODY_BYTES_MAX)
+        .bytes_in_flight_max(FLUME_HTTP_BYTES_IN_FLIGHT_MAX)
         .body_timeout(FLUME_HTTP_BODY);
     let source = handler(keys, source);
     let source = jetty(keys, source);
@@ -125,6 +125,7 @@ fn jetty(keys: &mut Keys, source: Http) -> Http {
         .idle_timeout(idle)
         .first_byte_timeout(idle)
         .header_timeout(idle)
+        .silence_timeout(idle)
         .header_bytes_max(head.max(HTTP_HEADER_BYTES_MIN))
         .workers(workers)
 }

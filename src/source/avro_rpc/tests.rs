@@ -15,6 +15,7 @@ use crate::source::net::ListenerStats;
 use crate::{Event, Shutdown, SourceStats, Wait};
 
 mod long;
+mod stalled;
 
 /// A source that runs in a thread, before a channel.
 struct Running {
@@ -417,11 +418,14 @@ fn clients_that_are_silent_are_closed_in_their_time() {
     assert_eq!(busy.answer(), Some((1, OK)));
     assert!(busy.is_closed());
     running.stop();
-    let running = start(local().frame_timeout(Duration::from_millis(20)));
-    let mut half = running.connect();
-    assert!(half.send(&FIRST[..20]).is_closed());
-    let (stats, listener) = running.stop();
-    assert_eq!((stats.event_read_fail, listener.timed_out_connections), (1, 1));
+    let (short, long) = (Duration::from_millis(20), Duration::from_secs(3600));
+    for source in [local().frame_timeout(short), local().frame_timeout(long).silence_timeout(short)] {
+        let running = start(source);
+        let mut half = running.connect();
+        assert!(half.send(&FIRST[..20]).is_closed());
+        let (stats, listener) = running.stop();
+        assert_eq!((stats.event_read_fail, listener.timed_out_connections), (1, 1));
+    }
 }
 
 #[test]
@@ -487,6 +491,7 @@ fn options_that_cannot_work_are_refused_with_what_to_do() {
         (local().frame_bytes_max(0), "frame_bytes_max is 0"),
         (local().batch_events_max(0), "batch_events_max is 0"),
         (local().idle_timeout(Duration::ZERO), "idle_timeout is zero"),
+        (local().silence_timeout(Duration::ZERO), "silence_timeout is zero"),
         (local().frame_bytes_max(1 << 30), "the largest request, which needs 2147483648, need"),
         (local().bytes_in_flight_max(1 << 20), "raise it to that, or lower connections_max"),
     ] {

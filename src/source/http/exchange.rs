@@ -95,10 +95,15 @@ impl Inner {
                 Ok(is_packed) => is_packed,
                 Err(rejection) => return Err(self.unread(has_body, rejection)),
             };
-        let read = timeout(settings.body_timeout, body::read(incoming, &self.hold, settings.body_bytes_max));
+        let read = timeout(settings.body_timeout, body::read(incoming, &self.hold, settings));
         let body = match read.await {
             Ok(Ok(body)) => body,
-            Ok(Err(rejection)) => return Err(self.unread(true, rejection)),
+            Ok(Err(rejection)) => {
+                if rejection.status() == StatusCode::REQUEST_TIMEOUT.as_u16() {
+                    self.signals.handle.count_timeout();
+                }
+                return Err(self.unread(true, rejection));
+            }
             Err(_) => {
                 self.signals.handle.count_timeout();
                 let reason = format!("the body was not complete within {:?}", settings.body_timeout);

@@ -1,12 +1,14 @@
 //! The bytes that one connection holds.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 use crate::limits::HTTP_CONNECTION_BYTES;
 use crate::source::net::Share;
 
 /// What one connection holds of a request: [`HTTP_CONNECTION_BYTES`] that it has anyway, and a share of what the source
-/// may hold. Nobody waits for more: what finds no room is refused, and the client is told to come again.
+/// may hold. What finds no room is refused, and the client is told to come again.
 #[derive(Debug)]
 pub(super) struct Hold {
     share: Mutex<Share>,
@@ -17,9 +19,10 @@ impl Hold {
         Self { share: Mutex::new(share) }
     }
 
-    /// Whether so many bytes may be held.
+    /// Whether so many bytes may be held; nobody is blocked.
     pub(super) fn grow_to(&self, bytes: usize) -> bool {
-        self.share.lock().grow_to(bytes.saturating_sub(HTTP_CONNECTION_BYTES), usize::MAX)
+        let beyond = bytes.saturating_sub(HTTP_CONNECTION_BYTES);
+        self.share.lock().wait_for_request(beyond, Duration::ZERO)
     }
 
     /// Gives back what a request has needed.

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use super::net::{Listener, ListenerHandle, ListenerOptions, TaskOptions};
 use super::{Source, SourceContext, SourceError};
+use crate::limits::HTTP_BYTES_IN_FLIGHT_MAX;
 pub use blob::BlobHandler;
 use delivery::Shared;
 pub use events::Events;
@@ -123,11 +124,13 @@ impl Http {
     /// [`handle`](Self::handle) tells. `0.0.0.0` and `[::]` open it to the network.
     #[must_use]
     pub fn bind(address: impl Into<String>) -> Self {
+        let mut listener = ListenerOptions::new(0, REFUSAL);
+        listener.bytes_in_flight_max = HTTP_BYTES_IN_FLIGHT_MAX;
         Self {
             address: address.into(),
             settings: Settings::new(),
             handler: Arc::new(JsonHandler::new()),
-            listener: ListenerOptions::new(0, REFUSAL),
+            listener,
             handle: ListenerHandle::default(),
             bound: None,
         }
@@ -217,8 +220,10 @@ impl Http {
 
     /// Bytes that are received and not committed, at most, over all connections, as received and as events. A request that
     /// finds no room is answered with 503. Must be at least `connections_max` times
-    /// [`HTTP_CONNECTION_BYTES`](crate::limits::HTTP_CONNECTION_BYTES) and two times `body_bytes_max`. Default:
-    /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](crate::limits::SOURCE_BYTES_IN_FLIGHT_MAX).
+    /// [`HTTP_CONNECTION_BYTES`](crate::limits::HTTP_CONNECTION_BYTES), which every connection has for small requests, and two times `body_bytes_max`. So much of the
+    /// rest, or half of it if that is more, is kept for one request at a time, what is beyond is for all together: for each up to
+    /// [`CONNECTION_BYTES_IN_FLIGHT_MAX`](crate::limits::CONNECTION_BYTES_IN_FLIGHT_MAX) or an eighth of what is free of it.
+    /// Default: [`HTTP_BYTES_IN_FLIGHT_MAX`].
     #[must_use]
     pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
         self.listener.bytes_in_flight_max = bytes;
@@ -247,6 +252,14 @@ impl Http {
         self
     }
 
+    /// How long a client may be silent in the middle of a body. Default:
+    /// [`CONNECTION_SILENCE`](crate::limits::CONNECTION_SILENCE).
+    #[must_use]
+    pub fn silence_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.silence_timeout = timeout;
+        self
+    }
+
     /// How long a client may take for a body. Default: [`CONNECTION_FRAME`](crate::limits::CONNECTION_FRAME).
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
@@ -263,7 +276,8 @@ impl Http {
     }
 
     /// How long a request waits for room in a full channel before it is answered with 503. It takes the place of the
-    /// channel's own waiting time. Default: [`PUT_WAIT`](crate::limits::PUT_WAIT).
+    /// channel's own waiting time. So long a body waits, too, while others hold what the source may hold. Default:
+    /// [`PUT_WAIT`](crate::limits::PUT_WAIT).
     #[must_use]
     pub fn full_timeout(mut self, timeout: Duration) -> Self {
         self.settings.full_timeout = timeout;
@@ -312,7 +326,7 @@ impl Source for Http {
         let fatal = |reason: String| SourceError::fatal(format!("{}: {reason}", self.address));
         self.settings.check().map_err(fatal)?;
         let mut options = self.listener.clone();
-        options.bytes_in_flight_max =
+        (options.bytes_in_flight_max, options.reserve_bytes) =
             self.settings.shared_bytes(options.bytes_in_flight_max, options.connections_max).map_err(fatal)?;
         self.bound = Some(Listener::bind(&self.address, options, self.handle.clone())?);
         Ok(())

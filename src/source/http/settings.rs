@@ -18,6 +18,7 @@ pub(super) struct Settings {
     pub(super) batch_events_max: usize,
     pub(super) pace: Pace,
     pub(super) body_timeout: Duration,
+    pub(super) silence_timeout: Duration,
     pub(super) full_timeout: Duration,
     pub(super) stop_timeout: Duration,
     pub(super) workers: usize,
@@ -41,6 +42,7 @@ impl Settings {
                 answer: limits::CONNECTION_ANSWER,
             },
             body_timeout: limits::CONNECTION_FRAME,
+            silence_timeout: limits::CONNECTION_SILENCE,
             full_timeout: limits::PUT_WAIT,
             stop_timeout: limits::HTTP_STOP,
             workers: limits::HTTP_WORKERS,
@@ -69,6 +71,7 @@ impl Settings {
             ("header_timeout", self.pace.head),
             ("answer_timeout", self.pace.answer),
             ("body_timeout", self.body_timeout),
+            ("silence_timeout", self.silence_timeout),
         ] {
             if timeout.is_zero() {
                 return Err(format!("{name} is zero, so that every client would be closed at once; it must be longer"));
@@ -77,12 +80,17 @@ impl Settings {
         Ok(())
     }
 
-    /// What a source may hold besides what each connection may hold anyway.
-    pub(super) fn shared_bytes(&self, bytes_in_flight_max: usize, connections_max: usize) -> Result<usize, String> {
+    /// What a source may hold besides what each connection may hold anyway, and what of it one request at a time can have.
+    pub(super) fn shared_bytes(
+        &self,
+        bytes_in_flight_max: usize,
+        connections_max: usize,
+    ) -> Result<(usize, usize), String> {
         let bases = connections_max.saturating_mul(limits::HTTP_CONNECTION_BYTES);
         let needed = self.body_bytes_max.saturating_mul(2);
         match bytes_in_flight_max.checked_sub(bases) {
-            Some(shared) if shared >= needed => Ok(shared),
+            // Events may take more than the body.
+            Some(shared) if shared >= needed => Ok((shared, needed.max(shared / 2))),
             _ => Err(format!(
                 "{connections_max} connections that hold up to {} bytes each, and one body of the largest size with its \
                  events, need {} bytes, but bytes_in_flight_max is {bytes_in_flight_max}; raise it to that, or lower \

@@ -3,28 +3,52 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(any(test, feature = "rpc", feature = "http"))]
+use crate::limits::CONNECTION_BYTES_IN_FLIGHT_MAX;
 use crate::sync::{Condvar, Mutex};
 use crate::wait::Wait;
 
 /// A bounded number of bytes, shared by all connections of a listener.
 ///
 /// Each connection owns a base share from beginning to end. What it holds beyond that it asks for, and gives back with
-/// each commit. Where the base share is large enough for the largest unit (a line), nobody ever waits for that. Where it
-/// is not (a frame of an RPC may be very large), a part of the bytes is kept in reserve, enough for one such unit: a
-/// connection that finds no room waits for room or for the reserve, and who has the reserve can always finish. So no
-/// connection in the middle of a unit waits for another one in the middle of its own, and there is nothing to deadlock on.
+/// each commit. Where the base share is large enough for the largest unit (a line), nobody has to wait for more, and what
+/// is held beyond waits for nothing but a commit; so it may be any bytes that are free.
+///
+/// Where it is not (a request may be very large), what is held waits for its client, too. Then there are three parts:
+///
+/// ```text
+/// | base shares of all connections that may come | common | reserve |
+/// ```
+///
+/// Nothing grows into the base shares: new connections come in and small requests go on, whatever others hold. Requests
+/// grow in the common part, each up to [`CONNECTION_BYTES_IN_FLIGHT_MAX`] or to an eighth of what others leave of it, so
+/// that it takes many to use it up. Who finds no more room there waits for that or for the reserve, which one request at
+/// a time has, and which is enough for the largest one: who has it can always finish. So no connection in the middle of a
+/// request waits for one that waits itself, and there is nothing to deadlock on.
 #[derive(Debug)]
 pub(super) struct Budget {
-    max: usize,
-    reserve: usize,
+    sizes: Sizes,
     state: Mutex<State>,
     freed: Condvar,
 }
 
+/// The parts of a budget, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    /// All parts together.
+    pub(super) max: usize,
+    /// What only base shares may take.
+    pub(super) bases: usize,
+    /// What one request at a time may take.
+    pub(super) reserve: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    // Without the reserve.
-    used: usize,
+    // Base shares.
+    bases: usize,
+    // What is held beyond them, without the reserve.
+    grown: usize,
     reserve_taken: bool,
     peak: usize,
     // A new connection waits for its base share: nobody gets more than that before it.
@@ -32,46 +56,61 @@ struct State {
 }
 
 impl Budget {
-    pub(super) fn new(max: usize, reserve: usize) -> Arc<Self> {
-        Arc::new(Self { max, reserve, state: Mutex::default(), freed: Condvar::new() })
+    pub(super) fn new(sizes: Sizes) -> Arc<Self> {
+        Arc::new(Self { sizes, state: Mutex::default(), freed: Condvar::new() })
     }
 
     /// Bytes in use, the most there ever were, and the most there can be.
     pub(super) fn usage(&self) -> (usize, usize, usize) {
         let state = self.state.lock();
-        (self.sum(&state), state.peak, self.max)
+        (self.sum(&state), state.peak, self.sizes.max)
     }
 
     /// A base share, waiting for it at most `limit`.
     pub(super) fn admit(self: &Arc<Self>, base: usize, limit: Duration) -> Option<Share> {
         let deadline = Wait::up_to(limit).deadline();
         let mut state = self.state.lock();
-        while !self.fits(&state, base) {
+        while base > self.free(&state) {
             state.admitting = true;
             if !deadline.wait(&self.freed, &mut state) {
                 break;
             }
         }
         state.admitting = false;
-        self.take(&mut state, base).then(|| Share { budget: Arc::clone(self), base, held: base, has_reserve: false })
+        if base > self.free(&state) {
+            return None;
+        }
+        state.bases += base;
+        state.peak = state.peak.max(self.sum(&state));
+        Some(Share { budget: Arc::clone(self), base, grown: 0, has_reserve: false })
     }
 
-    fn take_more(&self, bytes: usize) -> bool {
+    fn take(&self, more: usize) -> bool {
         let mut state = self.state.lock();
-        !state.admitting && self.take(&mut state, bytes)
+        let room = self.room(&state);
+        self.take_within(&mut state, more, room)
     }
 
-    /// As `take_more`, waiting for it at most `limit`; takes the reserve instead if that comes free before. `None` if
+    /// As `take`, for a request that has `own` of the common part.
+    #[cfg(any(test, feature = "rpc", feature = "http"))]
+    fn take_for_request(&self, more: usize, own: usize) -> bool {
+        let mut state = self.state.lock();
+        let room = self.request_room(&state, own);
+        self.take_within(&mut state, more, room)
+    }
+
+    /// As `take_for_request`, waiting for it at most `limit`; takes the reserve instead if that comes free before. `None` if
     /// neither did, else whether it is the reserve.
-    #[cfg(any(test, feature = "rpc"))]
-    fn take_or_wait(&self, bytes: usize, limit: Duration) -> Option<bool> {
+    #[cfg(any(test, feature = "rpc", feature = "http"))]
+    fn wait_for_request(&self, more: usize, own: usize, limit: Duration) -> Option<bool> {
         let deadline = Wait::up_to(limit).deadline();
         let mut state = self.state.lock();
         loop {
-            if !state.admitting && self.take(&mut state, bytes) {
+            let room = self.request_room(&state, own);
+            if self.take_within(&mut state, more, room) {
                 return Some(false);
             }
-            if !state.reserve_taken && bytes <= self.reserve {
+            if !state.reserve_taken && more <= self.sizes.reserve {
                 state.reserve_taken = true;
                 state.peak = state.peak.max(self.sum(&state));
                 return Some(true);
@@ -82,34 +121,48 @@ impl Budget {
         }
     }
 
-    fn give_back(&self, bytes: usize, reserve: bool) {
-        if bytes == 0 && !reserve {
+    fn give_back(&self, grown: usize, reserve: bool, base: usize) {
+        if grown == 0 && !reserve && base == 0 {
             return;
         }
         let mut state = self.state.lock();
-        assert!(state.used >= bytes, "more bytes given back than were taken");
-        state.used -= bytes;
+        assert!(state.grown >= grown && state.bases >= base, "more bytes given back than were taken");
+        state.grown -= grown;
+        state.bases -= base;
         state.reserve_taken &= !reserve;
         drop(state);
         self.freed.notify_all();
     }
 
-    fn fits(&self, state: &State, bytes: usize) -> bool {
-        let max = self.max.saturating_sub(self.reserve);
-        state.used.checked_add(bytes).is_some_and(|sum| sum <= max)
-    }
-
-    fn take(&self, state: &mut State, bytes: usize) -> bool {
-        let fits = self.fits(state, bytes);
+    fn take_within(&self, state: &mut State, more: usize, room: usize) -> bool {
+        let fits = !state.admitting && more <= room;
         if fits {
-            state.used += bytes;
+            state.grown += more;
             state.peak = state.peak.max(self.sum(state));
         }
         fits
     }
 
+    /// What is free for base shares.
+    fn free(&self, state: &State) -> usize {
+        self.sizes.max.saturating_sub(self.sizes.reserve + state.bases + state.grown)
+    }
+
+    /// What is free for those who grow.
+    fn room(&self, state: &State) -> usize {
+        self.free(state).saturating_sub(self.sizes.bases.saturating_sub(state.bases))
+    }
+
+    /// What is free for a request that has `own` of the common part.
+    #[cfg(any(test, feature = "rpc", feature = "http"))]
+    fn request_room(&self, state: &State, own: usize) -> usize {
+        let room = self.room(state);
+        let most = CONNECTION_BYTES_IN_FLIGHT_MAX.max((room + own) / REQUEST_PART);
+        room.min(most.saturating_sub(own))
+    }
+
     fn sum(&self, state: &State) -> usize {
-        state.used + if state.reserve_taken { self.reserve } else { 0 }
+        state.bases + state.grown + if state.reserve_taken { self.sizes.reserve } else { 0 }
     }
 }
 
@@ -118,42 +171,40 @@ impl Budget {
 pub(crate) struct Share {
     budget: Arc<Budget>,
     base: usize,
-    held: usize,
+    grown: usize,
     has_reserve: bool,
 }
 
 /// Shares grow by steps of this many bytes, so that short lines do not ask for each of theirs.
 const STEP_BYTES: usize = 16 << 10;
+/// One request may have this part of what others leave of the common bytes.
+#[cfg(any(test, feature = "rpc", feature = "http"))]
+const REQUEST_PART: usize = 8;
 
 impl Share {
     /// Whether the connection may hold `bytes` in all; asks for more if that is over what it has, up to `max`.
     pub(crate) fn grow_to(&mut self, bytes: usize, max: usize) -> bool {
-        if bytes <= self.may_hold() {
-            return true;
-        }
-        if bytes > max {
-            return false;
-        }
-        let generous = bytes.saturating_add(STEP_BYTES).min(max);
-        for wanted in [generous, bytes] {
-            if self.budget.take_more(wanted.saturating_sub(self.may_hold())) {
-                self.held += wanted.saturating_sub(self.may_hold());
-                return true;
-            }
-        }
-        false
+        let (has, budget) = (self.may_hold(), Arc::clone(&self.budget));
+        bytes <= has || bytes <= max && self.grow(bytes - has, max - has, |more| budget.take(more))
     }
 
-    /// The same without a limit of its own, waiting for room or for the reserve at most `limit`.
-    #[cfg(any(test, feature = "rpc"))]
-    pub(super) fn wait_for(&mut self, bytes: usize, limit: Duration) -> bool {
-        let more = bytes.saturating_sub(self.may_hold());
-        if more == 0 {
+    /// The same within what one request may have besides the reserve.
+    #[cfg(any(test, feature = "rpc", feature = "http"))]
+    pub(crate) fn grow_request_to(&mut self, bytes: usize) -> bool {
+        let (has, own, budget) = (self.may_hold(), self.grown, Arc::clone(&self.budget));
+        bytes <= has || self.grow(bytes - has, usize::MAX, |more| budget.take_for_request(more, own))
+    }
+
+    /// The same, waiting for that or for the reserve at most `limit`.
+    #[cfg(any(test, feature = "rpc", feature = "http"))]
+    pub(crate) fn wait_for_request(&mut self, bytes: usize, limit: Duration) -> bool {
+        if self.grow_request_to(bytes) {
             return true;
         }
-        match self.budget.take_or_wait(more, limit) {
+        let more = bytes - self.may_hold();
+        match self.budget.wait_for_request(more, self.grown, limit) {
             Some(true) => self.has_reserve = true,
-            Some(false) => self.held += more,
+            Some(false) => self.grown += more,
             None => return false,
         }
         true
@@ -167,20 +218,28 @@ impl Share {
     /// Gives back what is over the base share and not needed to hold `bytes`. What is kept keeps nobody from finishing: who
     /// has the reserve takes the rest of a unit from it.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        let reserve = bytes <= self.held && std::mem::take(&mut self.has_reserve);
-        let held = self.held.min(bytes.max(self.base));
-        self.budget.give_back(self.held - held, reserve);
-        self.held = held;
+        let reserve = bytes <= self.base + self.grown && std::mem::take(&mut self.has_reserve);
+        let grown = self.grown.min(bytes.saturating_sub(self.base));
+        self.budget.give_back(self.grown - grown, reserve, 0);
+        self.grown = grown;
+    }
+
+    /// Grows by `more`, or a step more than that, up to `max`.
+    fn grow(&mut self, more: usize, max: usize, take: impl Fn(usize) -> bool) -> bool {
+        let generous = more.saturating_add(STEP_BYTES).min(max);
+        let taken = [generous, more].into_iter().find(|more| take(*more));
+        self.grown += taken.unwrap_or(0);
+        taken.is_some()
     }
 
     fn may_hold(&self) -> usize {
-        self.held + if self.has_reserve { self.budget.reserve } else { 0 }
+        self.base + self.grown + if self.has_reserve { self.budget.sizes.reserve } else { 0 }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.held, self.has_reserve);
+        self.budget.give_back(self.grown, self.has_reserve, self.base);
     }
 }
 
@@ -188,9 +247,13 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
+    fn budget(max: usize, bases: usize, reserve: usize) -> Arc<Budget> {
+        Budget::new(Sizes { max, bases, reserve })
+    }
+
     #[test]
     fn shares_never_sum_to_more_than_the_budget() {
-        let budget = Budget::new(100, 0);
+        let budget = budget(100, 0, 0);
         let mut first = budget.admit(40, Duration::ZERO).unwrap();
         let second = budget.admit(40, Duration::ZERO).unwrap();
         assert!(budget.admit(21, Duration::ZERO).is_none());
@@ -207,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_share_keeps_what_it_needs() {
-        let budget = Budget::new(100, 40);
+        let budget = budget(100, 0, 40);
         let mut share = budget.admit(10, Duration::ZERO).unwrap();
         assert!(share.grow_to(30, 30));
         for (bytes, used) in [(50, 30), (25, 25), (5, 10), (20, 10)] {
@@ -215,7 +278,7 @@ mod tests {
             assert_eq!(budget.usage().0, used, "{bytes}");
         }
         let other = budget.admit(45, Duration::ZERO).unwrap();
-        assert!(share.wait_for(40, Duration::ZERO), "the reserve");
+        assert!(share.wait_for_request(40, Duration::ZERO), "the reserve");
         for (bytes, used) in [(40, 95), (11, 95), (10, 55)] {
             share.shrink_to(bytes);
             assert_eq!(budget.usage().0, used, "{bytes}");
@@ -226,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_new_connection_gets_its_share_before_others_grow() {
-        let budget = Budget::new(100, 0);
+        let budget = budget(100, 0, 0);
         let mut greedy = budget.admit(10, Duration::ZERO).unwrap();
         assert!(greedy.grow_to(95, 95));
         std::thread::scope(|scope| {
@@ -242,25 +305,56 @@ mod tests {
     }
 
     #[test]
+    fn nothing_grows_into_the_base_shares_of_connections_to_come() {
+        let budget = budget(140, 40, 80);
+        let mut shares = [(); 2].map(|()| budget.admit(10, Duration::ZERO).unwrap());
+        // The common part, then the reserve.
+        assert!(shares[0].wait_for_request(30, Duration::ZERO) && shares[0].wait_for_request(100, Duration::ZERO));
+        assert!(!shares[1].wait_for_request(11, Duration::ZERO) && !shares[1].grow_to(11, 1000));
+        assert!(shares[1].wait_for_request(10, Duration::ZERO), "its own");
+        let others = [(); 2].map(|()| budget.admit(10, Duration::ZERO));
+        assert!(others.iter().all(Option::is_some));
+        assert_eq!(budget.usage(), (140, 140, 140));
+    }
+
+    #[test]
     fn who_has_the_reserve_can_finish_and_others_wait_for_it() {
-        let budget = Budget::new(100, 40);
+        let budget = budget(100, 40, 40);
         let mut shares = [(); 4].map(|()| budget.admit(10, Duration::ZERO).unwrap());
         assert!(budget.admit(21, Duration::ZERO).is_none(), "20 are left besides the reserve");
-        assert!(shares[0].grow_to(30, 1000) && !shares[1].grow_to(11, 1000));
-        assert!(shares[1].wait_for(50, Duration::ZERO), "the reserve, and 10 of its own");
+        assert!(shares[0].grow_request_to(30) && !shares[1].grow_request_to(11));
+        assert!(shares[1].wait_for_request(50, Duration::ZERO), "the reserve, and 10 of its own");
         assert_eq!(budget.usage(), (100, 100, 100));
-        assert!(shares[1].wait_for(50, Duration::ZERO) && shares[1].grow_to(50, 1000));
-        assert!(!shares[2].wait_for(11, Duration::from_millis(1)));
+        assert!(shares[1].wait_for_request(50, Duration::ZERO) && shares[1].grow_request_to(50));
+        assert!(!shares[2].wait_for_request(11, Duration::from_millis(1)));
         let [mut first, mut second, mut third, mut fourth] = shares;
         std::thread::scope(|scope| {
             let minute = Duration::from_secs(60);
-            let waiting = scope.spawn(move || third.wait_for(50, minute) && fourth.wait_for(15, minute));
+            let waiting =
+                scope.spawn(move || third.wait_for_request(50, minute) && fourth.wait_for_request(15, minute));
             second.shrink();
             first.shrink();
             assert!(waiting.join().unwrap(), "the reserve for the one, room for the other");
         });
-        assert!(!second.wait_for(usize::MAX, Duration::ZERO), "more than there is");
+        assert!(!second.wait_for_request(usize::MAX, Duration::ZERO), "more than there is");
         drop((first, second));
         assert_eq!(budget.usage().0, 0);
+    }
+
+    #[test]
+    fn a_few_requests_do_not_use_up_what_is_common() {
+        let budget = budget(80 << 20, 0, 0);
+        let mut shares = [(); 20].map(|()| budget.admit(0, Duration::ZERO).unwrap());
+        // Each has as much as it gets, and then a small one still finds room.
+        for (number, share) in shares.iter_mut().enumerate() {
+            let mut bytes = 0;
+            while share.grow_request_to(bytes + STEP_BYTES) {
+                bytes += STEP_BYTES;
+            }
+            assert!(number > 0 || bytes == 10 << 20, "an eighth: {bytes}");
+            assert!(bytes >= CONNECTION_BYTES_IN_FLIGHT_MAX);
+        }
+        let mut small = budget.admit(0, Duration::ZERO).unwrap();
+        assert!(small.grow_request_to(CONNECTION_BYTES_IN_FLIGHT_MAX));
     }
 }

@@ -88,11 +88,11 @@ impl<'a> Connection<'a> {
         &mut self.share
     }
 
-    /// Waits until the connection may hold `bytes`, for as long as that takes. Returns `false` if the source is asked to
-    /// stop first.
+    /// Waits until the connection may hold `bytes` of a request, for as long as that takes. Returns `false` if the source is
+    /// asked to stop first.
     #[cfg(feature = "rpc")]
     pub(crate) fn wait_for_room(&mut self, bytes: usize) -> bool {
-        while !self.share.wait_for(bytes, SOURCE_FULL_WAIT) {
+        while !self.share.wait_for_request(bytes, SOURCE_FULL_WAIT) {
             if self.is_stopping() {
                 return false;
             }

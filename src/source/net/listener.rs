@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 
-use super::budget::Budget;
+use super::budget::{Budget, Sizes};
 use super::connection::Connection;
 use super::handle::{ListenerHandle, count};
 use super::ip_filter::IpFilter;
@@ -31,7 +31,8 @@ pub(crate) struct ListenerOptions {
     pub(crate) connections_per_peer_max: usize,
     /// For all connections together.
     pub(crate) bytes_in_flight_max: usize,
-    /// What every connection may hold at any time: the largest unit (line) in bytes, or less if there is a reserve.
+    /// What every connection may hold at any time: the largest unit (line) in bytes, or less if there is a reserve. Then it
+    /// is set aside for all connections that may come.
     pub(crate) unit_bytes_max: usize,
     /// Bytes out of `bytes_in_flight_max` that are kept for one connection at a time, which finds no others: the largest
     /// unit (frame). 0: every connection can hold a unit of its own.
@@ -66,6 +67,11 @@ impl ListenerOptions {
             layers: Layers::default(),
             handshake_timeout: limits::TLS_HANDSHAKE,
         }
+    }
+
+    fn sizes(&self) -> Sizes {
+        let bases = if self.reserve_bytes > 0 { self.connections_max * self.unit_bytes_max } else { 0 };
+        Sizes { max: self.bytes_in_flight_max, bases, reserve: self.reserve_bytes }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -161,7 +167,7 @@ impl Listener {
             sockets.push(socket);
             bound.push(address);
         }
-        let budget = Budget::new(options.bytes_in_flight_max, options.reserve_bytes);
+        let budget = Budget::new(options.sizes());
         handle.opened(bound, Arc::clone(&budget));
         Ok(Self { sockets, options, handle, budget })
     }
@@ -275,7 +281,8 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             refuse(&accepted.0, if plain { self.options.refusal } else { b"" });
             return;
         };
-        // The shares of all connections fit into the budget, so what is missing comes free with the next commits.
+        // The shares of all connections fit into the budget, so what is missing comes free with the next commits, or when
+        // the thread of a connection that has ended is gone.
         // Meanwhile further clients wait in the kernel.
         let share = loop {
             if let Some(share) = self.budget.admit(self.options.unit_bytes_max, ADMIT_WAIT) {

@@ -58,8 +58,10 @@ macro_rules! rpc_settings {
         }
 
         /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max` times
-        /// [`RPC_CONNECTION_BYTES`](crate::limits::RPC_CONNECTION_BYTES) and two times `frame_bytes_max`. Default:
-        /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](crate::limits::SOURCE_BYTES_IN_FLIGHT_MAX).
+        /// [`RPC_CONNECTION_BYTES`](crate::limits::RPC_CONNECTION_BYTES), which every connection has for small requests, and two
+        /// times `frame_bytes_max`, which one request at a time can have. What is beyond that is for all requests together,
+        /// for each up to [`CONNECTION_BYTES_IN_FLIGHT_MAX`](crate::limits::CONNECTION_BYTES_IN_FLIGHT_MAX) or an eighth of what
+        /// is free of it. Default: [`RPC_BYTES_IN_FLIGHT_MAX`](crate::limits::RPC_BYTES_IN_FLIGHT_MAX).
         #[must_use]
         pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
             self.listener.bytes_in_flight_max = bytes;
@@ -79,6 +81,14 @@ macro_rules! rpc_settings {
         #[must_use]
         pub fn frame_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.settings.frame_timeout = timeout;
+            self
+        }
+
+        /// How long a client may be silent in the middle of a request. Default:
+        /// [`CONNECTION_SILENCE`](crate::limits::CONNECTION_SILENCE).
+        #[must_use]
+        pub fn silence_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.silence_timeout = timeout;
             self
         }
 

@@ -119,6 +119,7 @@ pub(crate) struct Settings {
     pub(crate) batch_events_max: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) frame_timeout: Duration,
+    pub(crate) silence_timeout: Duration,
     pub(crate) answer_timeout: Duration,
 }
 
@@ -131,6 +132,7 @@ impl Settings {
             batch_events_max: limits::TRANSACTION_EVENTS_MAX,
             idle_timeout: limits::RPC_IDLE,
             frame_timeout: limits::CONNECTION_FRAME,
+            silence_timeout: limits::CONNECTION_SILENCE,
             answer_timeout: limits::CONNECTION_ANSWER,
         }
     }
@@ -139,6 +141,7 @@ impl Settings {
     pub(crate) fn listener() -> ListenerOptions {
         let mut options = ListenerOptions::new(limits::RPC_CONNECTION_BYTES, b"");
         options.keep_alive = Some(limits::CONNECTION_IDLE);
+        options.bytes_in_flight_max = limits::RPC_BYTES_IN_FLIGHT_MAX;
         options.reserve_bytes = Self::reserve(limits::RPC_FRAME_BYTES_MAX);
         options
     }
@@ -157,6 +160,7 @@ impl Settings {
         for (name, timeout) in [
             ("idle_timeout", self.idle_timeout),
             ("frame_timeout", self.frame_timeout),
+            ("silence_timeout", self.silence_timeout),
             ("answer_timeout", self.answer_timeout),
         ] {
             if timeout.is_zero() {

@@ -8,9 +8,7 @@ use super::{Answer, Call, Nonsense, Protocol, RpcAck, Settings};
 use crate::batch::PutBatch;
 use crate::error::PutError;
 use crate::event::Event;
-use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES,
-};
+use crate::limits::{RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES};
 use crate::source::SourceContext;
 use crate::source::net::{Connection, Readiness};
 use crate::ticket::PutTicket;
@@ -125,7 +123,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
         let room = self.protocol.room();
         let few = chunk.len().min(RPC_READ_AHEAD_BYTES);
         let all = self.pending_bytes.saturating_add(self.protocol.held() + room + few);
-        if room > 0 && self.connection.share().grow_to(all, CONNECTION_BYTES_IN_FLIGHT_MAX) {
+        if room > 0 && self.connection.share().grow_request_to(all) {
             let (ahead, _) = chunk.split_at_mut(few);
             let read = self.connection.read_available_to(self.protocol.place(room), ahead)?;
             return Ok(read.map(|read| Received { placed: read.min(room), chunk: read.saturating_sub(room) }));
@@ -137,9 +135,14 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     }
 
     fn wait(&mut self) -> Result<(), End> {
-        let idle = self.protocol.is_idle();
-        let limit = if idle { self.settings.idle_timeout } else { self.settings.frame_timeout };
-        match self.connection.wait_readable(self.since.saturating_add(limit)) {
+        let until = if self.protocol.is_idle() {
+            self.since.saturating_add(self.settings.idle_timeout)
+        } else {
+            // Whatever the client has sent before was read, so that its silence begins now.
+            let silent = self.connection.age().saturating_add(self.settings.silence_timeout);
+            silent.min(self.since.saturating_add(self.settings.frame_timeout))
+        };
+        match self.connection.wait_readable(until) {
             Ok(Readiness::Ready) => Ok(()),
             Ok(Readiness::Stopped) => Err(End::StoppedIdle),
             Ok(Readiness::TimedOut) => Err(End::Silent),
@@ -176,12 +179,16 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     /// Makes sure that so many bytes may be held besides those of pending requests.
     fn hold(&mut self, bytes: usize) -> Result<(), End> {
         let all = bytes.saturating_add(self.pending_bytes);
-        if self.connection.share().grow_to(all, CONNECTION_BYTES_IN_FLIGHT_MAX) {
+        if self.connection.share().grow_request_to(all) {
             return Ok(());
         }
         // With nothing pending, what is held is within the reserve, so that it is worth waiting for.
         self.settle()?;
-        if self.connection.wait_for_room(bytes) { Ok(()) } else { Err(End::Stopped) }
+        let begun = self.connection.age();
+        let is_there = self.connection.wait_for_room(bytes);
+        // The client could not go on meanwhile.
+        self.since += self.connection.age().saturating_sub(begun);
+        if is_there { Ok(()) } else { Err(End::Stopped) }
     }
 
     /// Does what a whole frame asks for.

@@ -125,10 +125,14 @@ fn events_that_would_need_much_memory_are_refused() {
 #[test]
 fn small_requests_are_served_while_large_ones_hold_all_there_is() {
     let change = |source: Http| {
-        source.connections_max(8).body_bytes_max(100_000).bytes_in_flight_max(8 * HTTP_CONNECTION_BYTES + 200_000)
+        source
+            .connections_max(8)
+            .body_bytes_max(100_000)
+            .bytes_in_flight_max(8 * HTTP_CONNECTION_BYTES + 200_000)
+            .full_timeout(Duration::ZERO)
     };
     let running = start(change);
-    // Bodies that are all but complete, until one finds no room.
+    // Bodies that are all but complete: one finds room, the others do not.
     let mut holding: Vec<Client> = Vec::new();
     for _ in 0..4 {
         let mut client = running.connect();
@@ -136,7 +140,7 @@ fn small_requests_are_served_while_large_ones_hold_all_there_is() {
         client.send(&request[..request.len() - 1]);
         holding.push(client);
     }
-    running.until(|_, counts| counts.event_read_fail == 2);
+    running.until(|_, counts| counts.event_read_fail == 3);
     let refused = running.counts().event_read_fail;
     for _ in 0..20 {
         assert_eq!(running.post("[{}]").status, 200);
@@ -145,6 +149,44 @@ fn small_requests_are_served_while_large_ones_hold_all_there_is() {
     drop(holding);
     running.until(|stats, counts| stats.bytes_in_flight == 0 && counts.open_connections == 0);
     assert_eq!(running.post(format!("[{}]", " ".repeat(99_998))).status, 200);
+    running.stop();
+}
+
+/// Goal: bodies that stall hold nothing that others need. Method: one has what one request at a time can have, two wait for
+/// that; others of medium size go on. Then those that waited get through.
+#[test]
+fn bodies_that_stall_keep_nobody_else_from_sending() {
+    let (body, mebi) = (4 << 20, 1 << 20);
+    let running = start(|source| {
+        source
+            .connections_max(8)
+            .body_bytes_max(body)
+            .bytes_in_flight_max(8 * HTTP_CONNECTION_BYTES + 2 * body + 4 * mebi)
+            .full_timeout(Duration::from_secs(3600))
+    });
+    let request = post("/", "", format!("[{}]", " ".repeat(body - 2)));
+    let (most, last) = request.split_at(request.len() - 1);
+    thread::scope(|scope| {
+        let senders = [(); 3].map(|()| {
+            let mut client = running.connect();
+            let (go_on, going_on) = std::sync::mpsc::channel::<()>();
+            let thread = scope.spawn(move || {
+                client.send(most);
+                going_on.recv().unwrap();
+                client.send(last);
+                assert_eq!(client.answer().unwrap().status, 200);
+            });
+            (go_on, thread)
+        });
+        // The first one, and what each of the others can have besides.
+        running.until(|stats, _| stats.bytes_in_flight >= (2 * body + mebi) as u64);
+        for _ in 0..20 {
+            assert_eq!(running.post(format!("[{{}}{}]", " ".repeat(mebi / 4))).status, 200);
+        }
+        senders.iter().for_each(|(go_on, _)| go_on.send(()).unwrap());
+        senders.into_iter().for_each(|(_, thread)| thread.join().unwrap());
+    });
+    assert_eq!(running.take().len(), 20);
     running.stop();
 }
 

@@ -41,6 +41,16 @@ fn clients_that_take_too_long_are_cut_off() {
     let (stats, counts) = running.stop();
     assert_eq!((stats.timed_out_connections, counts.event_read_fail), (1, 1));
 
+    // A body that stops coming.
+    let running = start(|source| patient(source).silence_timeout(SHORT));
+    let mut client = running.connect();
+    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n[");
+    let answer = client.answer().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (408, "nothing of the body came for 20ms\n"));
+    assert!(client.is_at_end());
+    let (stats, counts) = running.stop();
+    assert_eq!((stats.timed_out_connections, counts.event_read_fail), (1, 1));
+
     // Silence between two requests.
     let running = start(|source| patient(source).idle_timeout(SHORT));
     let mut client = running.connect();
