@@ -287,7 +287,7 @@ fn requests_that_cannot_be_served_are_answered_with_the_reason_and_the_connectio
     assert_eq!(raw.status(), OK, "nothing is easily accepted");
     assert_eq!(running.bodies(), ["good"]);
     let (stats, _) = running.stop();
-    assert_eq!((stats.channel_write_fail, stats.accepted_events), (1, 1));
+    assert_eq!((stats.event_read_fail, stats.channel_write_fail, stats.accepted_events), (7, 1, 1));
 }
 
 #[test]

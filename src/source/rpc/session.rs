@@ -197,13 +197,14 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
             Ok((request, Call::Put { events, bytes })) => self.put(request, events, bytes)?,
             Ok((request, call)) => {
                 self.protocol.forget();
-                self.pending.push((
-                    request,
-                    match call {
-                        Call::Refused(reason) => Outcome::Known(Answer::Error(reason)),
-                        _ => Outcome::Known(Answer::Nothing),
-                    },
-                ));
+                let answer = match call {
+                    Call::Refused(reason) => {
+                        count(&self.context.counters().event_read_fail, 1);
+                        Answer::Error(reason)
+                    }
+                    _ => Answer::Nothing,
+                };
+                self.pending.push((request, Outcome::Known(answer)));
             }
             Err(nonsense) => return self.give_up(nonsense),
         }

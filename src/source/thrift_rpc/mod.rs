@@ -30,8 +30,9 @@ use protocol::Thrift;
 ///
 /// # Counters
 ///
-/// `event_read_fail`: requests that were malformed, over a limit, or not finished. `channel_write_fail`: requests that
-/// no channel took. `dropped_events`: only under [`RpcAck::OnReceipt`](crate::source::RpcAck::OnReceipt).
+/// `event_read_fail`: requests that were malformed, over a limit, not finished, or for a method that there is not.
+/// `channel_write_fail`: requests that no channel took. `dropped_events`: only under
+/// [`RpcAck::OnReceipt`](crate::source::RpcAck::OnReceipt).
 ///
 /// # Examples
 ///

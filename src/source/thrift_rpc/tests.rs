@@ -250,7 +250,7 @@ fn calls_that_cannot_be_served_are_answered_with_the_reason_and_the_connection_g
     }
     assert_eq!(running.bodies(), ["good"]);
     let (stats, _) = running.stop();
-    assert_eq!((stats.channel_write_fail, stats.accepted_events), (1, 1));
+    assert_eq!((stats.event_read_fail, stats.channel_write_fail, stats.accepted_events), (10, 1, 1));
 }
 
 #[test]
