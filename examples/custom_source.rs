@@ -20,9 +20,11 @@ struct Table {
 
 impl PullSource for Table {
     fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
-        if let Some(key) = context.position("key") {
-            self.next = u64::from_le_bytes(key.as_ref().try_into().map_err(SourceError::fatal)?);
-        }
+        self.next = match context.position("key") {
+            // Also after a failed poll or put: the rows that were read for it are read again.
+            None => 0,
+            Some(key) => u64::from_le_bytes(key.as_ref().try_into().map_err(SourceError::fatal)?),
+        };
         Ok(())
     }
 

@@ -68,8 +68,12 @@ pub use thrift_rpc::ThriftRpc;
 /// # Contract
 ///
 /// Life: [`open`](Self::open), then [`write`](Self::write) (with events) and [`idle`](Self::idle) (without) in turn, and
-/// [`close`](Self::close) once at the end. After an error of `write` or of the take's commit the same events come again, in
-/// the same order, though perhaps in another batch.
+/// [`close`](Self::close) once at the end. After an error of `write` or of the take's commit the sink is opened again, and the
+/// same events come again, in the same order, though perhaps in another batch.
+///
+/// Two errors of the commit end the sink instead: that the channel is closed, and that the outcome is unknown
+/// ([`TakeError::Indeterminate`](crate::TakeError::Indeterminate)). Whether the events come again shows once the store is
+/// open again; the position that was set with them is there if and only if they do not.
 pub trait Sink: Send {
     /// Delivers a batch, or its first events. When it returns, what is delivered must be as safe as the sink promises:
     /// the events leave the channel next.
@@ -78,8 +82,8 @@ pub trait Sink: Send {
     /// [`SinkError`] says what happens with the events.
     fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError>;
 
-    /// Connects, opens files, goes back to the committed position. Called before the first write and again after every
-    /// error of `write` or of the commit.
+    /// Connects, opens files, goes back to the committed position, or to the beginning if there is none. Called before the
+    /// first write and again after every error of `write` or of the commit that does not end the sink.
     ///
     /// # Errors
     /// [`SinkError::Retry`] is tried again with back-off; [`SinkError::Fatal`] ends the sink.
@@ -141,7 +145,9 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 pub enum Delivered {
     /// All of it.
     All,
-    /// The first so many events; the others come again.
+    /// The first so many events; the others come again, without an `open` in between. As many as the batch has, or more, are
+    /// [`All`](Self::All). `First(0)` is no error: nothing is committed, and the runner writes the same events again after a
+    /// pause that grows like the back-off after errors, for ever; only the counters of the channel show it.
     First(usize),
 }
 

@@ -7,7 +7,8 @@ use super::{PullBatch, PullSource, Pulled, SourceError};
 /// A [`PullSource`] made of a closure, see [`from_fn`].
 pub struct FromFn<F>(F);
 
-/// Makes a pull source of a closure that fills a batch.
+/// Makes a pull source of a closure that fills a batch. It is not told when it is opened again, and so cannot go back to a
+/// committed position: a source that sets positions implements [`PullSource`].
 ///
 /// ```
 /// use aqueduct::source::{self, Pulled};

@@ -10,15 +10,24 @@ use crate::limits::POSITIONS_PER_TRANSACTION_MAX;
 /// A source that is asked for data. The caller decides how much it swallows; the runner owns the transaction.
 ///
 /// ```
-/// use aqueduct::source::{PullBatch, PullSource, Pulled, SourceError};
+/// use aqueduct::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
 ///
 /// struct Ticks(u64);
 ///
 /// impl PullSource for Ticks {
+///     fn open(&mut self, context: &SourceContext) -> Result<(), SourceError> {
+///         let count = context.position("count").unwrap_or_else(|| "0".into());
+///         let count = std::str::from_utf8(&count).map_err(SourceError::fatal)?;
+///         self.0 = count.parse().map_err(SourceError::fatal)?;
+///         Ok(())
+///     }
+///
 ///     fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError> {
-///         self.0 += 1;
-///         out.push(format!("tick {}", self.0));
-///         out.set_position("count", self.0.to_string());
+///         if self.0 < 3 {
+///             self.0 += 1;
+///             out.push(format!("tick {}", self.0));
+///             out.set_position("count", self.0.to_string());
+///         }
 ///         Ok(if self.0 == 3 { Pulled::Done } else { Pulled::More })
 ///     }
 /// }
@@ -32,10 +41,13 @@ use crate::limits::POSITIONS_PER_TRANSACTION_MAX;
 /// of the last committed batch. So a source that derives where it reads from its committed position loses nothing and
 /// repeats nothing.
 ///
-/// Two failures have no better answer than to open the source again behind its last committed position: a commit whose
-/// outcome is unknown (the batch may be there, then it comes twice), and a batch with positions that is too large for the
-/// channel (it is read again with a smaller [`PullBatch::room`]). A source without positions does not get the batch of an
-/// unknown outcome back, and ends with a fatal error if a batch is too large.
+/// A batch with positions that is too large for the channel is discarded, and the source is opened again behind its last
+/// committed position and asked for less, with a smaller [`PullBatch::room`]. A source without positions ends with a fatal error
+/// then, as does one that was asked for a single event, or delivered one.
+///
+/// A commit whose outcome is unknown ends a source with positions: what is committed is known once the store has been opened again,
+/// and the position from before could bring the same events twice. A source without positions is opened again after a
+/// back-off; it does not get the batch back, which may or may not be in the channel.
 pub trait PullSource: Send {
     /// Adds up to [`PullBatch::room`] events to `out`.
     ///
@@ -47,7 +59,9 @@ pub trait PullSource: Send {
     /// back-off. [`SourceError::Fatal`] ends the source.
     fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError>;
 
-    /// Called before the first poll and after every error: continue behind the committed position.
+    /// Called before the first poll, after every error, and before a batch is read again in smaller parts: continue behind the
+    /// committed position, [`SourceContext::position`]. Without one begin at the beginning, whatever was polled before: it was
+    /// discarded.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
