@@ -94,6 +94,11 @@ impl fmt::Display for FullReason {
 }
 
 /// Why a put was not, or perhaps not, committed. Every variant but `Indeterminate` gives the batch back.
+///
+/// A batch of a transaction over several channels knows the channels of each of its events, as long as it is put again by one of
+/// the same store: with [`StorePut::set_batch`](crate::store::StorePut::set_batch), where there is an example, or with
+/// [`PutTransaction::set_batch`](crate::channel::PutTransaction::set_batch) of one over several. Put into a single channel, all its
+/// events go there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {

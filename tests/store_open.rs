@@ -146,6 +146,64 @@ fn a_batch_given_back_by_one_store_goes_where_it_is_put_next() {
     assert!(matches!(fan.commit(), Err(PutError::ForeignChannel { channel, .. }) if channel == "a"));
 }
 
+/// Goal: a batch that a put over several channels gave back is put again as it was. Method: events for different channels, one
+/// of them full; then batches that do not say where their events go.
+#[test]
+fn a_batch_given_back_by_a_store_put_keeps_the_channels_of_its_events() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = small(&dir.path().join("store")).capacity_events(2).put_wait(Wait::FOREVER).open().expect("a store");
+    let other = small(&dir.path().join("other")).open().expect("a store");
+    let [a, b, c] = ["a", "b", "c"].map(|name| store.channel(name).expect("a channel"));
+    let foreign = other.channel("foreign").expect("a channel");
+    c.put("in the way").expect("a put");
+
+    let mut fan = store.begin_put();
+    fan.push_to(&[&a, &c], "a and c");
+    fan.push_to(&[&b, &c], "b and c");
+    fan.push_to(&[&b], "b");
+    fan.set_position("owner", "3");
+    fan.set_wait(Wait::NONE);
+    let mut back = fan.commit().expect_err("no room in c").into_batch().expect("the batch");
+    let mut elsewhere = other.begin_put();
+    elsewhere.set_batch(back);
+    match elsewhere.commit() {
+        Err(PutError::ForeignChannel { batch, .. }) => back = *batch,
+        outcome => panic!("numbers of another store were used: {outcome:?}"),
+    }
+    c.take(1, Wait::NONE).expect("a take").commit().expect("a commit");
+    let mut again = store.begin_put();
+    again.push_to(&[&a, &foreign], "replaced");
+    again.set_batch(back);
+    again.push_to(&[&a], "a");
+    again.set_durability(Durability::Os);
+    again.commit().expect("room there");
+    assert_eq!(bodies(&a), [&b"a and c"[..], b"a"]);
+    assert_eq!(bodies(&b), [&b"b and c"[..], b"b"]);
+    assert_eq!(bodies(&c), [&b"a and c"[..], b"b and c"]);
+    assert_eq!(a.position("owner").as_deref(), Some(&b"3"[..]));
+
+    // An event with a foreign channel is given back, too, and goes into none of its channels.
+    let mut mixed = store.begin_put();
+    mixed.push_to(&[&a, &foreign], "lost?");
+    let mut batch = mixed.commit().expect_err("a foreign channel").into_batch().expect("the batch");
+    for _ in 0..2 {
+        assert_eq!(batch.events().len(), 1);
+        let mut put = store.begin_put();
+        put.set_batch(batch);
+        batch = match put.commit() {
+            Err(PutError::ForeignChannel { batch, .. }) => *batch,
+            outcome => panic!("an event went into some of its channels: {outcome:?}"),
+        };
+    }
+
+    let mut position = PutBatch::default();
+    position.set_position("owner", "4");
+    let mut put = store.begin_put();
+    put.set_batch(position);
+    put.commit().expect("a position alone needs no channel");
+    assert_eq!(a.position("owner").as_deref(), Some(&b"4"[..]));
+}
+
 /// Agents and users hold channels behind pointers; what a file channel is beyond the contract must come through.
 #[test]
 fn a_channel_behind_a_pointer_is_still_a_part_of_its_store() {

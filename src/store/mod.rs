@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use crate::batch::PutBatch;
 use crate::channel::{FileChannel, PutTarget, PutTransaction};
+use crate::durability::Durability;
 use crate::error::{PutError, StorageError};
 use crate::event::Event;
 use crate::sync::thread;
@@ -166,7 +167,7 @@ impl FileStore {
     pub fn begin_put(&self) -> StorePut {
         let mut batch = PutBatch::default();
         batch.routes.store = self.inner.instance;
-        StorePut { inner: self.inner.clone(), batch, foreign: None }
+        StorePut { inner: self.inner.clone(), batch, wait: None, foreign: None }
     }
 
     /// What the open found and did.
@@ -198,11 +199,40 @@ impl FileStore {
 }
 
 /// A put transaction over channels of one store.
+///
+/// A batch that comes back in a [`PutError`] keeps the channels of each event, and is put again with
+/// [`set_batch`](Self::set_batch). [`Channel::put_batch`](crate::Channel::put_batch) would put all its events into that one channel.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// use aqueduct::{Channel, FileStore, Wait};
+///
+/// let store = FileStore::builder(dir.path()).capacity_events(1).open()?;
+/// let (orders, audit) = (store.channel("orders")?, store.channel("audit")?);
+/// audit.put("in the way")?;
+///
+/// let mut fan = store.begin_put();
+/// fan.push_to(&[&orders, &audit], "order 1");
+/// fan.set_wait(Wait::NONE);
+/// if let Err(error) = fan.commit() {
+///     audit.take(1, Wait::NONE)?.commit()?;
+///     let mut again = store.begin_put();
+///     again.set_batch(error.into_batch().ok_or("the outcome is unknown")?);
+///     again.commit()?;
+/// }
+/// assert_eq!(orders.take(1, Wait::NONE)?[0].body(), "order 1");
+/// assert_eq!(audit.take(1, Wait::NONE)?[0].body(), "order 1");
+/// # store.close()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a transaction that is dropped puts nothing"]
 pub struct StorePut {
     inner: Arc<Handle>,
     batch: PutBatch,
+    wait: Option<Wait>,
     // A channel that is not of this store: a mistake that the commit reports.
     foreign: Option<String>,
 }
@@ -211,19 +241,37 @@ impl StorePut {
     /// Adds an event for all of `channels`, which must be of this store. An event for no channel is dropped.
     pub fn push_to(&mut self, channels: &[&FileChannel], event: impl Into<Event>) {
         let mut set = Vec::with_capacity(channels.len());
+        let mut is_foreign = false;
         for channel in channels {
             match channel.number_in(&self.inner) {
                 Some(id) => set.push(id),
-                None => self.foreign = Some(channel.queue_name().to_owned()),
+                None => {
+                    is_foreign = true;
+                    self.foreign = Some(channel.queue_name().to_owned());
+                }
             }
         }
-        if !set.is_empty() {
+        if is_foreign {
+            // Without channels: it comes back with the batch, and no other transaction puts it into only some of them.
+            self.batch.events.push(event.into());
+        } else if !set.is_empty() {
             self.batch.routes.push(&set);
             self.batch.events.push(event.into());
         }
     }
 
-    /// Sets the position of an owner, with the commit.
+    /// Replaces everything collected so far by a batch that a put over channels of this store gave back. Its events go to the
+    /// channels they were for. Any other batch with events does not say where they go: the commit refuses it with
+    /// [`PutError::ForeignChannel`].
+    pub fn set_batch(&mut self, batch: PutBatch) {
+        self.batch = batch;
+        self.foreign = None;
+        if self.batch.routes.runs.is_empty() {
+            self.batch.routes.store = self.inner.instance;
+        }
+    }
+
+    /// Sets the position of an owner, with the commit. All channels of the store have it.
     pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<bytes::Bytes>) {
         crate::batch::set_position(&mut self.batch.positions, owner.into(), Some(position.into()));
     }
@@ -231,6 +279,16 @@ impl StorePut {
     /// Removes the position of an owner, with the commit.
     pub fn clear_position(&mut self, owner: impl Into<String>) {
         crate::batch::set_position(&mut self.batch.positions, owner.into(), None);
+    }
+
+    /// How long the commit may wait for room, instead of the store's own setting.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = Some(wait);
+    }
+
+    /// The durability of this transaction, instead of the store's.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.batch.durability = Some(durability);
     }
 
     /// Puts all events, or none.
@@ -249,7 +307,7 @@ impl StorePut {
         if let Some(channel) = self.foreign {
             return Err(PutError::ForeignChannel { channel, batch: Box::new(self.batch) });
         }
-        self.inner.submit_put(None, self.batch, None)
+        self.inner.submit_put(None, self.batch, self.wait)
     }
 }
 
