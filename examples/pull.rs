@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use aqueduct::{Channel, FileStore, Wait};
 
+/// Whose position it is: all channels of a store share their positions.
+const OWNER: &str = "pull/reader of lines";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let store = FileStore::open(dir.path().join("spool"))?;
@@ -20,9 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in 0..10 {
         tx.push(format!("line {line}"));
     }
-    tx.set_position("reader", "offset 10");
+    tx.set_position(OWNER, "offset 10");
     tx.commit()?;
-    println!("put 10 lines and the position {:?} in one transaction", channel.position("reader"));
+    println!("put 10 lines and the position {:?} in one transaction", channel.position(OWNER));
 
     // The receiver breaks off at line 3: the take is dropped, so its events are back at the head, in order.
     let shipped = |take: &[aqueduct::Event]| take.iter().take_while(|event| event.body() != "line 3").count();
@@ -46,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let store = FileStore::open(dir.path().join("spool"))?;
     let channel = store.channel("lines")?;
-    println!("after a restart: {} events, position {:?}", channel.stats().depth_events, channel.position("reader"));
+    println!("after a restart: {} events, position {:?}", channel.stats().depth_events, channel.position(OWNER));
     assert_eq!(channel.stats().depth_events, 0);
     store.close()?;
     Ok(())

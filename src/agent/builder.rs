@@ -72,6 +72,8 @@ impl AgentBuilder {
 
     /// Adds a source: a [`Source`](crate::Source), a [`PullSource`](crate::PullSource) or a closure that fills a
     /// [`PullBatch`](crate::source::PullBatch). Say with [`SourceBuilder::to`] where its events go.
+    ///
+    /// The name is part of the source's positions: under another one it begins at the beginning after a restart.
     pub fn source<M>(self, name: impl Into<String>, source: impl IntoSource<M>) -> SourceBuilder {
         SourceBuilder::new(self, name.into(), source.into_source().0)
     }
@@ -83,6 +85,8 @@ impl AgentBuilder {
     }
 
     /// Adds a sink: a [`Sink`] or a closure over a slice of events. Say with [`SinkBuilder::from`] where it takes from.
+    ///
+    /// The name is part of the sink's positions, as that of a [`source`](Self::source) is.
     pub fn sink<M>(self, name: impl Into<String>, sink: impl IntoSink<M>) -> SinkBuilder {
         SinkBuilder::new(self, name.into(), sink.into_sink())
     }

@@ -96,6 +96,10 @@ impl Agent {
     }
 
     /// Begins the description of an agent.
+    ///
+    /// Its name is part of the positions of its sources and sinks (`<agent>/source/<name>/`, `<agent>/sink/<name>/`). So it must
+    /// stay the same over restarts: under another name they begin at the beginning. And no two agents with channels of
+    /// one store may have the same name: nothing tells their positions apart then.
     pub fn builder(name: impl Into<String>) -> AgentBuilder {
         AgentBuilder::new(name.into())
     }

@@ -17,6 +17,8 @@ use crate::wait::{Wait, wake_all};
 
 /// A durable channel of a [`FileStore`](crate::FileStore). Clones are handles of the same channel.
 ///
+/// Positions belong to the store: every channel of it has all of them, so that an owner is the same one in each.
+///
 /// # Durability
 ///
 /// A commit returns once the transaction is as durable as the store is set to; see [`Durability`](crate::Durability).

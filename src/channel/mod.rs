@@ -34,7 +34,8 @@ pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransa
 /// * Events are taken in the order of the commits of their puts. Commits that overlap in time may go either way.
 /// * Events of an open take are invisible to other takes and count against the capacity until the take is committed.
 /// * A take that is rolled back or dropped returns its events to the head, in their old order.
-/// * What a position owner sets in a transaction is there if and only if the transaction is.
+/// * What a position owner sets in a transaction is there if and only if the transaction is. Owners are told apart by their
+///   names alone, over all channels of a store.
 ///
 /// The suite in `aqueduct::testing::conformance` (feature `testing`) checks all of it on any implementation.
 pub trait Channel: Debug + Send + Sync {
@@ -75,7 +76,8 @@ pub trait Channel: Debug + Send + Sync {
     /// Ready when a take would find an event, or fail.
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The last committed position of an owner.
+    /// The last committed position of an owner. Channels of one store share their positions: the name of an owner should say
+    /// whose it is, as `<agent>/source/<name>/` does before the keys of an agent's sources.
     fn position(&self, owner: &str) -> Option<Bytes>;
 
     /// The last committed positions of all owners whose name begins with `prefix`, by name.

@@ -75,7 +75,7 @@ impl PutTransaction {
     }
 
     /// Replaces everything collected so far. A batch that a transaction over the channels of the same store gave back keeps
-    /// its channels; any other goes to all channels of this transaction.
+    /// its channels; any other goes to all channels of this transaction. So does every batch in a transaction over one channel.
     pub fn set_batch(&mut self, batch: PutBatch) {
         self.batch = batch;
         let known = self.batch.routes.store == self.store && !self.batch.routes.runs.is_empty();
@@ -87,7 +87,8 @@ impl PutTransaction {
         }
     }
 
-    /// Sets the position of an owner; it is committed if and only if the events are.
+    /// Sets the position of an owner; it is committed if and only if the events are. An owner of that name in any channel of
+    /// the same store is the same owner, see [`Channel::position`](super::Channel::position).
     pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<Bytes>) {
         set_position(&mut self.batch.positions, owner.into(), Some(position.into()));
     }
@@ -202,7 +203,8 @@ impl TakeTransaction {
         self.raw.as_ref().filter(|_| index < self.events.len()).map(|raw| raw.id(index))
     }
 
-    /// Sets the position of an owner (such as how far a sink has written); it is committed if and only if the take is.
+    /// Sets the position of an owner (such as how far a sink has written); it is committed if and only if the take is. Owners
+    /// are those of the whole store, see [`Channel::position`](super::Channel::position).
     pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<Bytes>) {
         set_position(&mut self.positions, owner.into(), Some(position.into()));
     }
