@@ -239,10 +239,12 @@ impl FileStoreBuilder {
         self
     }
 
-    /// Opens the store, creating it if its directory is missing or empty, and recovers what is in it.
+    /// Opens the store and recovers what is in it. Where there is none, it is created, also in a directory with other files
+    /// in it; but not over data directories with events of another store.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing that holds events is changed then.
+    /// [`OpenError`]; nothing that holds events is changed then. Directories and `lock` files that were missing may have been
+    /// made.
     pub fn open(self) -> Result<FileStore, OpenError> {
         super::open::open(self.checked()?)
     }
