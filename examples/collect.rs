@@ -3,14 +3,16 @@
 //!     cargo run --release --example collect -- IN OUT
 //!
 //! Every file in IN is read, passes a durable channel in `OUT/.channel`, and is renamed to `*.COMPLETED`. Its lines are in
-//! the files of OUT then, byte for byte. A file that could not be read to its end makes it exit with 1. Kill it at any moment
-//! and run it again: it goes on where it was. Without arguments it makes a directory of its own with something to collect.
+//! the files of OUT then, byte for byte. It exits with 1 if a file could not be read to its end, or if it cannot print what it
+//! did. Kill it at any moment and run it again: it goes on where it was. Without arguments it makes a directory of its own with
+//! something to collect.
 
 // An example prints what it proves and ends with a panic where it does not hold.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::cast_precision_loss)]
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         _ => Err("usage: collect IN OUT".into()),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("collect: {error}");
+        let _ = writeln!(io::stderr(), "collect: {error}");
         ExitCode::FAILURE
     })
 }
@@ -45,7 +47,8 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let reported = problems.clone();
     let source = SpoolDir::new(input).until_empty().bytes().skip_empty_files().line_max_bytes(8 << 20);
     let source = source.on_report(move |report| {
-        eprintln!("collect: {report}, problem {}", reported.fetch_add(1, Ordering::Relaxed) + 1);
+        let number = reported.fetch_add(1, Ordering::Relaxed) + 1;
+        let _ = writeln!(io::stderr(), "collect: {report}, problem {number}");
     });
     let sink = FileRoll::new(output).roll_interval(Duration::ZERO).roll_bytes(1 << 30).extension("txt");
     let agent = Agent::builder("collect")
@@ -58,7 +61,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
         .from("disk")
         .build()?;
     let found: u64 = store.recovery_report().backlog.iter().map(|(_, events)| events).sum();
-    println!("{files} files with {} to collect, {found} lines already in the channel", HumanBytes(bytes));
+    say(format!("{files} files with {} to collect, {found} lines already in the channel", HumanBytes(bytes)))?;
 
     let running = agent.start()?;
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
@@ -72,7 +75,9 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
         bar.tick();
         let errors = [&stats.sources[0].status, &stats.sinks[0].status].map(|status| status.last_error.clone());
         if errors != told {
-            errors.iter().flatten().for_each(|error| bar.suspend(|| eprintln!("collect: {error}")));
+            for error in errors.iter().flatten() {
+                let _ = bar.suspend(|| writeln!(io::stderr(), "collect: {error}"));
+            }
             told = errors;
         }
         if outcome != Outcome::Stopped {
@@ -87,11 +92,19 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let (left, outcome) = (report.left.iter().map(|left| left.events).sum::<u64>(), report.outcome);
     let (seconds, lines) = (begun.elapsed().as_secs_f64(), HumanCount(delivered));
     let (rate, megabytes) = (delivered as f64 / seconds, bytes as f64 / seconds / 1e6);
-    println!(
+    say(format!(
         "{lines} lines delivered in {seconds:.2} s ({rate:.0} a second, {megabytes:.1} MB/s), {left} left: {outcome:?}"
-    );
+    ))?;
     let code = outcome.exit_code();
     Ok(ExitCode::from(if problems.load(Ordering::Relaxed) > 0 { code.max(1) } else { code }))
+}
+
+/// Prints a line. Collecting goes on without whoever read what this prints.
+fn say(line: String) -> Result<(), String> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
+        _ => Ok(()),
+    }
 }
 
 /// Number and bytes of the files that wait in a directory.
@@ -114,6 +127,6 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
         let lines: Vec<_> = (0..10_000).map(|line| format!("file {file} line {line}")).collect();
         std::fs::write(input.join(format!("{file}.log")), lines.join("\n"))?;
     }
-    println!("no arguments: collecting 10 files of 10,000 lines in a temporary directory");
+    say("no arguments: collecting 10 files of 10,000 lines in a temporary directory".to_owned())?;
     collect(&input, &output)
 }

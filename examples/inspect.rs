@@ -4,13 +4,15 @@
 //!
 //! `--data` names the data directories of a store that has others than `STORE/data`; `--verify` compares every checksum;
 //! `--dump` shows the events that wait, at most N (100) of each channel. Ends with 0 if an open would succeed and nothing is
-//! damaged, with 1 if not. Without arguments it makes a store of its own, leaves it as a kill would, and looks at it.
+//! damaged, with 1 if not, and with 2 if nothing can be said or written. Without arguments it makes a store of its own, leaves it
+//! as a kill would, and looks at it.
 
 // An example prints what it finds.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -31,15 +33,20 @@ struct Args {
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
-    let healthy = if args.is_empty() { demonstrate() } else { parse(args).and_then(|args| inspect(&args)) };
-    match healthy {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("inspect: {error}");
-            ExitCode::from(2)
-        }
+    let out = &mut io::stdout().lock();
+    let healthy = if args.is_empty() { demonstrate(out) } else { parse(args).and_then(|args| inspect(&args, out)) };
+    let error = match healthy {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => return ExitCode::from(1),
+        Err(error) => error,
+    };
+    // A pipe that is closed: whoever reads has seen enough.
+    let output = error.downcast_ref::<io::Error>();
+    if output.is_none_or(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        let what = if output.is_some() { "cannot write what was found: " } else { "" };
+        let _ = writeln!(io::stderr(), "inspect: {what}{error}");
     }
+    ExitCode::from(2)
 }
 
 fn parse(args: Vec<OsString>) -> Result<Args, Box<dyn Error>> {
@@ -64,50 +71,63 @@ fn parse(args: Vec<OsString>) -> Result<Args, Box<dyn Error>> {
     Ok(parsed)
 }
 
-fn inspect(args: &Args) -> Result<bool, Box<dyn Error>> {
+fn inspect(args: &Args, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
     let builder = FileStore::builder(&args.store);
     let found = args.data.iter().fold(builder, FileStoreBuilder::data_dir).inspect()?;
-    println!("store {}", found.path.display());
+    writeln!(out, "store {}", found.path.display())?;
     match found.in_use {
-        Some(true) => println!(
+        Some(true) => writeln!(
+            out,
             "IN USE by a process: what follows may be out of date, and may look damaged where it was being written"
-        ),
-        Some(false) => println!("not in use"),
-        None => println!("whether it is in use could not be found out"),
+        )?,
+        Some(false) => writeln!(out, "not in use")?,
+        None => writeln!(out, "whether it is in use could not be found out")?,
     }
     for obstacle in &found.obstacles {
-        println!("AN OPEN WOULD FAIL: {obstacle}");
+        writeln!(out, "AN OPEN WOULD FAIL: {obstacle}")?;
     }
-    println!("\nchannels");
+    writeln!(out, "\nchannels")?;
     for channel in &found.channels {
         let (events, bytes) = (HumanCount(channel.events), HumanBytes(channel.bytes));
-        println!("  {}: {events} events wait, {bytes}{}", channel.name.escape_debug(), oldest(&found, &channel.name)?);
+        writeln!(
+            out,
+            "  {}: {events} events wait, {bytes}{}",
+            channel.name.escape_debug(),
+            oldest(&found, &channel.name)?
+        )?;
     }
-    found.lanes.iter().for_each(show_lane);
-    println!("\npositions");
+    found.lanes.iter().try_for_each(|lane| show_lane(lane, out))?;
+    writeln!(out, "\npositions")?;
     for (owner, value) in &found.positions {
-        println!("  {}: {}", owner.escape_debug(), escape(value));
+        writeln!(out, "  {}: {}", owner.escape_debug(), escape(value))?;
     }
-    show_report(&found);
+    show_report(&found, out)?;
     let mut healthy = found.obstacles.is_empty();
     if args.verify {
-        let all = found.verify(|bytes| eprint!("\r{} read ", HumanBytes(bytes)));
+        let all = found.verify(|bytes| {
+            // Who does not see the progress can do without.
+            let _ = write!(io::stderr(), "\r{} read ", HumanBytes(bytes));
+        });
         let (records, events) = (HumanCount(all.records), HumanCount(all.events));
-        println!(
+        writeln!(
+            out,
             "\nverified: {records} records with {events} events in {} segments, {} bytes",
             all.segments, all.bytes
-        );
+        )?;
         for damage in &all.damage {
             let lost = damage.events.map_or("unknown".to_owned(), |events| events.to_string());
-            println!(
+            writeln!(
+                out,
                 "  DAMAGED: {} at {}, {} bytes: {}; waiting events lost: {lost}",
                 damage.path.display(),
                 damage.offset,
                 damage.bytes,
                 damage.detail
-            );
+            )?;
         }
-        all.unreadable.iter().for_each(|(_, error)| println!("  UNREADABLE: {error}"));
+        for (_, error) in &all.unreadable {
+            writeln!(out, "  UNREADABLE: {error}")?;
+        }
         healthy &= all.damage.is_empty() && all.unreadable.is_empty();
     }
     if args.dump {
@@ -116,7 +136,7 @@ fn inspect(args: &Args) -> Result<bool, Box<dyn Error>> {
             return Err("no such channel".into());
         }
         for channel in found.channels.iter().filter(|channel| wanted(&channel.name)) {
-            dump(&found, &channel.name, args.limit)?;
+            dump(&found, &channel.name, args.limit, out)?;
         }
     }
     Ok(healthy)
@@ -135,60 +155,66 @@ fn oldest(found: &Inspection, channel: &str) -> Result<String, StorageError> {
     Ok(id + &written.map_or(String::new(), |time| format!(", in a segment last written {}", ago(time))))
 }
 
-fn show_lane(lane: &InspectedLane) {
-    println!("\nlane {} in {}", lane.number, lane.path.display());
+fn show_lane(lane: &InspectedLane, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nlane {} in {}", lane.number, lane.path.display())?;
     for segment in &lane.segments {
         let written = segment.modified.map_or(String::new(), |time| format!(", last written {}", ago(time)));
         let (used, whole) = (HumanBytes(segment.used_bytes), HumanBytes(segment.file_bytes));
         let (first, end) = (segment.first_seq, segment.end_seq);
         let channels: Vec<_> = segment.channels.iter().map(|name| name.escape_debug().to_string()).collect();
-        println!(
+        writeln!(
+            out,
             "  segment {}: {used} of {whole} used, events {first}..{end} of [{}]{written}",
             segment.number,
             channels.join(", ")
-        );
+        )?;
     }
     for point in &lane.checkpoints {
         let by = if point.by_close { ", by a close" } else { "" };
-        println!("  checkpoint {} of segment {} up to {}{by}", point.generation, point.segment, point.offset);
+        writeln!(out, "  checkpoint {} of segment {} up to {}{by}", point.generation, point.segment, point.offset)?;
     }
     let (unreadable, reserve) = (lane.checkpoints_unreadable, lane.reserve.len());
-    println!(
+    writeln!(
+        out,
         "  {unreadable} checkpoints that cannot be read, {reserve} files in reserve, {} of no use any more",
         lane.leftovers.len()
-    );
+    )?;
+    Ok(())
 }
 
-fn show_report(found: &Inspection) {
-    println!("\nwhat an open would report (read in {:.3} s)", found.report.took.as_secs_f64());
+fn show_report(found: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nwhat an open would report (read in {:.3} s)", found.report.took.as_secs_f64())?;
     for lane in &found.report.lanes {
         let closed = if lane.clean { "closed properly" } else { "not closed" };
         let from = if lane.from_checkpoint { "from a checkpoint" } else { "from the begin of a segment" };
-        println!(
+        writeln!(
+            out,
             "  {}: {closed}; replays {} records, {} bytes, {from}; writes {} again, cuts off {} unfinished",
             lane.path.display(),
             lane.replayed_records,
             lane.replayed_bytes,
             lane.rewritten_records,
             lane.torn_records
-        );
+        )?;
         for damage in &lane.damage {
             let events = damage.events.map_or("an unknown number of".to_owned(), |events| events.to_string());
-            println!(
+            writeln!(
+                out,
                 "  DAMAGED: {} at {}: {}; {events} events lost",
                 damage.path.display(),
                 damage.offset,
                 damage.detail
-            );
+            )?;
         }
     }
     for (channel, lost) in &found.report.lost {
-        println!("  {} loses {lost} events if the damage is passed over", channel.escape_debug());
+        writeln!(out, "  {} loses {lost} events if the damage is passed over", channel.escape_debug())?;
     }
+    Ok(())
 }
 
-fn dump(found: &Inspection, channel: &str, limit: usize) -> Result<(), StorageError> {
-    println!("\nevents of {}", channel.escape_debug());
+fn dump(found: &Inspection, channel: &str, limit: usize, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    writeln!(out, "\nevents of {}", channel.escape_debug())?;
     for stored in found.events(channel).take(limit) {
         let stored = stored?;
         let headers = stored
@@ -196,13 +222,14 @@ fn dump(found: &Inspection, channel: &str, limit: usize) -> Result<(), StorageEr
             .headers()
             .iter()
             .map(|(key, value)| format!("{}={} ", escape(key.as_bytes()), escape(value.as_bytes())));
-        println!(
+        writeln!(
+            out,
             "  {}/{} {}| {}",
             stored.id.lane,
             stored.id.seq,
             headers.collect::<String>(),
             escape(stored.event.body())
-        );
+        )?;
     }
     Ok(())
 }
@@ -219,8 +246,8 @@ fn ago(time: SystemTime) -> String {
     age.map_or_else(|_| "in the future".to_owned(), |age| format!("{age} ago"))
 }
 
-fn demonstrate() -> Result<bool, Box<dyn Error>> {
-    let dir = tempfile::tempdir()?;
+fn demonstrate(out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
+    let dir = tempfile::tempdir().map_err(|error| format!("no place for a store: {error}"))?;
     let store = FileStore::open(dir.path())?;
     let (orders, audit) = (store.channel("orders")?, store.channel("audit")?);
     for number in 0..5 {
@@ -231,5 +258,5 @@ fn demonstrate() -> Result<bool, Box<dyn Error>> {
     }
     // Dropped, not closed: like a kill.
     drop((store, orders, audit));
-    inspect(&Args { store: dir.path().to_path_buf(), verify: true, dump: true, limit: 3, ..Args::default() })
+    inspect(&Args { store: dir.path().to_path_buf(), verify: true, dump: true, limit: 3, ..Args::default() }, out)
 }
