@@ -395,6 +395,9 @@ pub const HTTP_GZIP_RATIO_MAX: usize = 100;
 pub const HTTP_GZIP_BYTES_FREE: usize = 64 << 10;
 /// Default time within which the head of a request must be complete once it has begun.
 pub const HTTP_HEADER: Duration = Duration::from_secs(10);
+/// Requests of an HTTP source that stand in the line of a full channel at once, at most: each has a thread meanwhile. Others try
+/// again from time to time, until one of these places is free.
+pub const HTTP_WAITING_MAX: usize = 64;
 /// First pause before an HTTP source tries a full channel again; it doubles up to [`SOURCE_FULL_WAIT`].
 pub const HTTP_FULL_PAUSE_MIN: Duration = Duration::from_millis(5);
 /// Default of the time that an HTTP source gives its clients to finish once it is asked to stop.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
@@ -15,9 +16,10 @@ use super::hold::Hold;
 use super::settings::Settings;
 use super::{Ack, Handler, Rejection, Request, body};
 use crate::batch::PutBatch;
+use crate::clock::{Clock, SystemClock};
 use crate::error::PutError;
 use crate::event::Event;
-use crate::limits::{HTTP_FULL_PAUSE_MIN, SOURCE_FULL_WAIT};
+use crate::limits::{HTTP_FULL_PAUSE_MIN, HTTP_WAITING_MAX, SOURCE_FULL_WAIT};
 use crate::source::SourceContext;
 use crate::source::net::{TaskSignals, race};
 use crate::ticket::PutTicket;
@@ -28,6 +30,10 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) context: SourceContext,
+    clock: SystemClock,
+    // Permits of the threads that make events of requests, and of those that wait for room in a channel.
+    workers: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 /// A complete request.
@@ -59,6 +65,12 @@ pub(super) enum Told {
 }
 
 impl Shared {
+    pub(super) fn new(settings: Settings, handler: Arc<dyn Handler>, context: SourceContext) -> Self {
+        let workers = Arc::new(Semaphore::new(settings.workers.min(Semaphore::MAX_PERMITS)));
+        let waiting = Arc::new(Semaphore::new(HTTP_WAITING_MAX));
+        Self { settings, handler, context, clock: SystemClock::new(), workers, waiting }
+    }
+
     /// Makes events of a request and puts them. What blocks, or may take long, is done in worker threads.
     ///
     /// Whoever waits for this may give up: it goes on as a task of its own, so that what is committed is counted.
@@ -123,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Waits for the outcome of a put. A channel that is full is asked again until the time for that is over; nobody is
+    /// Waits for the outcome of a put. A channel that is full is asked again until the time for that is over; nobody else is
     /// blocked meanwhile.
     async fn settle(
         self: &Arc<Self>,
@@ -131,7 +143,7 @@ impl Shared {
         events: u64,
         signals: &TaskSignals,
     ) -> Result<(), PutError> {
-        let (mut waited, mut pause) = (Duration::ZERO, HTTP_FULL_PAUSE_MIN);
+        let (end, mut pause) = (self.clock.monotonic().saturating_add(self.settings.full_timeout), HTTP_FULL_PAUSE_MIN);
         loop {
             let committed = match outcome {
                 Ok(ticket) => ticket.await,
@@ -146,16 +158,14 @@ impl Shared {
                 Err(PutError::Full { channel, reason, batch }) => (channel, reason, batch),
                 Err(error) => return Err(error),
             };
-            let left = self.settings.full_timeout.saturating_sub(waited);
+            let left = end.saturating_sub(self.clock.monotonic());
             if left.is_zero() || signals.is_stopping() {
                 return Err(PutError::Full { channel, reason, batch });
             }
             race(sleep(pause.min(left)), signals.stopping()).await;
-            waited += pause;
             pause = (pause * 2).min(SOURCE_FULL_WAIT);
-            let this = Arc::clone(self);
-            let again = move || this.context.submit_counted(*batch, Some(Wait::NONE));
-            outcome = match self.in_worker(signals, again).await {
+            let left = end.saturating_sub(self.clock.monotonic());
+            outcome = match self.put_again(*batch, left, signals).await {
                 Ok(outcome) => outcome,
                 // The batch is gone with the worker.
                 Err(rejection) => Err(PutError::Component {
@@ -167,20 +177,32 @@ impl Shared {
         }
     }
 
-    /// Runs `job` in a worker thread.
+    /// Tries once more: in the line of those who wait for room, if there is a thread left for that. Whoever only looks from time
+    /// to time is refused as long as anybody stands there.
+    async fn put_again(
+        self: &Arc<Self>,
+        mut batch: PutBatch,
+        left: Duration,
+        signals: &TaskSignals,
+    ) -> Result<Result<PutTicket, PutError>, Rejection> {
+        let this = Arc::clone(self);
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return self.in_worker(signals, move || this.context.submit_counted(batch, Some(Wait::NONE))).await;
+        };
+        batch.recall = Some(self.context.shutdown().clone());
+        in_thread(signals, place, move || this.context.submit_counted(batch, Some(Wait::up_to(left)))).await
+    }
+
+    /// Runs `job` in a worker thread, once there is one for it.
     async fn in_worker<T: Send + 'static>(
         &self,
         signals: &TaskSignals,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejection> {
-        spawn_blocking(job).await.map_err(|error| {
-            if error.is_panic() {
-                signals.handle.count_panic();
-                Rejection::failed("the request made a part of the source fail")
-            } else {
-                Rejection::busy("the source is stopping")
-            }
-        })
+        match Arc::clone(&self.workers).acquire_owned().await {
+            Ok(worker) => in_thread(signals, worker, job).await,
+            Err(_) => Err(Rejection::busy("the source is stopping")),
+        }
     }
 
     fn refusal(&self, error: &PutError) -> Rejection {
@@ -195,6 +217,26 @@ impl Shared {
             _ => Rejection::busy(reason),
         }
     }
+}
+
+/// Runs `job` in a thread that `permit` allows for.
+async fn in_thread<T: Send + 'static>(
+    signals: &TaskSignals,
+    permit: OwnedSemaphorePermit,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Rejection> {
+    let permitted = move || {
+        let _permit = permit;
+        job()
+    };
+    spawn_blocking(permitted).await.map_err(|error| {
+        if error.is_panic() {
+            signals.handle.count_panic();
+            Rejection::failed("the request made a part of the source fail")
+        } else {
+            Rejection::busy("the source is stopping")
+        }
+    })
 }
 
 fn count(counter: &AtomicU64, by: u64) {

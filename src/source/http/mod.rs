@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::net::{Listener, ListenerHandle, ListenerOptions, TaskOptions};
 use super::{Source, SourceContext, SourceError};
-use crate::limits::HTTP_BYTES_IN_FLIGHT_MAX;
+use crate::limits::{HTTP_BYTES_IN_FLIGHT_MAX, HTTP_WAITING_MAX};
 pub use blob::BlobHandler;
 use delivery::Shared;
 pub use events::Events;
@@ -67,8 +67,10 @@ pub enum Ack {
 ///
 /// # Threads
 ///
-/// One for all connections, and up to [`workers`](Self::workers) that make events of requests and hand them to the
-/// channels. They belong to this source and end with it.
+/// One for all connections, up to [`workers`](Self::workers) that make events of requests and hand them to the channels, and,
+/// while a channel is full, one for each request that stands in its line: up to
+/// [`HTTP_WAITING_MAX`](crate::limits::HTTP_WAITING_MAX), others try again from time to time. They belong to this source and end
+/// with it.
 ///
 /// # Limits
 ///
@@ -338,8 +340,9 @@ impl Source for Http {
         }
         let Some(listener) = self.bound.take() else { return Ok(()) };
         let (settings, handler) = (self.settings.clone(), Arc::clone(&self.handler));
-        let options = TaskOptions { workers: settings.workers, stop_timeout: settings.stop_timeout };
-        let shared = Arc::new(Shared { settings, handler, context: context.clone() });
+        let workers = settings.workers.saturating_add(HTTP_WAITING_MAX);
+        let options = TaskOptions { workers, stop_timeout: settings.stop_timeout };
+        let shared = Arc::new(Shared::new(settings, handler, context.clone()));
         listener.run_tasks(context, options, move |connection| connection::serve(Arc::clone(&shared), connection))
     }
 }

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::error::StorageError;
-use crate::{PutBatch, PutError, PutTicket};
+use crate::error::{FullReason, StorageError};
+use crate::{PutBatch, PutError, PutTicket, Receipt};
 
 type Refuse = fn(Box<PutBatch>) -> PutError;
 
@@ -77,37 +77,68 @@ fn a_full_channel_is_answered_with_503_once_the_time_to_wait_is_over() {
     assert_eq!((counts.received_events, counts.accepted_events, counts.channel_write_fail), (4, 3, 1));
 }
 
-/// Goal: whoever waits for a full channel holds nobody up. Method: more requests wait than there are workers, for an hour;
-/// others are served meanwhile; then there is room.
+/// A channel in front of which others always wait: it has room for those who wait, too.
+struct Saturated;
+
+impl SourcePort for Saturated {
+    fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        if wait == Some(Wait::NONE) {
+            let (channel, reason) = ("c".into(), FullReason::Events);
+            return Err(PutError::Full { channel, reason, batch: Box::new(batch) });
+        }
+        Ok(PutTicket::ready(Ok(Receipt::default())))
+    }
+
+    fn position(&self, _: &str) -> Option<Bytes> {
+        None
+    }
+
+    fn positions(&self, _: &str) -> Vec<(String, Bytes)> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_request_takes_a_place_in_the_line_of_a_full_channel() {
+    let running = start_at(small(1), Arc::new(Saturated), |source| source);
+    assert_eq!(running.post("[{}]").status, 200);
+    assert_eq!(running.stop().1.accepted_events, 1);
+}
+
+/// Goal: whoever waits for a full channel holds nobody up. Method: more requests wait than there are workers and places in its
+/// line, for an hour; others are served meanwhile; then there is room.
 #[test]
 fn a_full_channel_stalls_nobody_else() {
-    let running = start_with(small(1), |source| source.full_timeout(Duration::from_secs(3600)).workers(1));
+    let clients = HTTP_WAITING_MAX + 2;
+    let patient = |source: Http| source.full_timeout(Duration::from_secs(3600)).connections_per_peer_max(clients + 10);
+    let running = start_with(small(1), |source| patient(source).workers(1));
     assert_eq!(running.post("[{\"body\":0}]").status, 200);
-    let mut waiting: Vec<Client> = (1..=4)
+    let mut waiting: Vec<Client> = (1..=clients)
         .map(|number| {
             let mut client = running.connect();
             client.send(post("/", "", format!("[{{\"body\":{number}}}]")));
             client
         })
         .collect();
-    running.until(|_, counts| counts.received_events == 5);
+    running.until(|_, counts| counts.received_events == clients as u64 + 1);
     for _ in 0..10 {
         assert_eq!(running.post("[]").status, 200);
         assert_eq!(running.post("[").status, 400);
     }
     assert_eq!(running.counts().accepted_events, 1);
     let mut bodies = Vec::new();
-    while bodies.len() < 5 {
+    while bodies.len() <= clients {
         bodies.extend(running.bodies());
         thread::yield_now();
     }
-    bodies.sort();
-    assert_eq!(bodies, ["0", "1", "2", "3", "4"]);
+    bodies.sort_by_key(|body| body.parse::<usize>().unwrap());
+    assert_eq!(bodies, (0..=clients).map(|number| number.to_string()).collect::<Vec<_>>());
     for client in &mut waiting {
         assert_eq!(client.answer().unwrap().status, 200);
     }
     let (_, counts) = running.stop();
-    assert_eq!((counts.accepted_events, counts.accepted_batches, counts.channel_write_fail), (5, 5, 0));
+    let all = clients as u64 + 1;
+    assert_eq!((counts.accepted_events, counts.accepted_batches, counts.channel_write_fail), (all, all, 0));
 }
 
 #[test]
