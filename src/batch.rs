@@ -98,10 +98,13 @@ impl PutBatch {
 
     /// The parts of a batch that was given back after its events had passed the interceptors.
     fn resumed_parts(mut self, resume: Resume, size: usize) -> VecDeque<Self> {
-        let Resume { source, received, pending, begun, routed, optional, .. } = resume;
-        let part_of = |part: &Self, begun, pending, optional| {
+        let Resume { source, received, mut intercepted, pending, begun, routed, optional } = resume;
+        let mut part_of = |part: &Self, begun, pending, optional| {
             let (received, source) = (part.events.len(), source.clone());
-            Some(Box::new(Resume { source, received, intercepted: received, routed: begun, pending, begun, optional }))
+            // A panic of an interceptor may have left some that have not passed.
+            let passed = intercepted.min(received);
+            intercepted -= passed;
+            Some(Box::new(Resume { source, received, intercepted: passed, routed: begun, pending, begun, optional }))
         };
         // Of several transactions those that are not committed yet, if each has all events; of a single one its events, if there
         // are others that it does not have, or have been offered elsewhere.

@@ -31,6 +31,21 @@ impl Shutdown {
         *self.inner.0.lock()
     }
 
+    /// Sleeps until stopping is asked for, or until `is_over`, at which those look again whom [`wake`](Self::wake) wakes.
+    pub(crate) fn sleep_until(&self, is_over: impl Fn() -> bool) {
+        let mut requested = self.inner.0.lock();
+        while !*requested && !is_over() {
+            self.inner.1.wait(&mut requested);
+        }
+    }
+
+    /// Wakes those who [`sleep_until`](Self::sleep_until) something that is so now.
+    pub(crate) fn wake(&self) {
+        // Nobody is between a look and its sleep while this is locked.
+        drop(self.inner.0.lock());
+        self.inner.1.notify_all();
+    }
+
     /// Sleeps for `limit`, or less if stopping is asked for. Returns whether it was.
     #[allow(clippy::must_use_candidate)] // sleeping is an effect
     pub fn sleep(&self, limit: Duration) -> bool {

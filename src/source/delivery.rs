@@ -32,6 +32,8 @@ pub(crate) struct Delivery<'a> {
     on_full: OnFull,
     clock: SystemClock,
     is_stopping: &'a dyn Fn() -> bool,
+    // Whether a component that fails does so because of an event.
+    blames_events: bool,
 }
 
 /// Is told what became of each event, in their order.
@@ -99,6 +101,10 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    pub(crate) fn new(events: Vec<Event>) -> Self {
+        Self { batches: VecDeque::new(), rest: events }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.batches.iter().map(PutBatch::received).sum::<usize>() + self.rest.len()
     }
@@ -116,12 +122,17 @@ impl Kept {
 impl<'a> Delivery<'a> {
     /// `is_stopping` ends all waiting for room.
     pub(crate) fn new(context: &'a SourceContext, on_full: OnFull, is_stopping: &'a dyn Fn() -> bool) -> Self {
-        Self { context, on_full, clock: SystemClock::new(), is_stopping }
+        Self { context, on_full, clock: SystemClock::new(), is_stopping, blames_events: false }
+    }
+
+    /// Refuses events of which each makes an interceptor or selector fail, even alone, instead of giving back all of them.
+    pub(crate) fn blame_events(&mut self, blames_events: bool) {
+        self.blames_events = blames_events;
     }
 
     /// Puts the events. Each of them is accepted or refused when this returns.
     pub(crate) fn put_all(&self, events: Vec<Event>, verdicts: &mut dyn Verdicts) -> Result<(), Unusable> {
-        self.put_kept(Kept { batches: VecDeque::new(), rest: events }, verdicts)
+        self.put_kept(Kept::new(events), verdicts)
     }
 
     /// As [`put_all`](Self::put_all), beginning with what an earlier call gave back.
@@ -150,6 +161,7 @@ impl<'a> Delivery<'a> {
                 // Perhaps a part of them fits: Flume puts each event on its own.
                 PutError::Full { .. } if self.on_full == OnFull::Fail => Some(true),
                 PutError::TooLarge { .. } => Some(false),
+                PutError::Component { .. } if self.blames_events => Some(false),
                 _ => None,
             };
             let can_pass = !matches!(error, PutError::Closed { .. } | PutError::ForeignChannel { .. });

@@ -1,10 +1,15 @@
 //! Sources whose batches a channel takes only in parts.
 
+use std::net::UdpSocket;
+
+use parking_lot::Mutex;
+
 use super::channels::Store;
 use super::*;
-use crate::agent::Outcome;
+use crate::agent::{Drain, Outcome};
 use crate::selector::Route;
 use crate::source::delivery::{Delivery, Refusals, Verdicts};
+use crate::source::udp_lines::UdpLines;
 use crate::source::{OnFull, Source, SourceContext};
 use crate::wait::Wait;
 
@@ -162,4 +167,35 @@ fn parts_keep_their_routes_to_the_channels_of_a_store() {
     assert_eq!(refused.lines().len(), 3);
     assert_eq!(counts(&running), (13, 10, 1));
     println!("covered: two channels of one store, of which one has room for 4 of 7");
+}
+
+/// Goal: of datagrams that came together only the one that makes an interceptor fail is lost, and no other passes the
+/// interceptors twice. Method: they come while the interceptors hold the first one.
+#[test]
+fn a_datagram_that_makes_an_interceptor_fail_is_lost_alone() {
+    let (gate, main, marked) = (Arc::new(Mutex::new(())), memory("main"), mark());
+    let source = UdpLines::bind("127.0.0.1:0");
+    let (handle, held, gate_inside) = (source.handle(), gate.lock(), Arc::clone(&gate));
+    let interceptor = move |event: Event| {
+        drop(gate_inside.lock());
+        assert!(text(&event) != "5", "told to fail");
+        marked(event)
+    };
+    let builder = agent().shared_channel("main", main.clone());
+    let running = start(builder.source("in", source).interceptor(interceptor).to(["main"]));
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(handle.local_addr().unwrap()).unwrap();
+    for number in 0..10 {
+        client.send(number.to_string().as_bytes()).unwrap();
+    }
+    while handle.stats().datagrams < 10 {
+        std::thread::yield_now();
+    }
+    drop(held);
+    while counts(&running).1 < 9 {
+        std::thread::yield_now();
+    }
+    assert_eq!(drained(&main), marked_numbers((0..5).chain(6..10)));
+    let stats = running.shutdown(Drain::NONE).unwrap().stats;
+    assert_eq!((stats.sources[0].stats.dropped_events, stats.sources[0].status.restarts), (1, 0));
 }

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use super::*;
 use crate::limits;
 use crate::source::SourcePort;
-use crate::source::testing::{State, TestPort};
+use crate::source::testing::TestPort;
 use crate::{Shutdown, SourceStats};
 
 /// A source that runs in a thread, and a client.
@@ -132,16 +132,59 @@ fn a_full_channel_costs_no_more_than_the_limit_and_the_kernels_drops_are_counted
 }
 
 #[test]
-fn a_channel_that_is_gone_ends_the_run_with_an_error_that_can_pass() {
-    for change in [(|state| state.closed = true) as fn(&mut State), |state| state.broken = true] {
-        let port = TestPort::with(change);
-        let running = start(source(), &port);
-        running.client.send(b"a\nb\nc").unwrap();
-        let (_, outcome) = running.thread.join().unwrap();
-        assert!(matches!(outcome, Err(SourceError::Retry(_))));
-        assert_eq!(running.context.counters().snapshot().dropped_events, 3);
-        assert_eq!(running.handle.local_addr(), None);
+fn a_channel_that_is_closed_ends_the_run_with_an_error_that_can_pass() {
+    let port = TestPort::with(|state| state.closed = true);
+    let running = start(source(), &port);
+    running.client.send(b"a\nb\nc").unwrap();
+    let (_, outcome) = running.thread.join().unwrap();
+    assert!(matches!(outcome, Err(SourceError::Retry(_))));
+    assert_eq!(running.context.counters().snapshot().dropped_events, 3);
+    assert_eq!(running.handle.local_addr(), None);
+}
+
+/// Goal: what a failed put gives back is put again, and what came meanwhile behind it. Method: a port that fails until more
+/// has come.
+#[test]
+fn a_put_that_fails_costs_nothing() {
+    let port = TestPort::with(|state| state.failing = true);
+    let running = start(source().batch_max(2), &port);
+    running.client.send(b"1\n2\n3").unwrap();
+    port.until(|state| state.waits.len() == 2);
+    running.client.send(b"4").unwrap();
+    while running.handle.stats().datagrams < 2 {
+        thread::yield_now();
     }
+    port.change(|state| state.failing = false);
+    port.until(|state| state.events.len() == 4);
+    assert_eq!(port.bodies(), ["1", "2", "3", "4"]);
+    let (stats, outcome) = running.stop();
+    outcome.unwrap();
+    assert_eq!((stats.accepted_events, stats.dropped_events), (4, 0));
+}
+
+#[test]
+fn a_put_of_unknown_outcome_costs_its_events_and_no_others() {
+    let port = TestPort::with(|state| state.broken = true);
+    let running = start(source(), &port);
+    running.client.send(b"a\nb\nc").unwrap();
+    while running.context.counters().snapshot().dropped_events < 3 {
+        thread::yield_now();
+    }
+    port.change(|state| state.broken = false);
+    running.client.send(b"d").unwrap();
+    port.until(|state| state.events.len() == 1);
+    running.stop().1.unwrap();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_puts_that_fail() {
+    let port = TestPort::with(|state| state.failing = true);
+    let running = start(source().batch_max(2), &port);
+    running.client.send(b"1\n2\n3").unwrap();
+    port.until(|state| !state.waits.is_empty());
+    let (stats, outcome) = running.stop();
+    assert!(matches!(outcome, Err(SourceError::Retry(_))));
+    assert_eq!((stats.accepted_events, stats.dropped_events), (0, 3));
 }
 
 #[test]

@@ -24,9 +24,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::Event;
 use crate::limits;
 use crate::net::{Readiness, Signal, wait};
-use crate::source::delivery::{Delivery, Refusals};
+use crate::source::delivery::{Delivery, Kept, Refusals};
 use crate::source::{OnFull, SourceContext, SourceError};
-use crate::tell::Span;
+use crate::tell::{Span, tell};
 use drops::Drops;
 use queue::Queue;
 
@@ -71,8 +71,8 @@ struct Running<'a> {
     span: Span,
 }
 
-/// How often the thread that waits for the request to stop looks whether the others still live.
-const WATCH: Duration = Duration::from_secs(1);
+/// From this attempt to put a batch on, events that make an interceptor or selector fail are dropped.
+const ATTEMPTS: u32 = 3;
 /// Datagrams that are received before other things are looked at.
 const SWEEP: usize = 1024;
 /// Pause after a failure of the system, such as one for lack of memory.
@@ -155,8 +155,7 @@ impl Datagrams {
                 running.receive(read)
             });
             let receiving = receiving.inspect_err(|_| running.queue.close()).map_err(SourceError::retry)?;
-            let ended = || receiving.is_finished() || committing.is_finished();
-            while !ended() && !context.shutdown().sleep(WATCH) {}
+            context.shutdown().sleep_until(|| running.queue.is_closed());
             running.stop.raise();
             Ok((receiving.join(), committing.join()))
         });
@@ -171,22 +170,50 @@ impl Datagrams {
 impl Running<'_> {
     /// Commits what is received until nothing more comes.
     fn commit(&self) -> Result<(), SourceError> {
-        let _closing = self.queue.close_at_end();
-        let counters = self.context.counters();
-        let is_stopping = || self.stop.is_raised();
-        let delivery = Delivery::new(self.context, self.options.on_full, &is_stopping);
+        let _ending = Ending(self);
         while let Some((events, bytes)) = self.queue.take(self.options.batch_max) {
-            let mut refusals = Refusals::default();
-            let outcome = delivery.put_all(events, &mut refusals);
+            let outcome = self.put(events);
             self.queue.release(bytes);
-            counters.dropped_events.fetch_add(refusals.events as u64, Ordering::Relaxed);
-            if outcome.is_err() {
-                let left = self.queue.clear();
-                counters.dropped_events.fetch_add(left as u64, Ordering::Relaxed);
-                return Err(SourceError::retry(refusals.reason));
+            if let Err(reason) = outcome {
+                self.drop_events(self.queue.clear());
+                return Err(SourceError::retry(reason));
             }
         }
         Ok(())
+    }
+
+    /// Puts the events, again and again if that can help, while others are received.
+    fn put(&self, events: Vec<Event>) -> Result<(), String> {
+        let is_stopping = || self.stop.is_raised() || self.context.shutdown().is_requested();
+        let mut delivery = Delivery::new(self.context, self.options.on_full, &is_stopping);
+        let mut kept = Kept::new(events);
+        let (mut attempt, mut pause) = (1, limits::RETRY_MIN);
+        loop {
+            let mut refusals = Refusals::default();
+            delivery.blame_events(attempt == ATTEMPTS);
+            let outcome = delivery.put_kept(kept, &mut refusals);
+            let Err(unusable) = outcome else {
+                self.drop_events(refusals.events);
+                return Ok(());
+            };
+            kept = unusable.kept;
+            if !unusable.can_pass || is_stopping() {
+                self.drop_events(refusals.events);
+                return Err(refusals.reason);
+            }
+            self.drop_events(refusals.events - kept.len());
+            tell!(WARN, "datagrams cannot be put", message = refusals.reason);
+            if kept.is_empty() {
+                return Ok(());
+            }
+            self.context.shutdown().sleep(pause);
+            attempt = ATTEMPTS.min(attempt + 1);
+            pause = limits::RETRY_MAX.min(pause * 2);
+        }
+    }
+
+    fn drop_events(&self, events: usize) {
+        self.context.counters().dropped_events.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     /// Receives until the source is asked to stop, or nobody takes what is received.
@@ -194,7 +221,7 @@ impl Running<'_> {
     where
         F: FnMut(&Datagram<'_>, &mut Vec<Event>),
     {
-        let _closing = self.queue.close_at_end();
+        let _ending = Ending(self);
         let mut buffer = vec![0; limits::DATAGRAM_BYTES_MAX];
         let mut drops = Drops::of(&self.socket);
         let mut looked_at = self.clock.monotonic();
@@ -258,6 +285,16 @@ impl Running<'_> {
             }
         }
         Ok(Sweep::More)
+    }
+}
+
+/// Tells the other threads when it is dropped, also by a panic, so that nobody waits for who is gone.
+struct Ending<'a>(&'a Running<'a>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.queue.close();
+        self.0.context.shutdown().wake();
     }
 }
 

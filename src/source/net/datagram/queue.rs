@@ -25,9 +25,6 @@ struct State {
     closed: bool,
 }
 
-/// Closes a queue when it is dropped, also by a panic, so that nobody waits for who is gone.
-pub(super) struct CloseAtEnd<'a>(&'a Queue);
-
 impl Queue {
     pub(super) fn new(max: usize) -> Self {
         Self { max, state: Mutex::default(), filled: Condvar::new(), freed: Condvar::new() }
@@ -103,16 +100,6 @@ impl Queue {
     pub(super) fn is_closed(&self) -> bool {
         self.state.lock().closed
     }
-
-    pub(super) fn close_at_end(&self) -> CloseAtEnd<'_> {
-        CloseAtEnd(self)
-    }
-}
-
-impl Drop for CloseAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 #[cfg(test)]
@@ -152,7 +139,7 @@ mod tests {
         assert_eq!(queue.push(&mut events(2, 10), true), 0);
         std::thread::scope(|scope| {
             let pushing = scope.spawn(|| queue.push(&mut events(2, 10), true));
-            drop(queue.close_at_end());
+            queue.close();
             assert_eq!(pushing.join().unwrap(), 2);
         });
         assert_eq!(queue.take(1).map(|(events, _)| events.len()), Some(1));
