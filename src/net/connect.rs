@@ -63,17 +63,24 @@ impl Patience {
 }
 
 impl Stream {
-    /// Connects to the first address of `host` that lets it.
+    /// Connects to the first address of `host` that lets it. None of them can use up the time of those behind it.
     pub(crate) fn connect(host: &str, port: u16, patience: &mut Patience, deadline: Duration) -> io::Result<Self> {
-        let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
-        for address in (host, port).to_socket_addrs()? {
-            match connect_to(address, patience, deadline) {
-                Ok(socket) => return Self::new(socket),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+        Self::new(connect_to_one(&addresses, patience, deadline)?)
     }
+}
+
+fn connect_to_one(addresses: &[SocketAddr], patience: &mut Patience, deadline: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let now = patience.now();
+        let share = deadline.saturating_sub(now) / u32::try_from(left).unwrap_or(u32::MAX);
+        match connect_to(*address, patience, now.saturating_add(share)) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn connect_to(address: SocketAddr, patience: &mut Patience, deadline: Duration) -> io::Result<TcpStream> {
@@ -95,3 +102,32 @@ fn connect_to(address: SocketAddr, patience: &mut Patience, deadline: Duration) 
 
 /// How often a wait looks whether it should end.
 const STOP_SLICE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next_one() {
+        // The system answers nobody who comes when this queue is full.
+        let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&deaf, 0).unwrap();
+        let (deaf, mut patience) = (deaf.local_addr().map(|address| (deaf, address)).unwrap(), Patience::new(None));
+        let mut queued = Vec::new();
+        let error = loop {
+            let deadline = patience.deadline(Duration::from_millis(100));
+            match connect_to(deaf.1, &mut patience, deadline) {
+                Ok(socket) => queued.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = good.local_addr().unwrap();
+        let deadline = patience.deadline(Duration::from_secs(2));
+        let socket = connect_to_one(&[deaf.1, address], &mut patience, deadline).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), address);
+    }
+}
