@@ -1,6 +1,7 @@
 //! What a put transaction carries.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use crate::event::Event;
 use crate::shutdown::Shutdown;
 
 /// The content of a put transaction: events, and positions that become durable together with them.
-#[derive(Clone, Debug, Default)]
+///
+/// As [`Debug`](fmt::Debug) it shows how much it holds, never what: errors that give a batch back can be printed.
+#[derive(Clone, Default)]
 pub struct PutBatch {
     pub(crate) events: Vec<Event>,
     pub(crate) routes: Routes,
@@ -184,6 +187,16 @@ impl From<Vec<Event>> for PutBatch {
     }
 }
 
+impl fmt::Debug for PutBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutBatch")
+            .field("events", &self.events.len())
+            .field("bytes", &self.size_bytes())
+            .field("positions", &self.positions.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Sets `owner` in `positions`, replacing an earlier entry.
 pub(crate) fn set_position(positions: &mut Positions, owner: String, value: Option<Bytes>) {
     match positions.iter_mut().find(|(found, _)| *found == owner) {
@@ -259,6 +272,30 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::TakeCommit;
+    use crate::error::{FullReason, PutError};
+    use crate::event::{EventPacker, Headers};
+    use crate::source::PullBatch;
+
+    #[test]
+    fn batches_and_their_errors_show_how_much_they_hold_and_never_what() {
+        let event = || Event::new("secret body").with_header("secret name", "secret value").unwrap();
+        let mut batch = PutBatch::new(vec![event(), event()]);
+        batch.set_position("secret owner", "secret position");
+        let bytes = batch.size_bytes();
+        assert_eq!(format!("{batch:?}"), format!("PutBatch {{ events: 2, bytes: {bytes}, positions: 1, .. }}"));
+        let commit =
+            TakeCommit { events: vec![event()], count: 1, positions: batch.positions.clone(), durability: None };
+        let mut pulled = PullBatch::new(3);
+        pulled.push(event());
+        let mut packer = EventPacker::new(3);
+        packer.push(Headers::new(), b"secret body");
+        let (channel, reason) = ("c".to_owned(), FullReason::Events);
+        let error = PutError::Full { channel, reason, batch: Box::new(batch) };
+        for text in [format!("{error:?}"), format!("{commit:?}"), format!("{pulled:?}"), format!("{packer:?}")] {
+            assert!(text.contains("events: ") && !text.contains("secret"), "{text}");
+        }
+    }
 
     /// Each event's channels.
     fn spread(routes: &Routes) -> Vec<Vec<u16>> {

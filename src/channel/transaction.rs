@@ -162,7 +162,6 @@ pub trait RawTake: Send {
 }
 
 /// What the commit of a take carries.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct TakeCommit {
     /// All events of the take.
@@ -173,6 +172,17 @@ pub struct TakeCommit {
     pub positions: Positions,
     /// Durability, if not the channel's own.
     pub durability: Option<Durability>,
+}
+
+impl fmt::Debug for TakeCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TakeCommit")
+            .field("events", &self.events.len())
+            .field("count", &self.count)
+            .field("positions", &self.positions.len())
+            .field("durability", &self.durability)
+            .finish()
+    }
 }
 
 /// A take transaction: a slice of events that are gone from the channel once it is committed, and back at its head if

@@ -1,5 +1,7 @@
 //! Events of one batch, in few allocations.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{Event, Headers};
@@ -26,7 +28,6 @@ use crate::limits::{EVENT_BLOCK_BODY_BYTES_MAX, EVENT_BLOCK_BYTES, TRANSACTION_E
 /// # assert_eq!(channel.stats().depth_events, 3);
 /// # Ok::<(), aqueduct::PutError>(())
 /// ```
-#[derive(Debug)]
 pub struct EventPacker {
     events: Vec<Event>,
     number: usize,
@@ -81,6 +82,12 @@ impl EventPacker {
             }
             start = end;
         }
+    }
+}
+
+impl fmt::Debug for EventPacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventPacker").field("events", &self.events.len()).finish_non_exhaustive()
     }
 }
 

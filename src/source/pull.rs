@@ -1,5 +1,7 @@
 //! Sources that are asked for data.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{SourceContext, SourceError};
@@ -115,7 +117,7 @@ pub enum Pulled {
 }
 
 /// What one poll reads: events, and positions that are committed with them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct PullBatch {
     events: Vec<Event>,
     positions: Positions,
@@ -171,5 +173,15 @@ impl PullBatch {
     #[must_use]
     pub fn into_put_batch(self) -> PutBatch {
         PutBatch { events: self.events, positions: self.positions, ..PutBatch::default() }
+    }
+}
+
+impl fmt::Debug for PullBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PullBatch")
+            .field("events", &self.events.len())
+            .field("positions", &self.positions.len())
+            .field("events_max", &self.events_max)
+            .finish()
     }
 }

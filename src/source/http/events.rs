@@ -1,12 +1,13 @@
 //! The events of one request, within limits.
 
+use std::fmt;
+
 use super::Rejection;
 use super::hold::Hold;
 use crate::event::Event;
 
 /// Where a [`Handler`](super::Handler) puts the events of a request. What would pass a limit is refused, so that a small
 /// request cannot become large in memory.
-#[derive(Debug)]
 pub struct Events<'a> {
     list: Vec<Event>,
     count_max: usize,
@@ -81,5 +82,11 @@ impl<'a> Events<'a> {
             None => Ok(self.list),
             Some(refused) => Err(refused),
         }
+    }
+}
+
+impl fmt::Debug for Events<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("len", &self.list.len()).finish_non_exhaustive()
     }
 }
