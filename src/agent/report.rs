@@ -137,7 +137,8 @@ impl Drain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// All sources are done and every event is delivered.
+    /// All sources are done and every event of a channel with a sink is delivered. What waits in a channel without one, such as
+    /// a dead letter, waits for a person.
     Completed,
     /// It was stopped, by request or by a limit, before all was done. Running it again goes on.
     Stopped,
@@ -165,7 +166,7 @@ pub struct ShutdownReport {
     pub name: String,
     /// What the run came to.
     pub outcome: Outcome,
-    /// For each channel, what is left in it.
+    /// For each channel, also those without a sink, what is left in it.
     pub left: Vec<ChannelLeft>,
     /// For each source, then for each sink, how it ended.
     pub components: Vec<ComponentReport>,
@@ -174,10 +175,11 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether nothing is left in any channel.
+    /// Whether nothing is left in the channels that have sinks. Others, such as those for dead letters, nobody drains: look at
+    /// [`left`](Self::left) for what is in them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.left.iter().all(|channel| channel.events == 0)
+        self.left.iter().all(|channel| channel.events == 0 || !channel.has_sink)
     }
 
     /// How a component ended.
@@ -199,6 +201,8 @@ pub struct ChannelLeft {
     pub bytes: u64,
     /// Whether the agent closed it; shared channels stay open.
     pub closed: bool,
+    /// Whether a sink takes from it.
+    pub has_sink: bool,
 }
 
 /// How a source or sink ended.

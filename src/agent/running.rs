@@ -141,7 +141,8 @@ impl RunningAgent {
         let mut failed = None;
         for running in &self.channels {
             let ChannelStats { depth_events: events, depth_bytes: bytes, .. } = running.channel.stats();
-            left.push(ChannelLeft { name: running.name.clone(), events, bytes, closed: running.close });
+            let (name, has_sink) = (running.name.clone(), self.sinks_of(running).next().is_some());
+            left.push(ChannelLeft { name, events, bytes, closed: running.close, has_sink });
             if running.close
                 && let Err(error) = running.channel.close()
             {
@@ -153,7 +154,7 @@ impl RunningAgent {
         }
         let report = ShutdownReport {
             name: self.name.clone(),
-            outcome: self.final_outcome(&left),
+            outcome: self.final_outcome(left.iter().all(|channel| channel.events == 0 || !channel.has_sink)),
             left,
             components: self.components().map(report).chain(self.sinks.iter().flat_map(RunningSink::reports)).collect(),
             stats,
@@ -211,9 +212,14 @@ impl RunningAgent {
         sources.chain(self.sinks.iter().map(|sink| &*sink.component))
     }
 
+    /// The sinks that take from the channel, or have done so.
+    fn sinks_of(&self, channel: &RunningChannel) -> impl Iterator<Item = &RunningSink> {
+        self.sinks.iter().filter(|sink| Arc::ptr_eq(&sink.channel, &channel.channel))
+    }
+
     /// Whether a sink that still runs takes from the channel.
     fn has_sink(&self, channel: &RunningChannel) -> bool {
-        self.sinks.iter().any(|sink| Arc::ptr_eq(&sink.channel, &channel.channel) && !sink.component.has_ended())
+        self.sinks_of(channel).any(|sink| !sink.component.has_ended())
     }
 
     /// Whether all channels that a sink still takes from are empty. Events may move from one channel to another (a sink
@@ -239,8 +245,8 @@ impl RunningAgent {
     /// The outcome of a bounded run, once there is one.
     fn outcome_so_far(&self, before: &mut Option<u64>) -> Option<Outcome> {
         let abandoned = self.channels.iter().any(|channel| {
-            let sinks = self.sinks.iter().filter(|sink| Arc::ptr_eq(&sink.channel, &channel.channel)).count();
-            sinks > 0 && !self.has_sink(channel) && channel.channel.stats().depth_events > 0
+            let had_sink = self.sinks_of(channel).next().is_some();
+            had_sink && !self.has_sink(channel) && channel.channel.stats().depth_events > 0
         });
         if abandoned {
             return Some(Outcome::Failed);
@@ -253,7 +259,7 @@ impl RunningAgent {
     }
 
     /// The outcome after everything has stopped.
-    fn final_outcome(&self, left: &[ChannelLeft]) -> Outcome {
+    fn final_outcome(&self, is_drained: bool) -> Outcome {
         let failed = |component: &Component| {
             component.close_error().is_some()
                 || matches!(component.end(), Some(ComponentEnd::Failed(_) | ComponentEnd::Stuck))
@@ -262,10 +268,7 @@ impl RunningAgent {
             return Outcome::Failed;
         }
         let done = self.sources.iter().all(|source| source.component.end() == Some(ComponentEnd::Done));
-        let has_sink =
-            |channel: &RunningChannel| self.sinks.iter().any(|sink| Arc::ptr_eq(&sink.channel, &channel.channel));
-        let empty = self.channels.iter().zip(left).all(|(channel, left)| left.events == 0 || !has_sink(channel));
-        if done && empty { Outcome::Completed } else { Outcome::Stopped }
+        if done && is_drained { Outcome::Completed } else { Outcome::Stopped }
     }
 }
 

@@ -133,6 +133,31 @@ fn a_drain_that_takes_too_long_is_cut_and_reported() {
     println!("covered: drain deadline, report of what is left, shared channels stay open");
 }
 
+/// Goal: what nobody takes does not count as undelivered, and is told all the same. Method: a sink that refuses one of three
+/// events for good, and a channel for dead letters.
+#[test]
+fn an_agent_is_drained_though_a_dead_letter_waits_in_a_channel_without_a_sink() {
+    let log = Log::default();
+    let sink = {
+        let mut taken = log.sink();
+        move |events: &[Event]| {
+            if events.iter().any(|event| event.body() == "1") {
+                return Err(SinkError::permanent("refused"));
+            }
+            taken(events)
+        }
+    };
+    let builder = agent().channel("c", memory("c")).channel("dead", memory("dead"));
+    let builder =
+        builder.source("in", numbers(3, 1)).to(["c"]).sink("out", sink).batch(1).dead_letter("dead").from("c");
+    let report = builder.build().unwrap().run_to_completion(Wait::up_to(HANG)).unwrap();
+    assert_eq!(report.outcome, Outcome::Completed);
+    assert!(report.is_drained(), "{report:?}");
+    let left: Vec<_> = report.left.iter().map(|left| (left.name.as_str(), left.events, left.has_sink)).collect();
+    assert_eq!(left, [("c", 0, true), ("dead", 1, false)]);
+    println!("covered: what is left in a channel without a sink");
+}
+
 #[test]
 fn draining_delivers_everything_before_the_sinks_stop() {
     let log = Log::default();
