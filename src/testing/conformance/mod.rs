@@ -33,6 +33,9 @@
 //! others they pass without doing anything. [`model`] is the randomised one: it takes any number of random steps on
 //! a channel and on a model of it and compares the two after each.
 //!
+//! A channel that forgets to wake somebody, or does not keep to a wait, may make a case wait for ever. A case that has not
+//! ended after 30 seconds is named on standard error, also where tests keep their output to themselves; it goes on.
+//!
 //! What the suite does not cover: power cuts and failing disks (the factory may arrange them, see
 //! [`ChannelFactory::open`]), puts over several channels of a store, speed, and anything a channel promises beyond the
 //! contract.
@@ -44,6 +47,7 @@ mod cases;
 pub mod model;
 mod report;
 mod support;
+mod watch;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -113,14 +117,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs the case, unless it needs a durable channel and the factory has none. Returns whether it ran.
+    /// Runs the case, unless it needs a durable channel and the factory has none. Returns whether it ran. A case that has not
+    /// ended after 30 seconds is named on standard error.
     ///
     /// # Panics
     /// If the channel fails the case.
     pub fn run(&self, factory: &dyn ChannelFactory) -> bool {
         let applies = factory.is_durable() || !self.needs_durable;
         if applies {
-            (self.check)(factory);
+            watch::watched(self.name, || (self.check)(factory));
         }
         applies
     }
