@@ -299,7 +299,10 @@ fn settings_that_cannot_work_are_refused_with_what_to_do() {
     for (builder, expected) in [
         (RpcClient::builder([] as [&str; 0]), "needs a host"),
         (RpcClient::builder(["localhost"]), "must look like host:port"),
+        (RpcClient::builder(["localhost:1", "localhost:2"]), "call `failover` or `load_balancing`"),
         (one().load_balancing(HostOrder::Random), "at least two hosts"),
+        (one().max_attempts(2), "call `failover`, too"),
+        (one().failover().backoff(Duration::from_secs(1)), "call `load_balancing`, too"),
         (one().failover().max_attempts(0), "max_attempts is 0"),
         (one().batch_events(0), "batch_events is 0"),
         (one().deflate(10), "must be 0 to 9"),

@@ -58,7 +58,8 @@ fn read(keys: &mut Keys, site: &Site<'_>) -> Result<RpcClient, Refused> {
     keys.ignored(&["maxConnections"], "has no effect: a client has one connection to each host");
     if matches!(kind, Kind::Thrift) {
         // The first host counts, as in Flume.
-        let builder = thrift_client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch);
+        let builder =
+            thrift_client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch).first_host();
         return builder.build().map_err(|error| keys.refuse(error));
     }
     let mut builder = client_settings(keys, site, RpcClient::builder(addresses))?.batch_events(batch);
@@ -68,7 +69,7 @@ fn read(keys: &mut Keys, site: &Site<'_>) -> Result<RpcClient, Refused> {
     let is_patient = keys.flag("backoff", false);
     let backoff = keys.millis("maxBackoff", 0..=u64::MAX, RPC_HOST_BACKOFF_MAX);
     match kind {
-        Kind::Default | Kind::Thrift => {}
+        Kind::Default | Kind::Thrift => builder = builder.first_host(),
         Kind::Failover => {
             builder = builder.failover();
             if let Some(attempts) = attempts {
@@ -145,6 +146,9 @@ mod tests {
     #[test]
     fn a_thrift_client_is_made_of_flumes_properties() {
         let base = [("hosts", "h1"), ("hosts.h1", "localhost:1"), ("maxConnections", "3"), ("batch-size", "9")];
+        let several =
+            [&base[1..], &[("client.type", "thrift"), ("hosts", "h1 h2"), ("hosts.h2", "localhost:2")]].concat();
+        RpcClient::from_properties(several).expect("the first host counts");
         for kind in ["thrift", "THRIFT", "org.apache.flume.api.ThriftRpcClient"] {
             for protocol in ["binary", "COMPACT"] {
                 let pairs = [&base[..], &[("client.type", kind), ("protocol", protocol), ("request-timeout", "2000")]];

@@ -39,6 +39,8 @@ pub enum HostOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     One,
+    /// The first of several.
+    First,
     Failover,
     Balance(HostOrder),
 }
@@ -65,7 +67,7 @@ impl RpcClientBuilder {
     }
 
     /// Stays with the first host until it fails, then with the next one, as Flume's client of the type
-    /// `default_failover`. Default: only the first host is used.
+    /// `default_failover`. A client of several hosts needs this or [`load_balancing`](Self::load_balancing).
     pub fn failover(mut self) -> Self {
         self.kind = Kind::Failover;
         self
@@ -75,6 +77,12 @@ impl RpcClientBuilder {
     /// `default_loadbalance`. Needs two hosts at least.
     pub fn load_balancing(mut self, order: HostOrder) -> Self {
         self.kind = Kind::Balance(order);
+        self
+    }
+
+    /// Uses the first host and no other, as Flume's clients of the types `default` and `thrift`.
+    pub(crate) fn first_host(mut self) -> Self {
+        self.kind = Kind::First;
         self
     }
 
@@ -197,11 +205,11 @@ impl RpcClientBuilder {
     /// [`RpcError::Settings`] says what is wrong.
     pub fn build(self) -> Result<RpcClient, RpcError> {
         self.check().map_err(|reason| RpcError::Settings { reason })?;
-        let used = if self.kind == Kind::One { 1 } else { self.addresses.len() };
+        let used = if matches!(self.kind, Kind::One | Kind::First) { 1 } else { self.addresses.len() };
         let addresses: Result<Vec<Address>, RpcError> = self.addresses.iter().map(|text| text.parse()).collect();
         let hosts: Vec<Host> = addresses?.into_iter().take(used).map(Host::new).collect();
         let (policy, order) = match self.kind {
-            Kind::One => (Policy::One, HostOrder::default()),
+            Kind::One | Kind::First => (Policy::One, HostOrder::default()),
             Kind::Failover => (Policy::Failover { attempts: self.attempts.unwrap_or(used) }, HostOrder::default()),
             Kind::Balance(order) => (Policy::Balance, order),
         };
@@ -229,6 +237,17 @@ impl RpcClientBuilder {
         }
         if matches!(self.kind, Kind::Balance(_)) && hosts < 2 {
             return Err("load balancing needs at least two hosts".to_owned());
+        }
+        if self.kind == Kind::One && hosts > 1 {
+            return Err(format!(
+                "a client of {hosts} hosts must be told how to use them: call `failover` or `load_balancing`, or name one host"
+            ));
+        }
+        if self.attempts.is_some() && self.kind != Kind::Failover {
+            return Err("max_attempts is for a client that fails over; call `failover`, too".to_owned());
+        }
+        if self.backoff_max.is_some() && !matches!(self.kind, Kind::Balance(_)) {
+            return Err("backoff is for a client that shares the load; call `load_balancing`, too".to_owned());
         }
         if self.attempts == Some(0) {
             return Err("max_attempts is 0, so that nothing would ever be sent; it must be at least 1".to_owned());
