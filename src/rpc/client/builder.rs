@@ -223,6 +223,7 @@ impl RpcClientBuilder {
             batch_events,
             requests_in_flight,
             settings,
+            last_failure: String::new(),
             is_closed: false,
         })
     }

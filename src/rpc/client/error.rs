@@ -1,6 +1,7 @@
 //! Why events were not delivered.
 
 use std::io;
+use std::time::Duration;
 
 /// Why a call failed, and so what is known of its events.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +69,23 @@ pub enum RpcError {
     NoHost {
         /// Number of hosts.
         hosts: usize,
-        /// What happened with the last one that was tried, or with the last one that the events may have reached; none if all
-        /// of them failed so recently that they are passed over.
+        /// What happened with the last one that was tried, or with the last one that the events may have reached.
+        #[source]
         last: Option<Box<RpcError>>,
+    },
+    /// All hosts failed in earlier calls, so recently that a client with [back-off](super::RpcClientBuilder::backoff) passes over
+    /// them. Nothing was sent.
+    #[error(
+        "all {hosts} hosts failed lately and are passed over, the first of them for another {retry_in:.1?}; the last failure of an \
+         earlier call: {reason}"
+    )]
+    PassedOver {
+        /// Number of hosts.
+        hosts: usize,
+        /// Until one of them is tried again.
+        retry_in: Duration,
+        /// What happened with the last one that was tried.
+        reason: String,
     },
 }
 

@@ -46,6 +46,8 @@ pub struct RpcClient {
     batch_events: usize,
     requests_in_flight: usize,
     settings: Settings,
+    // Of a load balancing client, for calls in which all hosts are passed over.
+    last_failure: String,
     is_closed: bool,
 }
 
@@ -188,12 +190,18 @@ impl RpcClient {
 
     /// As Flume does it: each call goes to another host, and to the others if that fails.
     fn balance(&mut self, load: &mut Load<'_>) -> Result<(), RpcError> {
+        let hosts = self.order.next();
+        if hosts.is_empty() {
+            let (hosts, retry_in) = (self.hosts.len(), self.order.pause());
+            return Err(RpcError::PassedOver { hosts, retry_in, reason: self.last_failure.clone() });
+        }
         let mut last = None;
-        for index in self.order.next() {
+        for index in hosts {
             match self.send_to(index, load) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     self.order.failed(index);
+                    self.last_failure = error.to_string();
                     error::keep(&mut last, error);
                 }
             }

@@ -54,6 +54,13 @@ impl Order {
         up
     }
 
+    /// How long it takes until one of the hosts is not passed over any more.
+    pub(super) fn pause(&self) -> Duration {
+        let now = self.clock.monotonic();
+        let rest = |failures: &Failures| failures.passed_over_until.unwrap_or_default().saturating_sub(now);
+        self.hosts.iter().map(rest).min().unwrap_or_default()
+    }
+
     /// Takes note that a host failed.
     pub(super) fn failed(&mut self, index: usize) {
         let (Some(max), Some(host)) = (self.backoff_max, self.hosts.get_mut(index)) else { return };
@@ -123,5 +130,6 @@ mod tests {
         order.failed(0);
         order.failed(1);
         assert!(order.next().is_empty(), "all of them are passed over");
+        assert_eq!(order.pause(), Duration::from_secs(2), "until the turn of the one that failed less often");
     }
 }
