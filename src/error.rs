@@ -58,6 +58,9 @@ pub enum StorageError {
         /// How much it may be.
         max: u64,
     },
+    /// A channel has no name.
+    #[error("the name of a channel is empty")]
+    EmptyName,
     /// The store or channel is closed.
     #[error("the store is closed")]
     Closed,
@@ -129,9 +132,9 @@ pub enum PutError {
         batch: Box<PutBatch>,
     },
     /// The transaction can never be put as it is. Waiting does not help.
-    #[error("{what} of {actual} is over the limit of {max} of channel {channel}")]
+    #[error("{what} of {actual} is over the limit of {max}{}", of_channel(channel))]
     TooLarge {
-        /// The channel.
+        /// The channel; empty if a transaction of a store has no event for any.
         channel: String,
         /// What is too large, such as `event body bytes`.
         what: &'static str,
@@ -247,6 +250,10 @@ pub enum TakeError {
         /// The failure.
         source: StorageError,
     },
+}
+
+fn of_channel(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" of channel {name}") }
 }
 
 /// What a panic said.

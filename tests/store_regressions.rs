@@ -878,3 +878,23 @@ fn a_directory_whose_sync_failed_is_not_synced_again() {
     let store = settings(&disk.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing))).open().expect("an open");
     assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 3);
 }
+
+/// A limit that is no channel's was told with the channel of an empty name, and a name without bytes as too long.
+#[test]
+fn refusals_of_a_store_name_a_channel_only_where_there_is_one() {
+    let store = settings(&SimVfs::new()).open().expect("a new store");
+    assert_eq!(store.channel("").expect_err("no name").to_string(), "the name of a channel is empty");
+    let error = store.channel(&"n".repeat(256)).expect_err("a long name");
+    assert_eq!(error.to_string(), "bytes of a channel's name of 256 is over the limit of 255");
+
+    let owner = "o".repeat(2000);
+    let mut put = store.begin_put();
+    put.set_position(owner.as_str(), "x");
+    let error = put.commit().expect_err("a long owner");
+    assert_eq!(error.to_string(), "bytes of a position's owner of 2000 is over the limit of 1024");
+
+    let mut put = store.channel("c").expect("a channel").begin_put();
+    put.set_position(owner, "x");
+    let error = put.commit().expect_err("a long owner");
+    assert_eq!(error.to_string(), "bytes of a position's owner of 2000 is over the limit of 1024 of channel c");
+}

@@ -62,7 +62,7 @@ pub(super) fn check(topology: &Topology, mistakes: &mut Vec<Mistake>) {
     check_names(kind, &names, mistakes);
     let mut groups_of = HashMap::new();
     for group in &topology.groups {
-        check_backoff(kind, &group.name, group.retry, mistakes);
+        check_backoff(kind, &group.name, "backoff", group.retry, mistakes);
         if group.members.is_empty() {
             mistakes.push(Mistake::EmptyGroup { group: group.name.clone() });
         }

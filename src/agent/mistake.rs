@@ -39,7 +39,10 @@ impl BuildErrors {
 
 impl fmt::Display for BuildErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "agent {} cannot be built: ", self.agent)?;
+        match self.agent.as_str() {
+            "" => f.write_str("the agent cannot be built: ")?,
+            name => write!(f, "agent {name} cannot be built: ")?,
+        }
         for (index, mistake) in self.mistakes.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
@@ -63,11 +66,11 @@ pub enum Mistake {
     #[error("it has neither source nor sink")]
     NothingToRun,
     /// A name is empty.
-    #[error("{kind} number {number} has an empty name")]
+    #[error("{} has an empty name", numbered(*kind, *number))]
     EmptyName {
         /// Of what.
         kind: ComponentKind,
-        /// Which one of its kind, counted from 1.
+        /// Which one of its kind, counted from 1; of agents there is one.
         number: usize,
     },
     /// A name is too long.
@@ -123,6 +126,18 @@ pub enum Mistake {
         /// The most similar name of a channel that does exist.
         nearest: Option<String>,
     },
+    /// A channel for dead letters is named that does not exist.
+    #[error("{kind} {name}: there is no channel {channel} for its dead letters{}", hint(nearest.as_deref()))]
+    UnknownDeadLetter {
+        /// A sink or a sink group.
+        kind: ComponentKind,
+        /// Its name.
+        name: String,
+        /// The channel.
+        channel: String,
+        /// The most similar name of a channel that does exist.
+        nearest: Option<String>,
+    },
     /// A source has no required channel.
     #[error("source {source_name} has no channel; name at least one with `to`")]
     SourceWithoutChannel {
@@ -148,12 +163,16 @@ pub enum Mistake {
         events: usize,
     },
     /// Pauses that cannot work.
-    #[error("{kind} {name}: the first pause must be longer than zero and not longer than the last ({backoff:?})")]
+    #[error(
+        "{kind} {name}: the first pause of its `{setting}` must be longer than zero and not longer than the last ({backoff:?})"
+    )]
     Backoff {
         /// Of what.
         kind: ComponentKind,
         /// The name.
         name: String,
+        /// The method that was given them: `backoff` or `idle`.
+        setting: &'static str,
         /// The pauses.
         backoff: super::Backoff,
     },
@@ -236,6 +255,10 @@ pub enum Mistake {
         /// What the policy says.
         reason: String,
     },
+}
+
+fn numbered(kind: ComponentKind, number: usize) -> String {
+    if kind == ComponentKind::Agent { "the agent".to_owned() } else { format!("{kind} number {number}") }
 }
 
 fn hint(nearest: Option<&str>) -> String {

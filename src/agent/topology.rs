@@ -159,9 +159,13 @@ impl Topology {
                 kind,
                 name: name.to_owned(),
                 channel: channel.to_owned(),
-                nearest: nearest(channel, self.channels.iter().map(|plan| plan.name.as_str())).map(str::to_owned),
+                nearest: self.nearest_channel(channel),
             });
         }
+    }
+
+    fn nearest_channel(&self, channel: &str) -> Option<String> {
+        nearest(channel, self.channels.iter().map(|plan| plan.name.as_str())).map(str::to_owned)
     }
 
     fn check_source(&self, source: &SourcePlan, mistakes: &mut Vec<Mistake>) {
@@ -179,8 +183,8 @@ impl Topology {
             }
         }
         check_batch(kind, &source.name, source.batch, mistakes);
-        check_backoff(kind, &source.name, source.retry, mistakes);
-        check_backoff(kind, &source.name, source.idle, mistakes);
+        check_backoff(kind, &source.name, "backoff", source.retry, mistakes);
+        check_backoff(kind, &source.name, "idle", source.idle, mistakes);
     }
 
     fn bind_selectors(&mut self, mistakes: &mut Vec<Mistake>) {
@@ -211,9 +215,12 @@ impl Topology {
         mistakes: &mut Vec<Mistake>,
     ) {
         let PermanentPolicy::Divert(channel) = policy else { return };
-        self.check_known(kind, name, channel, mistakes);
-        if channel == from {
-            mistakes.push(Mistake::DivertsToItself { kind, name: name.to_owned(), channel: channel.clone() });
+        let (name, channel) = (name.to_owned(), channel.clone());
+        if self.channel(&channel).is_none() {
+            let nearest = self.nearest_channel(&channel);
+            mistakes.push(Mistake::UnknownDeadLetter { kind, name, channel, nearest });
+        } else if channel == from {
+            mistakes.push(Mistake::DivertsToItself { kind, name, channel });
         }
     }
 
@@ -222,7 +229,7 @@ impl Topology {
         self.check_known(kind, &sink.name, &sink.channel, mistakes);
         self.check_policy(kind, &sink.name, &sink.on_permanent, &sink.channel, mistakes);
         check_batch(kind, &sink.name, sink.batch, mistakes);
-        check_backoff(kind, &sink.name, sink.retry, mistakes);
+        check_backoff(kind, &sink.name, "backoff", sink.retry, mistakes);
     }
 }
 
@@ -252,9 +259,15 @@ fn check_batch(kind: ComponentKind, name: &str, events: usize, mistakes: &mut Ve
     }
 }
 
-pub(super) fn check_backoff(kind: ComponentKind, name: &str, backoff: Backoff, mistakes: &mut Vec<Mistake>) {
+pub(super) fn check_backoff(
+    kind: ComponentKind,
+    name: &str,
+    setting: &'static str,
+    backoff: Backoff,
+    mistakes: &mut Vec<Mistake>,
+) {
     if !backoff.is_valid() {
-        mistakes.push(Mistake::Backoff { kind, name: name.to_owned(), backoff });
+        mistakes.push(Mistake::Backoff { kind, name: name.to_owned(), setting, backoff });
     }
 }
 

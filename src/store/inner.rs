@@ -73,9 +73,12 @@ impl Inner {
 
     /// The channel `name`, which is created, durably, if there is none.
     pub(crate) fn channel(&self, name: &str) -> Result<Arc<Queue>, StorageError> {
-        if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+        if name.is_empty() {
+            return Err(StorageError::EmptyName);
+        }
+        if name.len() > limits::NAME_BYTES_MAX {
             let (actual, max) = (name.len() as u64, limits::NAME_BYTES_MAX as u64);
-            return Err(StorageError::Limit { what: "bytes of a channel's name (at least 1)", actual, max });
+            return Err(StorageError::Limit { what: "bytes of a channel's name", actual, max });
         }
         let mut manifest = self.manifest.lock();
         if self.closed.load(Ordering::Acquire) {

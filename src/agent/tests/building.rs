@@ -44,7 +44,11 @@ fn every_mistake_is_reported_at_once() {
         .channel("lone", parts[1].clone());
     let builder = builder.source("in", idle).to(["dsk", "left", "left"]);
     let builder = builder.source("in", idle).batch(0).optional(["disk"]).to([] as [&str; 0]);
-    let builder = builder.source(long.clone(), idle).backoff(Backoff::new(Duration::ZERO, HANG)).to(["right"]);
+    let builder = builder
+        .source(long.clone(), idle)
+        .backoff(Backoff::new(Duration::ZERO, HANG))
+        .idle(Backoff::new(HANG, Duration::ZERO))
+        .to(["right"]);
     let builder = builder.source("a/b", idle).selector(Choosy).optional(["lone"]).to(["disk"]);
     let builder = builder.sink("out", null).batch(TRANSACTION_EVENTS_MAX + 1).from("nowhere-near");
     let builder = builder.sink("out", null).on_permanent(PermanentPolicy::divert("disk")).from("disk");
@@ -64,8 +68,12 @@ fn every_mistake_is_reported_at_once() {
         "source in has no channel; name at least one with `to`".to_owned(),
         "source in: a batch of 0 events is not between 1 and 100000".to_owned(),
         format!(
-            "source {long}: the first pause must be longer than zero and not longer than the last ({:?})",
+            "source {long}: the first pause of its `backoff` must be longer than zero and not longer than the last ({:?})",
             Backoff::new(Duration::ZERO, HANG)
+        ),
+        format!(
+            "source {long}: the first pause of its `idle` must be longer than zero and not longer than the last ({:?})",
+            Backoff::new(HANG, Duration::ZERO)
         ),
         "selector of source a/b: it cannot work with disk and lone".to_owned(),
         "there is more than one sink out".to_owned(),
@@ -73,7 +81,7 @@ fn every_mistake_is_reported_at_once() {
         "sink out: there is no channel nowhere-near".to_owned(),
         "sink out: a batch of 100001 events is not between 1 and 100000".to_owned(),
         "sink out diverts to channel disk, from which it takes".to_owned(),
-        "sink bad\n: there is no channel Lone; is it lone?".to_owned(),
+        "sink bad\n: there is no channel Lone for its dead letters; is it lone?".to_owned(),
     ];
     for mistake in &expected {
         assert!(found.contains(mistake), "missing: {mistake}\nfound: {found:#?}");
@@ -90,7 +98,10 @@ fn an_empty_agent_has_two_mistakes_and_an_empty_name_a_third() {
         found,
         [Mistake::EmptyName { kind: ComponentKind::Agent, number: 1 }, Mistake::NoChannel, Mistake::NothingToRun]
     );
-    assert!(errors.to_string().contains("it has no channel; it has neither source nor sink"), "{errors}");
+    assert_eq!(
+        errors.to_string(),
+        "the agent cannot be built: the agent has an empty name; it has no channel; it has neither source nor sink"
+    );
     println!("covered: empty agent");
 }
 
