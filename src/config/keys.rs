@@ -518,6 +518,14 @@ impl Keys {
         self.problems.push(Problem::new(severity, self.full(key), message).at(origin));
     }
 
+    /// A key in full and where it stands, for a message about another one.
+    pub(super) fn place(&self, key: &str) -> String {
+        match self.origin_of(key) {
+            Some(origin) => format!("{} ({origin})", self.full(key)),
+            None => format!("{} (by default)", self.full(key)),
+        }
+    }
+
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }

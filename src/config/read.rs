@@ -1,6 +1,7 @@
 //! Reading an agent: sections to components, with everything that is wrong in them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::file::Properties;
 use super::filters;
@@ -14,7 +15,7 @@ use super::problem::{ConfigError, Origin, Problem, Severity};
 use super::registry::Table;
 use super::section::{Kind, Section, Sections};
 use super::site::{ChannelSite, Site};
-use super::stores::SHARED;
+use super::stores::{SHARED, StoreSettings};
 use crate::agent::nearest;
 use crate::codec::java_hash::HeaderMap;
 use crate::limits::{NAME_BYTES_MAX, PROBLEMS_MAX};
@@ -24,9 +25,11 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     if !properties.agents().contains(agent) {
         return Err(ConfigError::of(no_agent(properties, agent)));
     }
-    let mut reader = Reader { agent, options, problems: properties.problems_of(agent).cloned().collect() };
     let mentions = Mentions::in_values(properties.entries());
-    let entries = reader.resolve(properties, &mentions);
+    let mut reader = Reader::new(agent, options);
+    reader.problems.extend(properties.problems_of(agent).cloned());
+    reader.problems.extend(of_no_agent(properties, &mentions));
+    let entries = reader.resolve(properties);
     let mut sections = Sections::sort(agent, entries, &mentions, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
@@ -67,23 +70,52 @@ fn no_agent(properties: &Properties, agent: &str) -> Problem {
     Problem::new(Severity::Fatal, "", message)
 }
 
+/// Keys of no agent that stand for nothing else, either: one for each name that should have been an agent's.
+fn of_no_agent(properties: &Properties, mentions: &Mentions) -> Vec<Problem> {
+    let agents = properties.agents();
+    let mut told: BTreeMap<&str, Problem> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let unused = |key: &str| !mentions.has(key) && !mentions.may_have(key);
+    for (key, raw) in properties.entries().iter().filter(|(key, _)| unused(key)) {
+        let Some((name, _)) = key.split_once('.') else {
+            let message = "belongs to no agent, and no reference uses it";
+            problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
+            continue;
+        };
+        // The first of the file is where the mistake begins.
+        let is_later = |known: &Problem| known.origin.as_ref().is_some_and(|known| known.order() < raw.origin.order());
+        if agents.contains(name) || told.get(name).is_some_and(is_later) {
+            continue;
+        }
+        let near = nearest(name, agents.iter().copied()).map(|near| format!("; is it {near}?")).unwrap_or_default();
+        let message = format!("there is no agent {name}, and no reference uses the key{near}");
+        told.insert(name, Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
+    }
+    problems.extend(told.into_values());
+    problems
+}
+
 struct Reader<'a> {
     agent: &'a str,
     options: &'a Options,
     problems: Vec<Problem>,
+    // Keys without a value.
+    blank: BTreeMap<String, Origin>,
+    // Of the channels so far, and where they are named.
+    dirs: Vec<(PathBuf, String)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(agent: &'a str, options: &'a Options) -> Self {
+        Self { agent, options, problems: Vec::new(), blank: BTreeMap::new(), dirs: Vec::new() }
+    }
+
     /// The agent's keys, without its name, with their references resolved.
-    fn resolve(&mut self, properties: &Properties, mentions: &Mentions) -> BTreeMap<String, Entry> {
+    fn resolve(&mut self, properties: &Properties) -> BTreeMap<String, Entry> {
         let resolver = Resolver { entries: properties.entries(), options: self.options };
         let prefix = format!("{}.", self.agent);
         let mut found = BTreeMap::new();
         for (key, raw) in properties.entries() {
-            if !key.contains('.') && !mentions.has(key) && !mentions.may_have(key) {
-                let message = "belongs to no agent, and no reference uses it";
-                self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
-            }
             let Some(name) = key.strip_prefix(&prefix) else { continue };
             let mut outcome = resolver.resolve(raw);
             outcome.problems.dedup();
@@ -94,6 +126,7 @@ impl Reader<'_> {
             if outcome.value.is_empty() {
                 let message = "has no value; Flume passes over the line, and the default counts";
                 self.problems.push(Problem::new(Severity::Warning, key, message).at(Some(raw.origin.clone())));
+                self.blank.insert(key.clone(), raw.origin.clone());
                 continue;
             }
             let origin = Some(raw.origin.clone());
@@ -126,16 +159,37 @@ impl Reader<'_> {
         keys.ignored(&["config"], OLD_CONFIG);
         let made = table.make(&mut keys, &site, "type", None, None);
         let store = made.as_ref().ok().and_then(|setup| setup.store.as_ref());
-        let mut stores = others.iter().filter_map(|other| other.setup.store.as_ref());
-        if store.is_some_and(|store| stores.any(|other| !store.is_compatible_with(other))) {
-            keys.problem(Severity::Fatal, "checkpointDir", SHARED);
-        }
+        let dirs = store.map(|store| self.directories(&mut keys, store, others)).unwrap_or_default();
         let kind = keys.value("type").and_then(|name| table.name_of(name)).map(|kind| kind.to_string());
         let is_good = self.finish_component(keys, table);
         let setup = made.ok().filter(|_| is_good)?;
+        self.dirs.extend(dirs);
         let transaction_events_max = setup.transaction_events_max;
         let site = ChannelSite { name, kind: kind.unwrap_or_default(), transaction_events_max };
         Some(PlannedChannel { site, setup, values })
+    }
+
+    /// The directories of a channel, each of which may be used once, but for those that channels of one store have in common.
+    /// Flume locks them one by one, so that a channel that comes second to one of them stays closed.
+    fn directories(&self, keys: &mut Keys, store: &StoreSettings, others: &[PlannedChannel]) -> Vec<(PathBuf, String)> {
+        let mut others = others.iter().filter_map(|other| other.setup.store.as_ref());
+        if let Some(other) = others.find(|other| other.checkpoint == store.checkpoint) {
+            if !store.is_shared_with(other) {
+                keys.problem(Severity::Fatal, "checkpointDir", SHARED);
+            }
+            return Vec::new();
+        }
+        let mut dirs: Vec<(PathBuf, String)> = Vec::new();
+        for (key, dir) in store.dirs() {
+            match self.dirs.iter().chain(&dirs).find(|(used, _)| used == dir) {
+                None => dirs.push((dir.to_path_buf(), keys.place(key))),
+                Some((_, place)) => {
+                    let message = format!("{} is a directory of {place} already; each can be used once", dir.display());
+                    keys.problem(Severity::Fatal, key, message);
+                }
+            }
+        }
+        dirs
     }
 
     /// The groups, and the names of the sinks that do not run because of a mistake in their group.
@@ -290,9 +344,21 @@ impl Reader<'_> {
         };
         let worst = if is_lenient { Severity::Ignored } else { Severity::Warning };
         let is_good = problems.iter().all(|problem| problem.severity <= worst);
-        let news: Vec<Problem> = problems.into_iter().filter(|problem| !explained(problem)).collect();
+        let told = |problem: Problem| self.told_of_blank(problem);
+        let news: Vec<Problem> = problems.into_iter().filter(|problem| !explained(problem)).map(told).collect();
         self.problems.extend(news);
         is_good
+    }
+
+    /// What is missing because its key has no value, told where that stands.
+    fn told_of_blank(&self, mut problem: Problem) -> Problem {
+        if let Some(origin) = self.blank.get(&problem.key)
+            && let Some(rest) = problem.message.strip_prefix("is missing")
+        {
+            problem.message = format!("has no value{rest}");
+            problem.origin = Some(origin.clone());
+        }
+        problem
     }
 
     fn fail(&mut self, severity: Severity, kind: Kind, name: &str, message: impl Into<String>, origin: Option<Origin>) {

@@ -44,13 +44,8 @@ impl StoreSettings {
         std::iter::once(("checkpointDir", self.checkpoint.as_path())).chain(data)
     }
 
-    /// Whether both can be channels of one agent: of different stores, or of one that is configured alike in both.
-    pub(crate) fn is_compatible_with(&self, other: &Self) -> bool {
-        self.checkpoint != other.checkpoint || self.is_shared_with(other)
-    }
-
-    /// What all channels of a store have in common.
-    fn is_shared_with(&self, other: &Self) -> bool {
+    /// Whether both can be channels of one store: what these have in common is configured alike.
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
         Self { capacity: 0, ..self.clone() } == Self { capacity: 0, ..other.clone() }
     }
 }

@@ -83,6 +83,42 @@ fn agent_again(text: &str) {
     agent(text).run_to_completion(Wait::FOREVER).unwrap();
 }
 
+/// Goal: what a start would refuse is found before, as in Flume, which locks every directory. Method: channels that name one
+/// directory twice.
+#[test]
+fn a_directory_that_is_used_twice_is_a_mistake_of_both_lines() {
+    let one = |data: &str| text(1, &[("a", format!("checkpointDir = /no/a\ndataDirs = {data}"))]);
+    assert_eq!(
+        mistakes(&one("/no/b, /no/b/")),
+        [
+            "f:8: a1.channels.a.dataDirs = /no/b, /no/b/: /no/b/ is a directory of a1.channels.a.dataDirs (f:8) already; \
+             each can be used once"
+        ]
+    );
+    assert_eq!(
+        mistakes(&one("/no/a")),
+        [
+            "f:8: a1.channels.a.dataDirs = /no/a: /no/a is a directory of a1.channels.a.checkpointDir (f:7) already; each can \
+             be used once"
+        ]
+    );
+    let own = |check: &str, data: &str| format!("checkpointDir = /no/{check}\n{data}");
+    let two = [("a", own("a", "dataDirs = /no/1, /no/2")), ("b", own("b", "dataDirs = /no/2, /no/3"))];
+    assert_eq!(
+        mistakes(&text(1, &two)),
+        [
+            "f:11: a1.channels.b.dataDirs = /no/2, /no/3: /no/2 is a directory of a1.channels.a.dataDirs (f:8) already; each \
+             can be used once"
+        ]
+    );
+    let both_by_default = [("a", own("a", "")), ("b", own("b", ""))];
+    let found = mistakes(&text(1, &both_by_default));
+    assert!(
+        matches!(&found[..], [only] if only.contains("a1.channels.b.dataDirs") && only.contains("a1.channels.a.dataDirs (by default)")),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn default_directories_are_flumes_below_the_home() {
     let home = tempfile::tempdir().unwrap();

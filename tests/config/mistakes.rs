@@ -72,6 +72,20 @@ fn keys_that_belong_nowhere() {
 }
 
 #[test]
+fn a_key_that_lost_its_value_is_told_where_it_stands() {
+    for (lines, expected) in [
+        ("a1.sinks.k1.channel", "f:9: a1.sinks.k1.channel: has no value"),
+        ("a1.sinks.k1.type =", "f:9: a1.sinks.k1.type: has no value"),
+        (
+            "a1.sources.r1.type = netcat\na1.sources.r1.bind = 0.0.0.0\na1.sources.r1.port = ",
+            "f:11: a1.sources.r1.port: has no value",
+        ),
+    ] {
+        assert_eq!(behind(lines), [expected], "{lines}");
+    }
+}
+
+#[test]
 fn types_that_do_not_exist() {
     for (lines, expected) in [
         ("a1.sources.r1.type = sec", "f:9: a1.sources.r1.type = sec: there is no such type of source; is it seq?"),
@@ -402,7 +416,7 @@ fn a_key_that_references_use_needs_no_component() {
         assert_eq!(warnings(&text), [""; 0], "{lines}");
     }
     // Also where another agent of the file uses it.
-    assert_eq!(warnings(&format!("{GOOD}a1.out = /x\na2.sinks.k.dir = ${{a1.out}}")), [""; 0]);
+    assert_eq!(warnings(&format!("{GOOD}a1.out = /x\na2.sinks = k\na2.sinks.k.dir = ${{a1.out}}")), [""; 0]);
     // What ends otherwise, or looks like a mistake, is not what a reference with another one in it is for.
     let nested = "size = big\na1.total.big.events = 5\na1.sources.r1.totalEvents = ${a1.total.${size}.events}";
     assert_eq!(warnings(&format!("{GOOD}{nested}")), [""; 0]);
@@ -450,7 +464,13 @@ fn what_flume_passes_over_without_harm_is_a_warning() {
             vec!["f:9: a1.sources.r1.batchSize: has no value; Flume passes over the line, and the default counts"],
         ),
         ("lone = 1", vec!["f:9: lone: belongs to no agent, and no reference uses it"]),
-        ("a2.sources.nonsense = 1", vec![]),
+        ("other.sinks = x\nother.sources.nonsense = 1", vec![]),
+        (
+            "al.channels.c1.type = file\nal.channels.c1.capacity = 5",
+            vec!["f:9: al.channels.c1.type: there is no agent al, and no reference uses the key; is it a1?"],
+        ),
+        ("elsewhere.x = 1", vec!["f:9: elsewhere.x: there is no agent elsewhere, and no reference uses the key"]),
+        ("total.events = 3\na1.sources.r1.totalEvents = ${total.events}", vec![]),
         ("a1.sources.r1.channels = c1", vec!["f:9: a1.sources.r1.channels: is given again here; f:5 has no effect"]),
         (
             "a1.sources.r1.interceptors.i1.type = host",
