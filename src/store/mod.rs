@@ -243,12 +243,11 @@ impl StorePut {
         let mut set = Vec::with_capacity(channels.len());
         let mut is_foreign = false;
         for channel in channels {
-            match channel.number_in(&self.inner) {
-                Some(id) => set.push(id),
-                None => {
-                    is_foreign = true;
-                    self.foreign = Some(channel.queue_name().to_owned());
-                }
+            if let Some(id) = channel.number_in(&self.inner) {
+                set.push(id);
+            } else {
+                is_foreign = true;
+                self.foreign = Some(channel.queue_name().to_owned());
             }
         }
         if is_foreign {

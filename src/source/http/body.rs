@@ -49,7 +49,7 @@ impl Buffer<'_> {
             if waited >= limit {
                 return Err(no_room());
             }
-            sleep(pause.min(limit - waited)).await;
+            sleep(pause.min(limit.saturating_sub(waited))).await;
             waited += pause;
             pause = (pause * 2).min(SOURCE_FULL_WAIT);
         }
