@@ -90,7 +90,7 @@ pub use stats::{LaneStats, StoreStats};
 ///
 /// # Durability
 ///
-/// See [`Durability`](crate::Durability). Dropping the last handle without [`close`](Self::close) is like a crash: nothing
+/// See [`Durability`]. Dropping the last handle without [`close`](Self::close) is like a crash: nothing
 /// that was committed is lost, and the next open has to replay.
 #[derive(Clone, Debug)]
 pub struct FileStore {
