@@ -1,6 +1,6 @@
 //! Reading an agent: sections to components, with everything that is wrong in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::file::Properties;
@@ -35,6 +35,7 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     reader.check_names(&sections);
     let known = names(&sections, Kind::Channel);
     let known_sinks = names(&sections, Kind::Sink);
+    reader.connected = connected(&sections);
     let header_maps = header_maps::of_channels(&sections, options.registry());
     let mut channels = Vec::new();
     for section in sections.take(Kind::Channel) {
@@ -54,6 +55,13 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
 /// The components that others may name.
 fn names(sections: &Sections, kind: Kind) -> Vec<String> {
     sections.of(kind).iter().map(|section| section.name.clone()).collect()
+}
+
+/// The channels that a source or sink names.
+fn connected(sections: &Sections) -> BTreeSet<String> {
+    let lists = [(Kind::Source, "channels"), (Kind::Sink, "channel")];
+    let lists = lists.iter().flat_map(|(kind, key)| sections.of(*kind).iter().filter_map(|one| one.entries.get(*key)));
+    lists.flat_map(|list| list.value.split_whitespace()).map(str::to_owned).collect()
 }
 
 fn no_agent(properties: &Properties, agent: &str) -> Problem {
@@ -101,13 +109,16 @@ struct Reader<'a> {
     problems: Vec<Problem>,
     // Keys without a value.
     blank: BTreeMap<String, Origin>,
+    // Channels that are not left out.
+    connected: BTreeSet<String>,
     // Of the channels so far, and where they are named.
     dirs: Vec<(PathBuf, String)>,
 }
 
 impl<'a> Reader<'a> {
     fn new(agent: &'a str, options: &'a Options) -> Self {
-        Self { agent, options, problems: Vec::new(), blank: BTreeMap::new(), dirs: Vec::new() }
+        let (blank, connected) = (BTreeMap::new(), BTreeSet::new());
+        Self { agent, options, problems: Vec::new(), blank, connected, dirs: Vec::new() }
     }
 
     /// The agent's keys, without its name, with their references resolved.
@@ -158,7 +169,8 @@ impl<'a> Reader<'a> {
         let table = &self.options.registry().channels;
         keys.ignored(&["config"], OLD_CONFIG);
         let made = table.make(&mut keys, &site, "type", None, None);
-        let store = made.as_ref().ok().and_then(|setup| setup.store.as_ref());
+        let store =
+            made.as_ref().ok().and_then(|setup| setup.store.as_ref()).filter(|_| self.connected.contains(&name));
         let dirs = store.map(|store| self.directories(&mut keys, store, others)).unwrap_or_default();
         let kind = keys.value("type").and_then(|name| table.name_of(name)).map(|kind| kind.to_string());
         let is_good = self.finish_component(keys, table);
@@ -172,7 +184,8 @@ impl<'a> Reader<'a> {
     /// The directories of a channel, each of which may be used once, but for those that channels of one store have in common.
     /// Flume locks them one by one, so that a channel that comes second to one of them stays closed.
     fn directories(&self, keys: &mut Keys, store: &StoreSettings, others: &[PlannedChannel]) -> Vec<(PathBuf, String)> {
-        let mut others = others.iter().filter_map(|other| other.setup.store.as_ref());
+        let others = others.iter().filter(|other| self.connected.contains(&other.site.name));
+        let mut others = others.filter_map(|other| other.setup.store.as_ref());
         if let Some(other) = others.find(|other| other.checkpoint == store.checkpoint) {
             if !store.is_shared_with(other) {
                 keys.problem(Severity::Fatal, "checkpointDir", SHARED);

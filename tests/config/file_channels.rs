@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{mistakes, plan};
+use super::{mistakes, plan, warnings};
 use aqueduct::config::{Channels, Options, Properties};
 use aqueduct::{Agent, Channel, Wait};
 
@@ -111,6 +111,17 @@ fn a_directory_that_is_used_twice_is_a_mistake_of_both_lines() {
              can be used once"
         ]
     );
+    // What nobody puts into or takes from is left out, and never opened, as in Flume.
+    for left_out in ["a", "b"] {
+        let lines = text(1, &two);
+        let used = if left_out == "a" { "b" } else { "a" };
+        let lines = lines.replace("a1.sources.r1.channels = a b", &format!("a1.sources.r1.channels = {used}"));
+        let found = warnings(&lines);
+        assert!(
+            found.contains(&format!("a1.channels.{left_out}: has neither source nor sink, so it is left out")),
+            "{found:?}"
+        );
+    }
     let both_by_default = [("a", own("a", "")), ("b", own("b", ""))];
     let found = mistakes(&text(1, &both_by_default));
     assert!(
