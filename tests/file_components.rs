@@ -63,6 +63,23 @@ fn next(shown: &Receiver<Event>, count: usize) -> Vec<String> {
     (0..count).map(|_| show(shown.recv_timeout(PATIENCE).expect("another event"))).collect()
 }
 
+/// Goal: nobody has to guess why a file stays where it is. Method: one that is not in the character set of its source.
+#[test]
+fn files_that_are_left_alone_are_told_in_the_log() -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    fs::write(dir.path().join("bad.txt"), b"good\n\xff\n")?;
+    let (options, _shown) = options(dir.path());
+    let (lines, told) = channel();
+    let lines = Mutex::new(lines);
+    let options = options.with_log(move |line| drop(lines.lock().expect("no panic").send(line.to_owned())));
+    let running = start(&format!("type = spooldir\nspoolDir = {}", dir.path().display()), &options)?;
+    let line = told.recv_timeout(PATIENCE)?;
+    assert!(line.starts_with("SpoolDirectorySource: ") && line.contains("bad.txt"), "{line}");
+    assert!(line.contains("are not valid UTF-8"), "{line}");
+    running.shutdown(Drain::up_to(PATIENCE))?;
+    Ok(())
+}
+
 /// Goal: every key of `TAILDIR` does what it says. Method: a run with all of them, and its position file.
 #[test]
 fn taildir_takes_all_keys_of_flume() -> Result<(), Box<dyn Error>> {

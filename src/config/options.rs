@@ -76,7 +76,7 @@ impl Options {
         self
     }
 
-    /// Where logger sinks write their lines, instead of standard output.
+    /// Where logger sinks write their lines, instead of standard output, and sources what they tell of their files and commands.
     pub fn with_log(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.log = Some(Arc::new(log));
         self

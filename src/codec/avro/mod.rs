@@ -3,6 +3,8 @@
 #[cfg(feature = "avro")]
 pub(crate) mod blocks;
 #[cfg(feature = "avro")]
+mod canonical;
+#[cfg(feature = "avro")]
 pub(crate) mod container;
 #[allow(dead_code)] // each of the features `avro` and `rpc` needs only a part of it
 pub(crate) mod data;

@@ -96,7 +96,7 @@ enum Step {
 }
 
 impl SyslogFramer {
-    /// A framer for messages of at most `bytes_max` bytes (or 16, if that is less) in an encoding that contains ASCII. A
+    /// A framer for messages of at most `bytes_max` bytes (or 10, if that is less) in an encoding that contains ASCII. A
     /// longer one is treated as `overlong` says, and never cut within a character.
     #[must_use]
     pub fn new(charset: Charset, bytes_max: usize, overlong: Overlong) -> Self {
@@ -291,7 +291,7 @@ fn framing(head: &[u8]) -> Framing {
 /// Digits of a count, at most; a longer number is text.
 const COUNT_DIGITS_MAX: usize = 8;
 /// The least that can be set as the longest message.
-const MESSAGE_BYTES_MIN: usize = 16;
+const MESSAGE_BYTES_MIN: usize = 10;
 
 #[cfg(test)]
 #[path = "tests/frame.rs"]

@@ -17,7 +17,7 @@ pub(super) fn register(registry: &mut Registry) {
     registry.source(&["spooldir", "org.apache.flume.source.SpoolDirectorySource"], make);
 }
 
-fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
+fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
     // All that is wrong, where the source would tell the first.
     for key in ["includePattern", "ignorePattern"] {
         keys.parsed(key, |pattern| Pattern::whole(pattern).map_err(|error| error.reason));
@@ -43,6 +43,9 @@ fn make(keys: &mut Keys, _: &Site<'_>) -> Made<SourceSetup> {
         source = source.basename_header(basename.1);
     }
     source = deserializer(keys, source);
+    // As Flume, whose log is where a file that is left alone is told.
+    let log = site.log();
+    source = source.on_report(move |report| log(&format!("SpoolDirectorySource: {report}")));
     let batch = keys.batch_size("batchSize", 100);
     let idle = keys.millis("pollDelay", 1..=PROPERTY_MILLIS_MAX, Duration::from_millis(500));
     let retry_max = pause(keys, "maxBackoff", Duration::from_secs(4));

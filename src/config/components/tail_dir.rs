@@ -35,6 +35,8 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
         source = source.byte_offset_header("byteoffset");
     }
     source = position_file(keys, site, source);
+    let log = site.log();
+    source = source.on_report(move |report| log(&format!("TaildirSource: {report}")));
     let batch = keys.batch_size("batchSize", 100);
     let batches = keys.bearable("maxBatchCount", 1..=u64::MAX, Borne::Numbers, "Flume takes the default of no limit");
     let batches = batches.unwrap_or(JAVA_LONG_MAX);

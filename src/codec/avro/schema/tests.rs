@@ -106,3 +106,37 @@ fn the_fingerprint_is_javas() {
     assert_eq!(Shape::of("\"null\"").unwrap().fingerprint(), "8a8f25cce724dd63");
     assert_eq!(Shape::of(r#"{"type":"null"}"#).unwrap().fingerprint(), "8a8f25cce724dd63");
 }
+
+/// Goal: Flume's header for schemas of which only the data count. Method: what `apache-avro` gets right is the same in our form, and
+/// what it does not is as without it.
+#[test]
+fn the_fingerprint_leaves_out_what_does_not_change_the_data() {
+    let record =
+        |field: &str| format!(r#"{{"type":"record","name":"R","namespace":"x.y","fields":[{{"name":"a",{field}}}]}}"#);
+    let fingerprint = |schema: &str| Shape::of(schema).unwrap().fingerprint().to_owned();
+    let same = [
+        (r#""type":{"type":"long","logicalType":"timestamp-millis"}"#, r#""type":"long""#),
+        (r#""type":{"type":"int","logicalType":"date"}"#, r#""type":"int""#),
+        (r#""type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#, r#""type":"bytes""#),
+        (r#""type":{"type":"string","logicalType":"uuid"}"#, r#""type":"string""#),
+        (r#""type":"long","order":"ignore","default":1,"doc":"d""#, r#""type":"long""#),
+        (
+            r#""type":{"type":"fixed","name":"D","size":4,"logicalType":"decimal","precision":5}"#,
+            r#""type":{"type":"fixed","name":"D","size":4}"#,
+        ),
+        (r#""type":["null",{"type":"long","logicalType":"local-timestamp-micros"}]"#, r#""type":["null","long"]"#),
+    ];
+    for (with, without) in same {
+        assert_eq!(fingerprint(&record(with)), fingerprint(&record(without)), "{with}");
+    }
+    let plain =
+        record(r#""type":["null","R",{"type":"enum","name":"E","symbols":["P","Q"]},{"type":"map","values":"int"}]"#);
+    let nested =
+        r#""type":{"type":"record","name":"I","fields":[{"name":"i","type":{"type":"array","items":"x.y.R"}}]}"#;
+    for schema in [plain, record(nested)] {
+        let parsed = Schema::parse_str(&schema).unwrap();
+        assert_eq!(canonical(&parsed), parsed.canonical_form());
+    }
+    let seen = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
+    assert_eq!(fingerprint(seen), "9a89b5f44e448d92", "as Flume has it");
+}
