@@ -61,7 +61,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
         .from("disk")
         .build()?;
     let found: u64 = store.recovery_report().backlog.iter().map(|(_, events)| events).sum();
-    say(format!("{files} files with {} to collect, {found} lines already in the channel", HumanBytes(bytes)))?;
+    say(&format!("{files} files with {} to collect, {found} lines already in the channel", HumanBytes(bytes)))?;
 
     let running = agent.start()?;
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
@@ -92,7 +92,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let (left, outcome) = (report.left.iter().map(|left| left.events).sum::<u64>(), report.outcome);
     let (seconds, lines) = (begun.elapsed().as_secs_f64(), HumanCount(delivered));
     let (rate, megabytes) = (delivered as f64 / seconds, bytes as f64 / seconds / 1e6);
-    say(format!(
+    say(&format!(
         "{lines} lines delivered in {seconds:.2} s ({rate:.0} a second, {megabytes:.1} MB/s), {left} left: {outcome:?}"
     ))?;
     let code = outcome.exit_code();
@@ -100,7 +100,7 @@ fn collect(input: &Path, output: &Path) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Prints a line. Collecting goes on without whoever read what this prints.
-fn say(line: String) -> Result<(), String> {
+fn say(line: &str) -> Result<(), String> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
         _ => Ok(()),
@@ -127,6 +127,6 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
         let lines: Vec<_> = (0..10_000).map(|line| format!("file {file} line {line}")).collect();
         std::fs::write(input.join(format!("{file}.log")), lines.join("\n"))?;
     }
-    say("no arguments: collecting 10 files of 10,000 lines in a temporary directory".to_owned())?;
+    say("no arguments: collecting 10 files of 10,000 lines in a temporary directory")?;
     collect(&input, &output)
 }
