@@ -198,8 +198,9 @@ fn look(plan: &Plan, dir: &Path, opened: bool) -> Result<Option<RecoveryReport>,
         Err(error) => return Err(error.to_string()),
     };
     let verified = found.verify(|_| ());
-    let in_the_way = |obstacle: &OpenError| opened || !matches!(obstacle, OpenError::NoStore(_));
-    if found.in_use != Some(false) || found.obstacles.iter().any(in_the_way) || !verified.damage.is_empty() {
+    let (unborn, in_the_way): (Vec<_>, Vec<_>) =
+        found.obstacles.iter().partition(|obstacle| !opened && matches!(obstacle, OpenError::NoStore(_)));
+    if found.in_use != Some(false) || !in_the_way.is_empty() || !verified.damage.is_empty() {
         return Err(format!("{found:?}, {verified:?}"));
     }
     for channel in &found.channels {
@@ -212,7 +213,9 @@ fn look(plan: &Plan, dir: &Path, opened: bool) -> Result<Option<RecoveryReport>,
             return Err(format!("{count} events are in {channel:?}"));
         }
     }
-    Ok(Some(found.report))
+    // The kill came between the first mark and the manifest: an open makes a new store, of all its
+    // directories.
+    Ok(unborn.is_empty().then_some(found.report))
 }
 
 fn one_life(
