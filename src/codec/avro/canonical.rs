@@ -30,7 +30,7 @@ fn put(schema: &Schema, out: &mut String) {
         Schema::Bytes | Schema::BigDecimal | Schema::Uuid(UuidSchema::Bytes) => put_text("bytes", out),
         Schema::String | Schema::Uuid(UuidSchema::String) => put_text("string", out),
         Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
-            put_fixed(fixed, out)
+            put_fixed(fixed, out);
         }
         Schema::Decimal(decimal) => match &decimal.inner {
             InnerDecimalSchema::Bytes => put_text("bytes", out),

@@ -69,7 +69,7 @@ pub enum Ack {
 ///
 /// One for all connections, up to [`workers`](Self::workers) that make events of requests and hand them to the channels, and,
 /// while a channel is full, one for each request that stands in its line: up to
-/// [`HTTP_WAITING_MAX`](crate::limits::HTTP_WAITING_MAX), others try again from time to time. They belong to this source and end
+/// [`HTTP_WAITING_MAX`], others try again from time to time. They belong to this source and end
 /// with it.
 ///
 /// # Limits
