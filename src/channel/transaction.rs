@@ -17,8 +17,8 @@ use crate::wait::Wait;
 pub trait PutTarget: Send + Sync {
     /// Reserves room, waiting for it at most `wait` (`None`: as the channel is configured), and starts the commit.
     ///
-    /// The channels of this crate end the wait of a source that is asked to stop. A stop waits for any other channel, within its
-    /// grace, so a configured wait should be shorter than that.
+    /// The channels of this crate end the wait of a pull source that is asked to stop, and of others that wait until there is room.
+    /// For whoever waits otherwise, and for other channels, a stop waits within its grace, so a configured wait should be shorter.
     ///
     /// # Errors
     /// With the batch, if nothing was started.

@@ -88,6 +88,8 @@ impl Verdicts for Refusals {
 pub(crate) struct Unusable {
     /// Whether another attempt can succeed.
     pub(crate) can_pass: bool,
+    /// Whether an interceptor or the selector failed, for which one of the events may be to blame.
+    pub(crate) in_component: bool,
     /// The refused events, for another attempt, unless nobody knows what became of them.
     pub(crate) kept: Kept,
 }
@@ -165,6 +167,7 @@ impl<'a> Delivery<'a> {
                 _ => None,
             };
             let can_pass = !matches!(error, PutError::Closed { .. } | PutError::ForeignChannel { .. });
+            let in_component = matches!(error, PutError::Component { .. });
             let returned = error.into_batch();
             // Interceptors may have dropped some meanwhile.
             let left = returned.as_ref().map_or(0, |batch| batch.events().len());
@@ -193,7 +196,7 @@ impl<'a> Delivery<'a> {
                     let behind = Kept { batches: again, rest: events };
                     verdicts.refused(tried + behind.len(), &reason);
                     let batches = batch.into_iter().chain(behind.batches).collect();
-                    return Err(Unusable { can_pass, kept: Kept { batches, rest: behind.rest } });
+                    return Err(Unusable { can_pass, in_component, kept: Kept { batches, rest: behind.rest } });
                 }
             }
         }

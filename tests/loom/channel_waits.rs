@@ -11,7 +11,7 @@ use crate::explore;
 use crate::store::frame::LanePos;
 use crate::store::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
 use crate::store::record::{Ack, AckRange};
-use crate::wait::{Bell, Deadline, Wait};
+use crate::wait::{Bell, Deadline, Patience, Wait};
 
 /// A channel with room for so many events.
 fn channel(events: u64) -> Arc<Queue> {
@@ -24,8 +24,13 @@ fn spawn<T: 'static>(queue: &Arc<Queue>, run: impl FnOnce(&Queue) -> T + 'static
     thread::spawn(move || run(&queue))
 }
 
+/// Nobody is called back: that would make each wait a look from time to time, and no time passes here.
+fn forever() -> Patience {
+    Patience::new(Wait::FOREVER, None)
+}
+
 fn put(queue: &Queue, events: u64) {
-    queue.reserve(events, 0, Deadline::Never).unwrap();
+    queue.reserve(events, 0, &forever()).unwrap();
     for waker in queue.publish(0, 0, LanePos::default(), events, 0) {
         waker.wake();
     }
@@ -84,7 +89,7 @@ fn puts_that_wait_for_room_are_woken_by_takes() {
 fn room_that_is_given_back_wakes_a_put() {
     explore(3, || {
         let queue = channel(1);
-        queue.reserve(1, 0, Deadline::Never).unwrap();
+        queue.reserve(1, 0, &forever()).unwrap();
         let other = spawn(&queue, |queue| put(queue, 1));
         queue.unreserve(1, 0);
         other.join().unwrap();
@@ -95,9 +100,9 @@ fn room_that_is_given_back_wakes_a_put() {
 fn a_close_wakes_who_takes_and_who_puts() {
     explore(3, || {
         let queue = channel(1);
-        queue.reserve(1, 0, Deadline::Never).unwrap();
+        queue.reserve(1, 0, &forever()).unwrap();
         let taker = spawn(&queue, |queue| queue.take(&[], 1, u64::MAX, Wait::FOREVER).map(|taken| taken.events.len()));
-        let putter = spawn(&queue, |queue| queue.reserve(1, 0, Deadline::Never));
+        let putter = spawn(&queue, |queue| queue.reserve(1, 0, &forever()));
         queue.close();
         assert_eq!(taker.join().unwrap(), Err(TakeError::Closed { channel: "c".to_owned() }));
         assert!(matches!(putter.join().unwrap(), Err(Refused::Closed)));

@@ -19,6 +19,8 @@ mod event;
 mod limits;
 #[path = "../../src/sabotage.rs"]
 mod sabotage;
+#[path = "../../src/shutdown.rs"]
+mod shutdown;
 #[path = "../../src/stats.rs"]
 mod stats;
 mod store;

@@ -11,6 +11,18 @@ pub(super) fn canonical(schema: &Schema) -> String {
     out
 }
 
+/// CRC-64-AVRO ("Schema Fingerprints" of the specification), byte by byte from the lowest as Java prints it.
+pub(super) fn fingerprint(canonical: &str) -> String {
+    let crc = canonical.bytes().fold(EMPTY, |crc, byte| {
+        let shift = |crc: u64, _| (crc >> 1) ^ (EMPTY & (crc & 1).wrapping_neg());
+        (crc >> 8) ^ (0..8).fold((crc ^ u64::from(byte)) & 0xff, shift)
+    });
+    crc.to_le_bytes().map(|byte| format!("{byte:02x}")).concat()
+}
+
+/// The fingerprint of nothing, and the polynomial.
+const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+
 /// No schema is deeper than the JSON that it was read from can be.
 fn put(schema: &Schema, out: &mut String) {
     match schema {

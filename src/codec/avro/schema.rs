@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 use apache_avro::schema::{InnerDecimalSchema, Name, UuidSchema};
 
-use super::canonical::canonical;
+use super::canonical::{canonical, fingerprint};
 use super::data::{Malformed, Reader};
 use crate::limits::{AVRO_DEPTH_MAX, AVRO_EMPTY_ITEMS_MAX};
 
@@ -55,9 +54,7 @@ impl Shape {
         let schema = Schema::parse_str(schema).map_err(|error| ShapeError::Invalid(error.to_string()))?;
         let mut builder = Builder { nodes: Vec::new(), names: HashMap::new() };
         builder.add(&schema)?;
-        let canonical =
-            Schema::parse_str(&canonical(&schema)).map_err(|error| ShapeError::Invalid(error.to_string()))?;
-        Ok(Self { nodes: builder.nodes, fingerprint: canonical.fingerprint::<Rabin>().to_string() })
+        Ok(Self { nodes: builder.nodes, fingerprint: fingerprint(&canonical(&schema)) })
     }
 
     /// The CRC-64-AVRO of the schema's canonical form, as Java prints its bytes.

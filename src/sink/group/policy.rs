@@ -33,7 +33,8 @@ use std::time::Duration;
 /// ```
 pub trait GroupPolicy: Send {
     /// The places of the members that are asked to deliver the next batch, in this order, until one does. Members that are
-    /// left out get nothing. Places that do not exist, and members that have ended, are passed over.
+    /// left out get nothing, but may deliver later: as long as there are some, no event counts as one that nobody can deliver.
+    /// Places that do not exist, and members that have ended, are passed over.
     fn order(&mut self, now: Duration) -> Vec<usize>;
 
     /// A member could not be opened, or did not deliver.

@@ -211,7 +211,7 @@ impl Run {
         let mut refusals = Refusals::default();
         let outcome = Delivery::new(&self.context, OnFull::Wait, &is_stopping).put_kept(events, &mut refusals);
         self.due = self.clock.monotonic().saturating_add(self.settings.batch_wait);
-        let Err(Unusable { can_pass, kept }) = outcome else {
+        let Err(Unusable { can_pass, kept, .. }) = outcome else {
             self.drop_events(refusals.events);
             return Ok(());
         };

@@ -137,6 +137,12 @@ fn the_fingerprint_leaves_out_what_does_not_change_the_data() {
         let parsed = Schema::parse_str(&schema).unwrap();
         assert_eq!(canonical(&parsed), parsed.canonical_form());
     }
+    // A name without a namespace stays one within a namespace.
+    let alone = record(r#""type":{"type":"fixed","name":"X","namespace":"","size":4}"#);
+    let expected =
+        r#"{"name":"x.y.R","type":"record","fields":[{"name":"a","type":{"name":"X","type":"fixed","size":4}}]}"#;
+    assert_eq!(canonical(&Schema::parse_str(&alone).unwrap()), expected);
+    assert_eq!(fingerprint(&alone), super::fingerprint(expected));
     let seen = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
     assert_eq!(fingerprint(seen), "9a89b5f44e448d92", "as Flume has it");
 }

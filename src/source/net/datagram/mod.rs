@@ -175,6 +175,8 @@ impl Running<'_> {
             let outcome = self.put(events);
             self.queue.release(bytes);
             if let Err(reason) = outcome {
+                // Nothing is to come behind what is dropped.
+                self.queue.close();
                 self.drop_events(self.queue.clear());
                 return Err(SourceError::retry(reason));
             }
@@ -197,7 +199,9 @@ impl Running<'_> {
                 return Ok(());
             };
             kept = unusable.kept;
-            if !unusable.can_pass || is_stopping() {
+            // At a stop there is one more attempt, if it can find the event that is to blame.
+            let may_find = unusable.in_component && attempt < ATTEMPTS;
+            if !unusable.can_pass || is_stopping() && !may_find {
                 self.drop_events(refusals.events);
                 return Err(refusals.reason);
             }
@@ -207,7 +211,7 @@ impl Running<'_> {
                 return Ok(());
             }
             self.context.shutdown().sleep(pause);
-            attempt = ATTEMPTS.min(attempt + 1);
+            attempt = if is_stopping() { ATTEMPTS } else { ATTEMPTS.min(attempt + 1) };
             pause = limits::RETRY_MAX.min(pause * 2);
         }
     }
