@@ -35,7 +35,7 @@ fn main() {
         ("put-take-1x100", rows::file_put_take),
         ("memory-1x100", rows::memory),
         ("start", rows::start),
-        ("avro", |_| rows::avro(false, false, 4)),
+        ("avro", |_| rows::avro(false, false, 10)),
         ("avro-1-in-flight", |_| rows::avro(false, false, 1)),
         ("avro-flume-client", |_| rows::avro(true, false, 1)),
         ("avro-flume-source", |_| rows::avro(false, true, 4)),
