@@ -184,15 +184,23 @@ const REQUEST_PART: usize = 8;
 impl Share {
     /// Whether the connection may hold `bytes` in all; asks for more if that is over what it has, up to `max`.
     pub(crate) fn grow_to(&mut self, bytes: usize, max: usize) -> bool {
-        let (has, budget) = (self.may_hold(), Arc::clone(&self.budget));
-        bytes <= has || bytes <= max && self.grow(bytes - has, max - has, |more| budget.take(more))
+        let has = self.may_hold();
+        if bytes <= has {
+            return true;
+        }
+        let budget = Arc::clone(&self.budget);
+        bytes <= max && self.grow(bytes - has, max - has, |more| budget.take(more))
     }
 
     /// The same within what one request may have besides the reserve.
     #[cfg(any(test, feature = "rpc", feature = "http"))]
     pub(crate) fn grow_request_to(&mut self, bytes: usize) -> bool {
-        let (has, own, budget) = (self.may_hold(), self.grown, Arc::clone(&self.budget));
-        bytes <= has || self.grow(bytes - has, usize::MAX, |more| budget.take_for_request(more, own))
+        let has = self.may_hold();
+        if bytes <= has {
+            return true;
+        }
+        let (own, budget) = (self.grown, Arc::clone(&self.budget));
+        self.grow(bytes - has, usize::MAX, |more| budget.take_for_request(more, own))
     }
 
     /// The same, waiting for that or for the reserve at most `limit`.
