@@ -165,6 +165,22 @@ impl Component {
         state.status.health = Health::Running;
     }
 
+    /// Makes attempts, with a pause after each that fails, until it is told how the component ends. An attempt opens the
+    /// component and works with it; `None` asks for another one at once.
+    pub(super) fn supervise(&self, mut attempt: impl FnMut() -> Result<Option<ComponentEnd>, Failure>) -> ComponentEnd {
+        loop {
+            match attempt() {
+                Ok(Some(end)) => return end,
+                Ok(None) => {}
+                Err(failure) => {
+                    if let Some(end) = self.failed(failure) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
     /// Records a failure. Returns how the component ends, or `None` after a pause if it is to try again.
     pub(super) fn failed(&self, failure: Failure) -> Option<ComponentEnd> {
         let mut state = self.state.lock();

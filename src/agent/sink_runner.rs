@@ -52,21 +52,11 @@ impl SinkRunner {
     }
 
     fn supervise(&self, sink: &mut dyn Sink) -> ComponentEnd {
-        loop {
-            let outcome = guarded(|| sink.open(&self.context)).and_then(|()| {
-                self.component.opened();
-                self.deliver_until_failure(sink)
-            });
-            match outcome {
-                Ok(Some(end)) => return end,
-                Ok(None) => {}
-                Err(failure) => {
-                    if let Some(end) = self.component.failed(failure) {
-                        return end;
-                    }
-                }
-            }
-        }
+        self.component.supervise(|| {
+            guarded(|| sink.open(&self.context))?;
+            self.component.opened();
+            self.deliver_until_failure(sink)
+        })
     }
 
     /// Takes and writes. `None` asks to open the sink again at once.

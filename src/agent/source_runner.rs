@@ -23,26 +23,19 @@ pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: 
 fn supervise_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
     let accepted = || context.counters().accepted_events.load(Ordering::Relaxed);
     let mut accepted_before = accepted();
-    loop {
+    component.supervise(|| {
         let outcome = guarded(|| source.open(context)).and_then(|()| {
             component.opened();
             guarded(|| source.run(context))
         });
         let stopping = component.stop.is_requested();
-        match outcome {
-            Ok(()) => return if stopping { ComponentEnd::Stopped } else { ComponentEnd::Done },
-            Err(failure) => {
-                // Failures with work done between them are not a row of failures.
-                if accepted() != accepted_before {
-                    accepted_before = accepted();
-                    component.progressed();
-                }
-                if let Some(end) = component.failed(failure) {
-                    return end;
-                }
-            }
+        // Failures with work done between them are not a row of failures.
+        if outcome.is_err() && accepted() != accepted_before {
+            accepted_before = accepted();
+            component.progressed();
         }
-    }
+        outcome.map(|()| Some(if stopping { ComponentEnd::Stopped } else { ComponentEnd::Done }))
+    })
 }
 
 fn close(component: &Component, close: impl FnOnce()) {
@@ -88,21 +81,11 @@ impl PullRunner {
 
     fn supervise(&self, source: &mut dyn PullSource) -> ComponentEnd {
         let mut pace = Pace { events_max: self.events_max, counted: 0 };
-        loop {
-            let outcome = guarded(|| source.open(&self.context)).and_then(|()| {
-                self.component.opened();
-                self.poll_until_failure(source, &mut pace)
-            });
-            match outcome {
-                Ok(Some(end)) => return end,
-                Ok(None) => {}
-                Err(failure) => {
-                    if let Some(end) = self.component.failed(failure) {
-                        return end;
-                    }
-                }
-            }
-        }
+        self.component.supervise(|| {
+            guarded(|| source.open(&self.context))?;
+            self.component.opened();
+            self.poll_until_failure(source, &mut pace)
+        })
     }
 
     /// Polls and commits. `None` asks to open the source again at once, at another pace.
