@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::begin::parse_begin;
 use super::checkpoint::Checkpoint;
 use super::frame::{FORMAT_VERSION, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::options::OnCorruption;
 use super::report::{Damage, LaneReport, OpenError};
-use super::rotation::parse_begin;
 use super::scan::{Frame, Frames, find_head, newest_mark, newest_mark_anywhere};
 use super::segment::{LaneDir, Segment, SegmentError, parse_segment_name};
 use super::spares::parse_reserve_name;

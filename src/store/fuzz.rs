@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::begin::{begin_payload, parse_begin};
 use super::buffers::Buffers;
 use super::checkpoint;
 use super::frame::{FRAME_MAGIC, HEAD_BYTES, Head, SEGMENT_HEADER_BYTES, SegmentHeader, StoreId};
 use super::manifest::{LANE_MARK, LaneMark, MANIFEST, Manifest};
 use super::record::{Payload, PutMeta, decode_ack, decode_events, decode_put, encode_ack, encode_put};
-use super::rotation::{begin_payload, parse_begin};
 use super::segment::{LaneDir, parse_segment_name};
 use crate::vfs::sim::SimVfs;
 

@@ -19,14 +19,14 @@ use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::begin::{begin_head, begin_payload};
 use super::checkpoint::{self, Checkpoint};
 use super::files::{Files, Tail, damage, is_leftover};
-use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::frame::{HEAD_BYTES, Head, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
 use super::replay::{Item, Replay, What};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
-use super::rotation::begin_payload;
 use super::segment::{LaneDir, Segment, Spare, segment_name};
 use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
@@ -219,15 +219,7 @@ pub(crate) fn begin_life(
         let mut slices: Vec<_> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
         spare.file.write_all_at(&mut slices, offset).map_err(|(_, error)| dir.error("write", &spare.path, error))
     };
-    let head = Head {
-        kind: Kind::Begin,
-        payload_len: u32::try_from(payload.len).unwrap_or(u32::MAX),
-        events: 0,
-        seq: durable_state.next_seq,
-        stamp: durable_state.stamp,
-        durable: durable_end,
-        payload_crc: payload.crc,
-    };
+    let head = begin_head(&payload, &durable_state, durable_end);
     write(&[&header.encode()], 0)?;
     let payload = payload.pieces().collect::<Vec<_>>().concat();
     write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &payload], SEGMENT_HEADER_BYTES.into())?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::begin::parse_begin;
 use super::checkpoint::Checkpoint;
 use super::files::{Begin, Files, Tail, begin_damage, damage};
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
@@ -13,7 +14,6 @@ use super::options::Options;
 use super::record::{Ack, PutMeta, decode_ack, decode_put};
 use super::recovery::fail_on_damage;
 use super::report::{Damage, LaneReport, OpenError};
-use super::rotation::parse_begin;
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark, newest_mark_anywhere};
 use super::segment::{Segment, segment_name};
 use super::state::LaneState;

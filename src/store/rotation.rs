@@ -4,13 +4,12 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{BufMut, Bytes};
-
-use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
+use super::begin::{begin_head, begin_payload};
+use super::frame::{HEAD_BYTES, LanePos, SEGMENT_HEADER_BYTES};
 use super::lane::{Body, Entry, Lane, Origin};
-use super::record::{Payload, PutMeta, encode_put};
+use super::record::{PutMeta, encode_put};
 use super::segment::is_full;
-use super::state::{LaneState, SealedSegment};
+use super::state::SealedSegment;
 use super::writer::Writer;
 use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
@@ -55,16 +54,7 @@ impl Writer {
             return Err(StorageError::Limit { what: "segment bytes", actual: total, max: u32::MAX.into() });
         }
         let segment = self.spares.acquire(lane, total, state.first_seq, for_put)?;
-        let head = Head {
-            kind: Kind::Begin,
-            payload_len: u32::try_from(payload.len).unwrap_or(u32::MAX),
-            events: 0,
-            seq: state.next_seq,
-            stamp: state.stamp,
-            durable: self.durable,
-            payload_crc: payload.crc,
-        };
-        let raw = head.encode(segment.seal, SEGMENT_HEADER_BYTES);
+        let raw = begin_head(&payload, &state, self.durable).encode(segment.seal, SEGMENT_HEADER_BYTES);
         let mut slices = vec![IoSlice::new(&raw)];
         slices.extend(payload.pieces().map(IoSlice::new));
         let file = segment.file()?;
@@ -158,20 +148,4 @@ impl Writer {
         }
         self.sync(lane)
     }
-}
-
-/// The payload of a BEGIN record.
-pub(crate) fn begin_payload(previous_end: LanePos, state: &LaneState) -> Payload {
-    let state = state.encode();
-    let mut out = Vec::with_capacity(8 + state.len());
-    out.put_u64_le(previous_end.0);
-    out.extend_from_slice(&state);
-    Payload::one(out)
-}
-
-/// Splits the payload of a BEGIN record.
-pub(crate) fn parse_begin(payload: Bytes) -> Result<(LanePos, LaneState), super::cursor::Malformed> {
-    let mut cursor = super::cursor::Cursor::new(payload);
-    let previous_end = LanePos(cursor.u64("end of the segment before")?);
-    Ok((previous_end, LaneState::decode(cursor.rest())?))
 }
