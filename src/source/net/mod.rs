@@ -5,6 +5,7 @@
 //! ends that connection and no other.
 
 mod budget;
+mod checks;
 pub(crate) mod client;
 mod connection;
 mod datagram;
@@ -14,6 +15,7 @@ mod host_names;
 mod ip_filter;
 mod layers;
 mod listener;
+mod methods;
 mod peers;
 mod resolver;
 #[cfg(feature = "http")]
@@ -24,6 +26,7 @@ mod tasks;
 pub(crate) use crate::net::Readiness;
 #[cfg(feature = "http")]
 pub(crate) use budget::Share;
+pub(crate) use checks::{at_least, not_zero};
 pub(crate) use connection::Connection;
 pub(crate) use datagram::{Datagram, DatagramOptions, Datagrams};
 pub use datagram::{DatagramHandle, DatagramStats};
@@ -32,6 +35,7 @@ pub use handle::{ListenerHandle, ListenerStats};
 pub(crate) use host_names::HostNames;
 pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};
+pub(crate) use methods::{datagram_settings, listener_settings};
 #[cfg(feature = "http")]
 pub(crate) use task_stream::TaskStream;
 #[cfg(feature = "http")]

@@ -49,14 +49,6 @@ macro_rules! rpc_settings {
             self
         }
 
-        /// Connections from one address at once, at most. Default:
-        /// [`CONNECTIONS_PER_PEER_MAX`](crate::limits::CONNECTIONS_PER_PEER_MAX).
-        #[must_use]
-        pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
-            self.listener.connections_per_peer_max = connections;
-            self
-        }
-
         /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max` times
         /// [`RPC_CONNECTION_BYTES`](crate::limits::RPC_CONNECTION_BYTES), which every connection has for small requests, and two
         /// times `frame_bytes_max`, which one request at a time can have. What is beyond that is for all requests together,
@@ -100,33 +92,7 @@ macro_rules! rpc_settings {
             self
         }
 
-        /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
-        /// space: only what is used becomes memory. Default:
-        /// [`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES), at least
-        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN).
-        #[must_use]
-        pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
-            self.listener.stack_bytes = bytes.max($crate::limits::CONNECTION_STACK_BYTES_MIN);
-            self
-        }
-
-        /// Serves clients that speak TLS, and no others. Default: plain text.
-        #[cfg(feature = "tls")]
-        #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-        #[must_use]
-        pub fn tls(mut self, tls: $crate::tls::TlsServer) -> Self {
-            self.listener.layers.tls = Some(tls);
-            self
-        }
-
-        /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](crate::limits::TLS_HANDSHAKE).
-        #[cfg(feature = "tls")]
-        #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-        #[must_use]
-        pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.listener.handshake_timeout = timeout;
-            self
-        }
+        $crate::source::net::listener_settings!();
     };
 }
 

@@ -5,7 +5,7 @@ mod session;
 
 use std::time::Duration;
 
-use super::net::ListenerOptions;
+use super::net::{ListenerOptions, not_zero};
 use crate::event::Event;
 use crate::limits;
 pub(crate) use methods::rpc_settings;
@@ -157,16 +157,11 @@ impl Settings {
                 return Err(format!("{name} is 0, so that nothing could ever be received; it must be at least 1"));
             }
         }
-        for (name, timeout) in [
+        not_zero(&[
             ("idle_timeout", self.idle_timeout),
             ("frame_timeout", self.frame_timeout),
             ("silence_timeout", self.silence_timeout),
             ("answer_timeout", self.answer_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(format!("{name} is zero, so that every client would be closed at once; it must be longer"));
-            }
-        }
-        Ok(())
+        ])
     }
 }

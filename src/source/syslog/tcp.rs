@@ -1,7 +1,6 @@
 //! Syslog over TCP, at one address or at several.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use super::session::Session;
@@ -11,7 +10,9 @@ use crate::codec::line::Overlong;
 use crate::codec::syslog::{Dialect, KeepFields, SyslogFormat, SyslogParser};
 use crate::event::Headers;
 use crate::limits;
-use crate::source::net::{Connection, Listener, ListenerHandle, ListenerOptions};
+use crate::source::net::{
+    Connection, Listener, ListenerHandle, ListenerOptions, at_least, listener_settings, not_zero,
+};
 use crate::source::{OnFull, Source, SourceContext, SourceError};
 
 /// Receives syslog messages over TCP: Flume's sources `syslogtcp` and, at several ports, `multiport_syslogtcp`.
@@ -253,14 +254,6 @@ impl SyslogTcp {
         self
     }
 
-    /// Connections from one address at once, at most. Default:
-    /// [`CONNECTIONS_PER_PEER_MAX`](limits::CONNECTIONS_PER_PEER_MAX).
-    #[must_use]
-    pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
-        self.listener.connections_per_peer_max = connections;
-        self
-    }
-
     /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max`
     /// times `event_bytes_max`. Default: [`SOURCE_BYTES_IN_FLIGHT_MAX`](limits::SOURCE_BYTES_IN_FLIGHT_MAX).
     #[must_use]
@@ -292,31 +285,7 @@ impl SyslogTcp {
         self
     }
 
-    /// The stack of the thread of each connection; see
-    /// [`TcpLines::connection_stack_bytes`](crate::TcpLines::connection_stack_bytes).
-    #[must_use]
-    pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
-        self.listener.stack_bytes = bytes.max(limits::CONNECTION_STACK_BYTES_MIN);
-        self
-    }
-
-    /// Serves clients that speak TLS, and no others. Default: plain text.
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn tls(mut self, tls: crate::tls::TlsServer) -> Self {
-        self.listener.layers.tls = Some(tls);
-        self
-    }
-
-    /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](limits::TLS_HANDSHAKE).
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.handshake_timeout = timeout;
-        self
-    }
+    listener_settings!();
 
     /// Checks the settings without listening.
     ///
@@ -377,18 +346,11 @@ impl Source for SyslogTcp {
 
 impl Settings {
     fn check(&self) -> Result<(), String> {
-        let at_least = |name: &str, value: usize, min: usize, why: fmt::Arguments<'_>| {
-            if value < min { Err(format!("{name} is {value}; it must be at least {min}{why}")) } else { Ok(()) }
-        };
-        at_least("batch_max", self.batch_max, 1, format_args!(""))?;
-        at_least("event_bytes_max", self.event_bytes_max, EVENT_BYTES_MIN, format_args!(""))?;
-        let why = format_args!(", to hold a message of event_bytes_max");
+        at_least("batch_max", self.batch_max, 1, "")?;
+        at_least("event_bytes_max", self.event_bytes_max, EVENT_BYTES_MIN, "")?;
+        let why = ", to hold a message of event_bytes_max";
         at_least("connection_bytes_in_flight_max", self.connection_bytes_max, self.event_bytes_max, why)?;
-        for (name, timeout) in [("idle_timeout", self.idle_timeout), ("message_timeout", self.message_timeout)] {
-            if timeout.is_zero() {
-                return Err(format!("{name} is zero, so that every client would be closed at once; it must be longer"));
-            }
-        }
+        not_zero(&[("idle_timeout", self.idle_timeout), ("message_timeout", self.message_timeout)])?;
         if let Some(name) = &self.port_header {
             Headers::new().insert(name, "65535").map_err(|error| format!("port_header: {error}"))?;
         }

@@ -4,8 +4,8 @@ use super::settings::Reading;
 use crate::codec::charset::Charset;
 use crate::codec::syslog::{Dialect, FrameEnd, KeepFields, STATUS_HEADER, SyslogFormat, SyslogParser};
 use crate::event::Event;
-use crate::source::net::{Datagram, DatagramHandle, DatagramOptions, Datagrams};
-use crate::source::{OnFull, Source, SourceContext, SourceError};
+use crate::source::net::{Datagram, DatagramHandle, DatagramOptions, Datagrams, datagram_settings};
+use crate::source::{Source, SourceContext, SourceError};
 
 /// Receives syslog messages over UDP, one in each datagram: Flume's source `syslogudp`.
 ///
@@ -75,12 +75,6 @@ impl SyslogUdp {
         }
     }
 
-    /// The address and the counters, while the source runs elsewhere.
-    #[must_use]
-    pub fn handle(&self) -> DatagramHandle {
-        self.handle.clone()
-    }
-
     pub(crate) fn reading(&mut self) -> &mut Reading {
         &mut self.reading
     }
@@ -125,36 +119,7 @@ impl SyslogUdp {
         self
     }
 
-    /// What happens when the channel is full. Default: [`OnFull::Wait`]: the source keeps what is within its limit, and
-    /// beyond that the kernel drops.
-    #[must_use]
-    pub fn on_full(mut self, on_full: OnFull) -> Self {
-        self.options.on_full = on_full;
-        self
-    }
-
-    /// Messages in one transaction, at most. Default: [`SOURCE_BATCH_EVENTS`](crate::limits::SOURCE_BATCH_EVENTS).
-    #[must_use]
-    pub fn batch_max(mut self, messages: usize) -> Self {
-        self.options.batch_max = messages;
-        self
-    }
-
-    /// Bytes that are received and not committed, at most. Default:
-    /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](crate::limits::SOURCE_BYTES_IN_FLIGHT_MAX).
-    #[must_use]
-    pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
-        self.options.bytes_in_flight_max = bytes;
-        self
-    }
-
-    /// The kernel's buffer to ask for; it gives what `net.core.rmem_max` allows. Default:
-    /// [`DATAGRAM_RECEIVE_BUFFER_BYTES`](crate::limits::DATAGRAM_RECEIVE_BUFFER_BYTES).
-    #[must_use]
-    pub fn receive_buffer_bytes(mut self, bytes: usize) -> Self {
-        self.options.receive_buffer_bytes = bytes;
-        self
-    }
+    datagram_settings!();
 
     /// Checks the settings without listening.
     ///

@@ -3,11 +3,10 @@
 mod session;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 pub use super::OnFull;
-use super::net::{Listener, ListenerHandle, ListenerOptions};
+use super::net::{Listener, ListenerHandle, ListenerOptions, at_least, listener_settings, not_zero};
 use super::{Source, SourceContext, SourceError};
 use crate::codec::charset::Charset;
 use crate::event::Headers;
@@ -215,14 +214,6 @@ impl TcpLines {
         self
     }
 
-    /// Connections from one address at once, at most. Default:
-    /// [`CONNECTIONS_PER_PEER_MAX`](limits::CONNECTIONS_PER_PEER_MAX).
-    #[must_use]
-    pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
-        self.listener.connections_per_peer_max = connections;
-        self
-    }
-
     /// Bytes that are received and not committed, at most, over all connections. Must be at least `connections_max`
     /// times `line_bytes_max`, so that a client in the middle of a line never keeps another one from finishing its own.
     /// Default: [`SOURCE_BYTES_IN_FLIGHT_MAX`](limits::SOURCE_BYTES_IN_FLIGHT_MAX).
@@ -270,33 +261,7 @@ impl TcpLines {
         self
     }
 
-    /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
-    /// space: only what is used becomes memory. Default:
-    /// [`CONNECTION_STACK_BYTES`](limits::CONNECTION_STACK_BYTES), at least
-    /// [`CONNECTION_STACK_BYTES_MIN`](limits::CONNECTION_STACK_BYTES_MIN).
-    #[must_use]
-    pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
-        self.listener.stack_bytes = bytes.max(limits::CONNECTION_STACK_BYTES_MIN);
-        self
-    }
-
-    /// Serves clients that speak TLS, and no others. Default: plain text.
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn tls(mut self, tls: crate::tls::TlsServer) -> Self {
-        self.listener.layers.tls = Some(tls);
-        self
-    }
-
-    /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](limits::TLS_HANDSHAKE).
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.handshake_timeout = timeout;
-        self
-    }
+    listener_settings!();
 
     /// Checks the settings, as opening does.
     ///
@@ -336,30 +301,18 @@ impl Source for TcpLines {
 
 impl Settings {
     fn check(&self) -> Result<(), String> {
-        let at_least = |name: &str, value: usize, min: usize, why: fmt::Arguments<'_>| {
-            if value < min { Err(format!("{name} is {value}; it must be at least {min}{why}")) } else { Ok(()) }
-        };
-        at_least("batch_max", self.batch_max, 1, format_args!(""))?;
-        at_least("line_bytes_max", self.line_bytes_max, 2, format_args!(", one byte and the newline"))?;
-        at_least(
-            "line_chars_max",
-            self.line_chars_max.unwrap_or(2),
-            2,
-            format_args!(", one character and the newline"),
-        )?;
+        at_least("batch_max", self.batch_max, 1, "")?;
+        at_least("line_bytes_max", self.line_bytes_max, 2, ", one byte and the newline")?;
+        at_least("line_chars_max", self.line_chars_max.unwrap_or(2), 2, ", one character and the newline")?;
         self.charset()?;
-        let why = format_args!(", to hold a line of line_bytes_max");
+        let why = ", to hold a line of line_bytes_max";
         at_least("connection_bytes_in_flight_max", self.connection_bytes_max, self.line_bytes_max, why)?;
-        for (name, timeout) in [
+        not_zero(&[
             ("idle_timeout", self.idle_timeout),
             ("first_byte_timeout", self.first_byte_timeout),
             ("line_timeout", self.line_timeout),
             ("answer_timeout", self.answer_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(format!("{name} is zero, so that every client would be closed at once; it must be longer"));
-            }
-        }
+        ])?;
         self.headers("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535").map(|_| ())
     }
 

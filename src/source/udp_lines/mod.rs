@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::event::{Event, Headers, HeadersError};
 use crate::source::net::client::socket_address;
-use crate::source::net::{Datagram, DatagramHandle, DatagramOptions, Datagrams};
-use crate::source::{OnFull, Source, SourceContext, SourceError};
+use crate::source::net::{Datagram, DatagramHandle, DatagramOptions, Datagrams, datagram_settings};
+use crate::source::{Source, SourceContext, SourceError};
 
 /// Receives lines over UDP, one event per line: Flume's `netcatudp` source.
 ///
@@ -70,12 +70,6 @@ impl UdpLines {
         }
     }
 
-    /// The address and the counters, while the source runs elsewhere.
-    #[must_use]
-    pub fn handle(&self) -> DatagramHandle {
-        self.handle.clone()
-    }
-
     /// Gives each event the header `name` with the client's address and port as Java writes them, such as
     /// `/192.0.2.7:50312`. Default: none.
     #[must_use]
@@ -84,36 +78,7 @@ impl UdpLines {
         self
     }
 
-    /// What happens when the channel is full. Default: [`OnFull::Wait`]: the source keeps what is within its limit, and
-    /// beyond that the kernel drops.
-    #[must_use]
-    pub fn on_full(mut self, on_full: OnFull) -> Self {
-        self.options.on_full = on_full;
-        self
-    }
-
-    /// Lines in one transaction, at most. Default: [`SOURCE_BATCH_EVENTS`](crate::limits::SOURCE_BATCH_EVENTS).
-    #[must_use]
-    pub fn batch_max(mut self, lines: usize) -> Self {
-        self.options.batch_max = lines;
-        self
-    }
-
-    /// Bytes that are received and not committed, at most. Default:
-    /// [`SOURCE_BYTES_IN_FLIGHT_MAX`](crate::limits::SOURCE_BYTES_IN_FLIGHT_MAX).
-    #[must_use]
-    pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
-        self.options.bytes_in_flight_max = bytes;
-        self
-    }
-
-    /// The kernel's buffer to ask for; it gives what `net.core.rmem_max` allows. Default:
-    /// [`DATAGRAM_RECEIVE_BUFFER_BYTES`](crate::limits::DATAGRAM_RECEIVE_BUFFER_BYTES).
-    #[must_use]
-    pub fn receive_buffer_bytes(mut self, bytes: usize) -> Self {
-        self.options.receive_buffer_bytes = bytes;
-        self
-    }
+    datagram_settings!();
 
     /// Checks the settings without listening.
     ///
