@@ -1,15 +1,20 @@
 //! What the tests of sources share.
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::SourcePort;
+use super::net::{ListenerHandle, ListenerStats};
+use super::{Source, SourceContext, SourcePort};
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError, StorageError};
 use crate::event::Event;
+use crate::shutdown::Shutdown;
+use crate::stats::SourceStats;
 use crate::sync::{Condvar, Mutex};
 use crate::ticket::{PutTicket, Receipt, Ticket};
 use crate::wait::{Patience, Wait};
@@ -171,5 +176,46 @@ impl SourcePort for TestPort {
 
     fn positions(&self, _prefix: &str) -> Vec<(String, Bytes)> {
         Vec::new()
+    }
+}
+
+/// A source with a listener, in a thread of its own.
+pub(crate) struct Listening<S> {
+    pub(crate) context: SourceContext,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) handle: ListenerHandle,
+    thread: JoinHandle<S>,
+}
+
+impl<S: Source + Send + 'static> Listening<S> {
+    pub(crate) fn start(mut source: S, handle: ListenerHandle, port: &Arc<TestPort>) -> Self {
+        let shutdown = Shutdown::new();
+        let context = SourceContext::new("in", Arc::clone(port) as Arc<dyn SourcePort>, shutdown.clone());
+        source.open(&context).unwrap();
+        let inner = context.clone();
+        let thread = thread::spawn(move || {
+            source.run(&inner).unwrap();
+            source
+        });
+        Self { context, shutdown, handle, thread }
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.handle.local_addr().unwrap()).unwrap()
+    }
+
+    pub(crate) fn stats(&self) -> SourceStats {
+        self.context.counters().snapshot()
+    }
+
+    /// Stops the source and checks that nothing is left behind.
+    pub(crate) fn stop(self) -> (S, SourceStats, ListenerStats) {
+        self.shutdown.request();
+        let source = self.thread.join().unwrap();
+        let (stats, listener) = (self.context.counters().snapshot(), self.handle.stats());
+        assert_eq!((stats.open_connections, listener.bytes_in_flight), (0, 0));
+        assert!(listener.bytes_in_flight_peak <= listener.bytes_in_flight_max);
+        assert_eq!(self.handle.local_addr(), None);
+        (source, stats, listener)
     }
 }

@@ -6,55 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use aqueduct::agent::Outcome;
+use aqueduct::SpoolDir;
 use aqueduct::testing::Random;
-use aqueduct::{Agent, Drain, FileRoll, FileStore, SpoolDir, Wait};
 
-use crate::{Life, PATIENCE};
+use crate::{Life, PATIENCE, job};
 
 pub(crate) const NAME: &str = "collect";
 const FILES: u64 = 20;
 
-/// The job, as in the example of the same name, with everything small so that much happens in little time.
+/// The job, as in the example of the same name.
 pub(crate) fn child(dir: &Path) -> ExitCode {
-    println!("begun");
-    match job(dir) {
-        Ok(()) => {
-            println!("done");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("bad {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn job(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let output = dir.join("out");
-    let store =
-        FileStore::builder(output.join(".channel")).segment_bytes(16 << 10).replay_bytes_max(16 << 10).open()?;
-    println!("open");
-    let sink = FileRoll::new(&output).roll_interval(Duration::ZERO).roll_bytes(3000).extension("txt");
-    let agent = Agent::builder("collect")
-        .channel("disk", store.channel("lines")?)
-        .source("in", SpoolDir::new(dir.join("in")).until_empty())
-        .batch(7)
-        .to(["disk"])
-        .sink("out", sink)
-        .batch(5)
-        .from("disk")
-        .build()?;
-    let running = agent.start()?;
-    if running.wait_done(Wait::up_to(PATIENCE)) == Outcome::Stopped {
-        return Err(format!("not done after {PATIENCE:?}: {:?}", running.stats()).into());
-    }
-    let report = running.shutdown(Drain::NONE)?;
-    store.close()?;
-    match report.outcome.exit_code() {
-        0 => Ok(()),
-        code => Err(format!("the agent ended with {code}: {:?}", report.components).into()),
-    }
+    job::child(NAME, dir, SpoolDir::new(dir.join("in")).until_empty())
 }
 
 pub(crate) fn suite(dir: &Path, kills: u64, random: &mut Random) -> Result<String, String> {

@@ -15,6 +15,7 @@
 
 mod child;
 mod collect;
+mod job;
 mod oracle;
 mod plan;
 mod real;

@@ -7,60 +7,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aqueduct::agent::Outcome;
+use aqueduct::TailDir;
 use aqueduct::source::tail_dir::FileGroup;
 use aqueduct::testing::Random;
-use aqueduct::{Agent, Drain, FileRoll, FileStore, TailDir, Wait};
 
 use crate::collect::sorted_output;
-use crate::{Life, PATIENCE};
+use crate::{Life, PATIENCE, job};
 
 pub(crate) const NAME: &str = "tail";
 const LOGS: usize = 3;
 
 /// Follows for ever, or to the end of what is there.
 pub(crate) fn child(dir: &Path, to_the_end: bool) -> ExitCode {
-    println!("begun");
-    match job(dir, to_the_end) {
-        Ok(()) => {
-            println!("done");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("bad {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn job(dir: &Path, to_the_end: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let output = dir.join("out");
-    let store =
-        FileStore::builder(output.join(".channel")).segment_bytes(16 << 10).replay_bytes_max(16 << 10).open()?;
-    println!("open");
-    let sink = FileRoll::new(&output).roll_interval(Duration::ZERO).roll_bytes(3000).extension("txt");
     let group = FileGroup::new(dir.join("in"), r"\w+\.log(\.\d+)?");
     let source = TailDir::new([group]).poll_interval(Duration::from_millis(5)).open_files(2);
-    let source = if to_the_end { source.until_end() } else { source };
-    let agent = Agent::builder("tail")
-        .channel("disk", store.channel("lines")?)
-        .source("in", source)
-        .batch(7)
-        .to(["disk"])
-        .sink("out", sink)
-        .batch(5)
-        .from("disk")
-        .build()?;
-    let running = agent.start()?;
-    if running.wait_done(Wait::up_to(PATIENCE)) == Outcome::Stopped {
-        return Err(format!("not done after {PATIENCE:?}: {:?}", running.stats()).into());
-    }
-    let report = running.shutdown(Drain::NONE)?;
-    store.close()?;
-    match report.outcome.exit_code() {
-        0 => Ok(()),
-        code => Err(format!("the agent ended with {code}: {:?}", report.components).into()),
-    }
+    job::child(NAME, dir, if to_the_end { source.until_end() } else { source })
 }
 
 pub(crate) fn suite(dir: &Path, kills: u64, random: &mut Random) -> Result<String, String> {

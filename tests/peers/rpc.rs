@@ -74,6 +74,18 @@ pub(crate) fn expected(threads: usize, events: usize) -> BTreeSet<String> {
     (0..threads).flat_map(|thread| (0..events).map(move |n| format!("event {thread} {n}"))).collect()
 }
 
+/// That so many events of each thread were delivered, each once and in the order of its thread.
+pub(crate) fn assert_each_once_in_order(run: &Run, threads: usize, events: usize) {
+    let lines = delivered(run);
+    assert_eq!(lines.len(), threads * events, "none twice");
+    assert_eq!(lines.iter().cloned().collect::<BTreeSet<_>>(), expected(threads, events));
+    for thread in 0..threads {
+        let prefix = format!("event {thread} ");
+        let numbers: Vec<usize> = lines.iter().filter_map(|line| line.strip_prefix(&prefix)?.parse().ok()).collect();
+        assert!(numbers.is_sorted(), "the order of thread {thread}");
+    }
+}
+
 /// Sends with Flume's client to a collector of ours and checks that each event arrives once, in the order of its thread.
 fn flume_to_ours(kind: &str, options: &str, client_options: &str, threads: usize, batch: usize) {
     const EVENTS: usize = 500;
@@ -87,14 +99,7 @@ fn flume_to_ours(kind: &str, options: &str, client_options: &str, threads: usize
     assert_eq!(text.trim(), format!("sent {}", threads * EVENTS));
     run.await_lines(&mut agent, threads * EVENTS);
     agent.stop();
-    let lines = delivered(&run);
-    assert_eq!(lines.len(), threads * EVENTS, "none twice");
-    assert_eq!(lines.iter().cloned().collect::<BTreeSet<_>>(), expected(threads, EVENTS));
-    for thread in 0..threads {
-        let prefix = format!("event {thread} ");
-        let numbers: Vec<usize> = lines.iter().filter_map(|line| line.strip_prefix(&prefix)?.parse().ok()).collect();
-        assert!(numbers.is_sorted(), "the order of thread {thread}");
-    }
+    assert_each_once_in_order(&run, threads, EVENTS);
 }
 
 #[test]

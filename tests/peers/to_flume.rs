@@ -6,7 +6,7 @@ use aqueduct::Event;
 use aqueduct::rpc::{RpcClient, RpcClientBuilder, ThriftProtocol};
 
 use crate::process::{PATIENCE, Side};
-use crate::rpc::{collector, delivered, expected, sender};
+use crate::rpc::{assert_each_once_in_order, collector, delivered, expected, sender};
 use crate::same::Run;
 
 fn events(thread: usize, numbers: std::ops::Range<usize>) -> Vec<Event> {
@@ -42,14 +42,7 @@ fn clients_to_flume(
     });
     run.await_lines(&mut flume, threads * EVENTS);
     flume.stop();
-    let lines = delivered(&run);
-    assert_eq!(lines.len(), threads * EVENTS, "none twice");
-    assert_eq!(lines.iter().cloned().collect::<BTreeSet<_>>(), expected(threads, EVENTS));
-    for thread in 0..threads {
-        let prefix = format!("event {thread} ");
-        let numbers: Vec<usize> = lines.iter().filter_map(|line| line.strip_prefix(&prefix)?.parse().ok()).collect();
-        assert!(numbers.is_sorted(), "the order of thread {thread}");
-    }
+    assert_each_once_in_order(&run, threads, EVENTS);
 }
 
 #[test]

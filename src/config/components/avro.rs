@@ -142,15 +142,11 @@ pub(super) const REQUESTS_IN_FLIGHT_KEY: &str = "requests-in-flight";
 #[cfg(test)]
 mod tests {
     use super::super::super::Options;
+    use super::super::testing::problems_of;
     use super::*;
 
     fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
-        let options = Options::new().with_environment(|_| None);
-        let site = Site::new(&options, "a1", "x");
-        let mut keys = Keys::of("x.", pairs.iter().copied());
-        // What is refused is among the problems.
-        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
-        keys.finish("avro").iter().map(ToString::to_string).collect()
+        if is_source { problems_of("avro", pairs, source) } else { problems_of("avro", pairs, sink) }
     }
 
     const SOURCE: [(&str, &str); 2] = [("bind", "127.0.0.1"), ("port", "4141")];

@@ -228,16 +228,12 @@ impl Statuses {
 #[cfg(test)]
 mod tests {
     use super::super::super::Options;
+    use super::super::testing::problems_of;
     use super::StatusAction::{Accept, AcceptThenPause, Retry};
     use super::*;
 
     fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
-        let options = Options::new().with_environment(|_| None);
-        let site = Site::new(&options, "a1", "x");
-        let mut keys = Keys::of("x.", pairs.iter().copied());
-        // What is refused is among the problems.
-        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
-        keys.finish("http").iter().map(ToString::to_string).collect()
+        if is_source { problems_of("http", pairs, source) } else { problems_of("http", pairs, sink) }
     }
 
     const NONE: [&str; 0] = [];

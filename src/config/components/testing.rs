@@ -70,3 +70,17 @@ pub(super) fn problems_of_source(kind: &str, pairs: &[(&str, &str)]) -> Vec<Stri
     });
     made.1
 }
+
+/// What is wrong with keys of which `make` makes a component.
+pub(super) fn problems_of<T>(
+    kind: &str,
+    pairs: &[(&str, &str)],
+    make: impl FnOnce(&mut Keys, &Site<'_>) -> Made<T>,
+) -> Vec<String> {
+    let options = Options::new().with_environment(|_| None);
+    let site = Site::new(&options, "a1", "x");
+    let mut keys = Keys::of("x.", pairs.iter().copied());
+    // What is refused is among the problems.
+    let _ = make(&mut keys, &site);
+    keys.finish(kind).iter().map(ToString::to_string).collect()
+}

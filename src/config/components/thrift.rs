@@ -97,16 +97,11 @@ const PROTOCOLS: [(&str, ThriftProtocol); 2] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Options;
+    use super::super::testing::problems_of;
     use super::*;
 
     fn problems(is_source: bool, pairs: &[(&str, &str)]) -> Vec<String> {
-        let options = Options::new().with_environment(|_| None);
-        let site = Site::new(&options, "a1", "x");
-        let mut keys = Keys::of("x.", pairs.iter().copied());
-        // What is refused is among the problems.
-        let _ = if is_source { source(&mut keys, &site).map(|_| ()) } else { sink(&mut keys, &site).map(|_| ()) };
-        keys.finish("thrift").iter().map(ToString::to_string).collect()
+        if is_source { problems_of("thrift", pairs, source) } else { problems_of("thrift", pairs, sink) }
     }
 
     const SOURCE: [(&str, &str); 2] = [("bind", "127.0.0.1"), ("port", "4141")];

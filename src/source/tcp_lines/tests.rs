@@ -3,32 +3,16 @@ mod connections;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown as Direction, TcpStream};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use super::*;
+use crate::Shutdown;
 use crate::source::SourcePort;
-use crate::source::net::ListenerStats;
-use crate::source::testing::{State, TestPort};
-use crate::{Shutdown, SourceStats};
+use crate::source::testing::{Listening, State, TestPort};
 
-/// A source that runs in a thread.
-struct Running {
-    context: SourceContext,
-    shutdown: Shutdown,
-    handle: ListenerHandle,
-    thread: JoinHandle<TcpLines>,
-}
-
-fn start(mut source: TcpLines, port: &Arc<TestPort>) -> Running {
-    let shutdown = Shutdown::new();
-    let context = SourceContext::new("lines", Arc::clone(port) as Arc<dyn SourcePort>, shutdown.clone());
-    source.open(&context).unwrap();
-    let (handle, inner) = (source.handle(), context.clone());
-    let thread = thread::spawn(move || {
-        source.run(&inner).unwrap();
-        source
-    });
-    Running { context, shutdown, handle, thread }
+fn start(source: TcpLines, port: &Arc<TestPort>) -> Listening<TcpLines> {
+    let handle = source.handle();
+    Listening::start(source, handle, port)
 }
 
 /// So many lines, each its number.
@@ -40,25 +24,9 @@ fn source() -> TcpLines {
     TcpLines::local(0)
 }
 
-impl Running {
-    fn connect(&self) -> Client {
-        Client::new(TcpStream::connect(self.handle.local_addr().unwrap()).unwrap())
-    }
-
-    fn stats(&self) -> SourceStats {
-        self.context.counters().snapshot()
-    }
-
-    /// Stops the source and checks that nothing is left behind.
-    fn stop(self) -> (TcpLines, SourceStats, ListenerStats) {
-        self.shutdown.request();
-        let source = self.thread.join().unwrap();
-        let (stats, listener) = (self.context.counters().snapshot(), self.handle.stats());
-        assert_eq!(stats.open_connections, 0);
-        assert_eq!(listener.bytes_in_flight, 0);
-        assert!(listener.bytes_in_flight_peak <= listener.bytes_in_flight_max);
-        assert_eq!(self.handle.local_addr(), None);
-        (source, stats, listener)
+impl Listening<TcpLines> {
+    fn client(&self) -> Client {
+        Client::new(self.connect())
     }
 }
 
@@ -103,7 +71,7 @@ impl Client {
 fn a_line_is_acknowledged_after_its_commit() {
     let port = TestPort::with(|state| state.held = true);
     let running = start(source(), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send("a\n");
     port.until(|state| state.waiting == 1);
     client.stream.set_nonblocking(true).unwrap();
@@ -122,7 +90,7 @@ fn a_line_is_acknowledged_after_its_commit() {
 fn a_line_is_acknowledged_on_receipt_or_never_if_so_chosen() {
     let port = TestPort::with(|state| state.held = true);
     let running = start(source().ack(Ack::OnReceipt), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     assert_eq!(client.send("a\n").answer(), "OK\n");
     assert!(port.bodies().is_empty());
     port.change(|state| state.held = false);
@@ -130,7 +98,7 @@ fn a_line_is_acknowledged_on_receipt_or_never_if_so_chosen() {
     running.stop();
 
     let running = start(source().ack(Ack::None), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send("b\nc\n");
     assert_eq!(client.finish(), "");
     assert_eq!(port.bodies(), ["a", "b", "c"]);
@@ -142,7 +110,7 @@ fn what_is_lost_without_acknowledgement_is_counted() {
     for ack in [Ack::OnReceipt, Ack::None] {
         let port = TestPort::with(|state| state.closed = true);
         let running = start(source().ack(ack), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         client.send("a\nb\nc\n");
         let answers = client.rest();
         assert!(["", "OK\n", "OK\nOK\n", "OK\nOK\nOK\n"].contains(&answers.as_str()), "{answers}");
@@ -155,7 +123,7 @@ fn what_is_lost_without_acknowledgement_is_counted() {
 fn lines_that_are_there_share_a_transaction() {
     let port = TestPort::with(|state| state.held = true);
     let running = start(source().batch_max(100), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send(numbers(1000));
     port.until(|state| state.waiting == 1);
     port.change(|state| state.held = false);
@@ -171,7 +139,7 @@ fn lines_that_are_there_share_a_transaction() {
 fn bodies_are_the_bytes_of_the_lines() {
     let port = TestPort::with(|_| ());
     let running = start(source().client_address_header("client"), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     let address = client.stream.local_addr().unwrap().to_string();
     client.send(b"a\r\n\n\xff\x00\n");
     // In pieces as small as they get.
@@ -191,13 +159,13 @@ fn a_line_over_the_limit_ends_the_connection_and_keeps_the_lines_before_it() {
     for too_long in ["y".repeat(64), "y".repeat(64) + "\n", "y".repeat(3 << 20), "y".repeat(64) + "\nlater\n"] {
         let port = TestPort::with(|_| ());
         let running = start(source().line_bytes_max(64), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         client.send(format!("{just_right}\n"));
         // The source reads no further than it must, so the end of a long text may find a closed connection.
         let _ = client.stream.write_all(too_long.as_bytes());
         assert_eq!(client.rest(), format!("OK\n{failure}"));
         assert_eq!(port.bodies(), [just_right.as_str()]);
-        assert_eq!(running.connect().send("other\n").answer(), "OK\n");
+        assert_eq!(running.client().send("other\n").answer(), "OK\n");
         let (_, stats, _) = running.stop();
         assert_eq!((stats.event_read_fail, stats.dropped_events, stats.accepted_events), (1, 1, 2));
     }
@@ -216,7 +184,7 @@ fn lines_are_measured_and_read_as_java_does_if_so_chosen() {
     ] {
         let port = TestPort::with(|_| ());
         let running = start(source().line_chars_max(8).encoding("utf-8"), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         // The first byte of a sign alone, and the others after it, are one sign.
         for byte in just_right.bytes() {
             client.send([byte]);
@@ -229,10 +197,10 @@ fn lines_are_measured_and_read_as_java_does_if_so_chosen() {
     }
     let port = TestPort::with(|_| ());
     let running = start(source().line_chars_max(8).encoding("ISO-8859-1"), &port);
-    assert_eq!(running.connect().send(b"caf\xe9 \xff\n").answer(), "OK\n");
+    assert_eq!(running.client().send(b"caf\xe9 \xff\n").answer(), "OK\n");
     running.stop();
     let running = start(source().encoding("UTF-8"), &port);
-    assert_eq!(running.connect().send(b"a\xffb\xe2\x82\n").answer(), "OK\n");
+    assert_eq!(running.client().send(b"a\xffb\xe2\x82\n").answer(), "OK\n");
     running.stop();
     assert_eq!(port.bodies(), ["caf\u{e9} \u{ff}", "a\u{fffd}b\u{fffd}"]);
 }
@@ -247,7 +215,7 @@ fn clients_that_speak_utf_16_are_answered_in_it() {
     ] {
         let port = TestPort::with(|_| ());
         let running = start(source().line_chars_max(8).encoding(label), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         // A byte at a time, so that every character is cut; the second line has a line feed in half of a unit.
         for byte in bytes("caf\u{e9} \u{1d11e}\n\u{10a}\u{a0a}\nyyyyyyyy", order) {
             client.send([byte]);
@@ -268,7 +236,7 @@ fn the_longest_lines_pass_within_the_smallest_memory() {
         source().line_bytes_max(1000).connections_max(2).connection_bytes_in_flight_max(1000).bytes_in_flight_max(2000);
     let running = start(tight, &port);
     let line = "z".repeat(999) + "\n";
-    let mut clients = [running.connect(), running.connect()];
+    let mut clients = [running.client(), running.client()];
     for client in &mut clients {
         client.send(line.repeat(50));
     }
@@ -287,7 +255,7 @@ fn the_longest_lines_pass_within_the_smallest_memory() {
 fn what_a_batch_held_is_given_back_with_its_commit() {
     let port = TestPort::with(|state| state.held = true);
     let running = start(source().line_bytes_max(64), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send(numbers(100));
     port.until(|state| state.waiting == 1);
     let held = running.handle.stats().bytes_in_flight;
@@ -306,16 +274,16 @@ fn what_a_batch_held_is_given_back_with_its_commit() {
 fn clients_that_die_or_stall_in_a_line_harm_nobody() {
     let port = TestPort::with(|_| ());
     let running = start(source(), &port);
-    let mut stalled = running.connect();
+    let mut stalled = running.client();
     assert_eq!(stalled.send("kept\nnever fini").answer(), "OK\n");
-    let mut dying = running.connect();
+    let mut dying = running.client();
     assert_eq!(dying.send("kept\nlo").answer(), "OK\n");
     drop(dying);
-    let mut reset = running.connect();
+    let mut reset = running.client();
     assert_eq!(reset.send("kept\nlo").answer(), "OK\n");
     rustix::net::sockopt::set_socket_linger(&reset.stream, Some(Duration::ZERO)).unwrap();
     drop(reset);
-    assert_eq!(running.connect().send("fine\n").answer(), "OK\n");
+    assert_eq!(running.client().send("fine\n").answer(), "OK\n");
     while running.stats().dropped_events < 2 {
         thread::yield_now();
     }
@@ -329,7 +297,7 @@ fn clients_that_die_or_stall_in_a_line_harm_nobody() {
 fn a_client_that_closes_without_reading_its_answers_loses_nothing_it_sent() {
     let port = TestPort::with(|state| state.held = true);
     let running = start(source().batch_max(10), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send("a\n".repeat(5000));
     port.until(|state| state.waiting == 1);
     drop(client);
@@ -342,9 +310,9 @@ fn a_client_that_closes_without_reading_its_answers_loses_nothing_it_sent() {
 fn a_client_that_never_reads_its_answers_is_closed() {
     let port = TestPort::with(|_| ());
     let running = start(source().answer_timeout(Duration::from_millis(50)), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     while client.stream.write_all(&[b'\n'; 4096]).is_ok() {}
-    assert_eq!(running.connect().send("fine\n").answer(), "OK\n");
+    assert_eq!(running.client().send("fine\n").answer(), "OK\n");
     let (_, _, listener) = running.stop();
     assert_eq!(listener.timed_out_connections, 1);
 }
@@ -353,7 +321,7 @@ fn a_client_that_never_reads_its_answers_is_closed() {
 fn a_full_channel_slows_its_senders_and_loses_nothing() {
     let port = TestPort::with(|state| state.capacity = 0);
     let running = start(source().batch_max(7), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send(numbers(100));
     port.until(|state| state.waiting == 1);
     port.change(|state| state.capacity = 10);
@@ -372,7 +340,7 @@ fn a_full_channel_slows_its_senders_and_loses_nothing() {
 fn a_full_channel_fails_the_lines_that_do_not_fit_if_so_chosen() {
     let port = TestPort::with(|state| state.capacity = 10);
     let running = start(source().on_full(OnFull::Fail).batch_max(30), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send(numbers(30));
     let failure = "FAILED: channel test port is full: its capacity in events is used up\n";
     for _ in 0..10 {
@@ -397,7 +365,7 @@ fn a_channel_without_a_place_is_told_of_in_the_words_that_were_chosen_for_it() {
     {
         port.change(|state| state.events.clear());
         let running = start(source().on_full(OnFull::Fail).full_texts(texts(name)), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         assert_eq!(client.send("1\n").answer(), "OK\n");
         assert_eq!(client.send("2\n").answer(), format!("FAILED: {failure}\n"));
         client.finish();
@@ -409,7 +377,7 @@ fn a_channel_without_a_place_is_told_of_in_the_words_that_were_chosen_for_it() {
 fn lines_that_no_channel_can_take_are_told_apart_from_those_around_them() {
     let port = TestPort::with(|state| (state.body_max, state.transaction_max) = (5, 3));
     let running = start(source(), &port);
-    let mut client = running.connect();
+    let mut client = running.client();
     client.send("1\n2\n3\n4\ntoo long\n5\n6\n");
     let failure = "FAILED: event body bytes of 8 is over the limit of 5 of channel test port\n";
     assert_eq!(client.finish(), "OK\n".repeat(4) + failure + "OK\nOK\n");
@@ -431,7 +399,7 @@ fn a_channel_that_is_closed_or_broken_ends_the_connection() {
     for (change, failure) in cases {
         let port = TestPort::with(change);
         let running = start(source().batch_max(1), &port);
-        let mut client = running.connect();
+        let mut client = running.client();
         client.send("a\nb\nc\npart");
         assert_eq!(client.rest(), failure);
         let (_, stats, _) = running.stop();
@@ -444,9 +412,9 @@ fn a_channel_that_is_closed_or_broken_ends_the_connection() {
 fn a_panic_ends_its_connection_only() {
     let port = TestPort::with(|state| state.panics = true);
     let running = start(source(), &port);
-    assert_eq!(running.connect().send("a\n").answer(), "");
+    assert_eq!(running.client().send("a\n").answer(), "");
     port.change(|state| state.panics = false);
-    assert_eq!(running.connect().send("b\n").answer(), "OK\n");
+    assert_eq!(running.client().send("b\n").answer(), "OK\n");
     let (_, _, listener) = running.stop();
     assert_eq!(listener.panicked_connections, 1);
 }
@@ -469,7 +437,7 @@ fn two_hundred_clients_and_a_slow_consumer_keep_order_and_bounds() {
     let mut taken: Vec<Vec<usize>> = vec![Vec::new(); CLIENTS];
     thread::scope(|scope| {
         for number in 0..CLIENTS {
-            let mut client = running.connect();
+            let mut client = running.client();
             scope.spawn(move || {
                 // Half of the clients wait for each answer, half for none.
                 let filler = "-".repeat(number * 4);

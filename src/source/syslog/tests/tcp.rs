@@ -1,53 +1,23 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown as Direction, TcpStream};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use super::*;
 use crate::source::SourcePort;
-use crate::source::net::ListenerStats;
-use crate::source::testing::TestPort;
-use crate::{Event, Shutdown, SourceStats};
+use crate::source::testing::{Listening, TestPort};
+use crate::{Event, Shutdown};
 
-/// A source that runs in a thread.
-struct Running {
-    context: SourceContext,
-    shutdown: Shutdown,
-    handle: ListenerHandle,
-    thread: JoinHandle<SyslogTcp>,
+fn start(source: SyslogTcp, port: &Arc<TestPort>) -> Listening<SyslogTcp> {
+    let handle = source.handle();
+    Listening::start(source, handle, port)
 }
 
-fn start(mut source: SyslogTcp, port: &Arc<TestPort>) -> Running {
-    let shutdown = Shutdown::new();
-    let context = SourceContext::new("syslog", Arc::clone(port) as Arc<dyn SourcePort>, shutdown.clone());
-    source.open(&context).unwrap();
-    let (handle, inner) = (source.handle(), context.clone());
-    let thread = thread::spawn(move || {
-        source.run(&inner).unwrap();
-        source
-    });
-    Running { context, shutdown, handle, thread }
-}
-
-impl Running {
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.handle.local_addr().unwrap()).unwrap()
-    }
-
+impl Listening<SyslogTcp> {
     fn send(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
         let mut stream = self.connect();
         stream.write_all(bytes.as_ref()).unwrap();
         stream
-    }
-
-    /// Stops the source and checks that nothing is left behind.
-    fn stop(self) -> (SourceStats, ListenerStats) {
-        self.shutdown.request();
-        self.thread.join().unwrap();
-        let (stats, listener) = (self.context.counters().snapshot(), self.handle.stats());
-        assert_eq!((stats.open_connections, listener.bytes_in_flight), (0, 0));
-        assert!(listener.bytes_in_flight_peak <= listener.bytes_in_flight_max);
-        (stats, listener)
     }
 }
 
@@ -101,7 +71,7 @@ fn messages_become_events_with_their_headers() {
         let expected = [expected, vec![("ip", "127.0.0.1"), ("port", &listening)]].concat();
         assert_eq!(event.headers().iter().collect::<Vec<_>>(), expected);
     }
-    let (stats, _) = running.stop();
+    let (_, stats, _) = running.stop();
     assert_eq!((stats.received_events, stats.accepted_events), (4, 4));
     assert_eq!((stats.event_read_fail, stats.dropped_events), (1, 0));
 }
@@ -137,7 +107,7 @@ fn a_full_channel_slows_its_clients_down_and_loses_nothing() {
     }
     closed(sender.join().unwrap());
     assert_eq!(bodies(&port), (0..2000).map(|number| format!("<13>{number}")).collect::<Vec<_>>());
-    assert_eq!(running.stop().0.dropped_events, 0);
+    assert_eq!(running.stop().1.dropped_events, 0);
 }
 
 #[test]
@@ -145,7 +115,7 @@ fn what_a_full_channel_does_not_take_is_dropped_and_counted_if_asked_for() {
     let port = TestPort::with(|state| state.capacity = 3);
     let running = start(source().on_full(OnFull::Fail), &port);
     closed(running.send("<13>x\n".repeat(10)));
-    let (stats, _) = running.stop();
+    let (_, stats, _) = running.stop();
     assert_eq!((port.bodies().len(), stats.dropped_events), (3, 7));
     assert_eq!(stats.received_events, stats.accepted_events + stats.dropped_events);
 }
@@ -162,7 +132,7 @@ fn an_unfinished_message_is_kept_as_incomplete() {
         assert_eq!(bodies(&port)[1], kept);
         let found = status(&port.state.lock().events[1]).map(str::to_owned);
         assert_eq!(found.as_deref(), Some(if sent == "12" { "Invalid" } else { "Incomplete" }));
-        assert_eq!(running.stop().0.event_read_fail, 1);
+        assert_eq!(running.stop().1.event_read_fail, 1);
     }
 }
 
@@ -180,7 +150,7 @@ fn a_slow_or_silent_client_is_closed_and_what_it_sent_is_kept() {
         client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         assert!(matches!(client.read(&mut [0]), Ok(0)), "closed by the source");
         assert_eq!(port.bodies().len(), usize::from(!sent.is_empty()));
-        assert_eq!(running.stop().1.timed_out_connections, 1);
+        assert_eq!(running.stop().2.timed_out_connections, 1);
     }
 }
 
@@ -195,7 +165,7 @@ fn what_the_kernel_has_received_is_taken_before_the_source_stops() {
     }
     running.shutdown.request();
     port.change(|state| state.held = false);
-    let (stats, _) = running.stop();
+    let (_, stats, _) = running.stop();
     assert_eq!(bodies(&port), (0..500).map(|number| format!("<13>{number}")).collect::<Vec<_>>());
     assert_eq!(stats.dropped_events, 0);
 }
@@ -214,7 +184,7 @@ fn a_line_without_an_end_is_events_of_the_maximum() {
         port.until(|state| state.events.len() == expected + 1);
         assert!(port.bodies()[..expected].iter().all(|body| body.len() == 2500));
         assert_eq!(bodies(&port)[expected], "<13>after");
-        let (stats, _) = running.stop();
+        let (_, stats, _) = running.stop();
         let lost = u64::from(overlong == Overlong::Drop);
         assert_eq!((stats.event_read_fail, stats.dropped_events), (expected as u64 + lost, lost));
     }
@@ -227,7 +197,7 @@ fn a_channel_that_is_gone_ends_the_connection_and_every_message_is_counted() {
         let port = TestPort::with(change);
         let running = start(source().batch_max(3), &port);
         closed(running.send("<13>x\n".repeat(10) + "unfinished"));
-        let (stats, _) = running.stop();
+        let (_, stats, _) = running.stop();
         // The client may be closed before it has sent all.
         assert!((1..=11).contains(&stats.dropped_events), "{stats:?}");
         assert_eq!((port.bodies().len(), stats.accepted_events), (0, 0));
