@@ -3,7 +3,10 @@
 //! Bodies of events are UTF-8. Text that is UTF-8 already, or pure ASCII in an encoding that contains ASCII, is checked
 //! and passed on without a copy.
 
+mod count;
 mod names;
+mod single;
+pub(crate) mod utf8;
 
 use bytes::Bytes;
 use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding};
@@ -216,39 +219,39 @@ impl Charset {
         }
     }
 
-    /// At most how many bytes `chars` UTF-16 code units take, as far as this encoding tells; for encodings of several bytes a
-    /// character other than UTF-8 and UTF-16, a unit counts as a byte.
-    pub(crate) fn bytes_of_chars(self, chars: usize) -> usize {
+    /// At most how many bytes are held for `chars` UTF-16 code units, where `policy` says what becomes of bytes that are not
+    /// valid: of those that are left out, some.
+    pub(crate) fn bytes_of_chars(self, chars: usize, policy: DecodeError) -> usize {
+        let ignored = if policy == DecodeError::Ignore { IGNORED_BYTES_MAX } else { 0 };
+        chars.saturating_mul(self.unit_bytes_max()).saturating_add(ignored)
+    }
+
+    /// Bytes of the longest sequence that becomes one UTF-16 code unit.
+    fn unit_bytes_max(self) -> usize {
         match self.0 {
-            Kind::Utf8 => chars.saturating_mul(3),
-            Kind::Utf16 { .. } | Kind::Utf16Marked => chars.saturating_mul(2),
-            _ => chars,
+            Kind::Utf8 => 3,
+            Kind::Utf16 { .. } | Kind::Utf16Marked => 2,
+            Kind::Table(encoding) if !encoding.is_single_byte() => CHAR_BYTES_MAX,
+            _ => 1,
         }
     }
 
     /// The number of bytes of the first `max` UTF-16 code units of `text`, or of one less where a character would be cut in
-    /// two; all bytes if it has no more units. Each malformed part counts as one.
-    pub(crate) fn cut_chars(self, text: &[u8], max: usize) -> usize {
-        if self.0 != Kind::Utf8 {
-            let bytes = self.bytes_of_chars(max);
-            return if text.len() > bytes { self.cut(text, bytes) } else { text.len() };
-        }
-        let (mut at, mut units) = (0, 0);
-        for chunk in text.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                units += character.len_utf16();
-                if units > max {
-                    return at;
-                }
-                at += character.len_utf8();
+    /// two; all bytes if it has no more units. Each malformed part counts as one, unless `policy` leaves it out.
+    pub(crate) fn cut_chars(self, text: &[u8], max: usize, policy: DecodeError) -> usize {
+        let of_malformed = usize::from(policy != DecodeError::Ignore);
+        match self.encoding() {
+            _ if self.0 == Kind::Utf8 => count::cut_utf8(text, max, of_malformed),
+            Some(encoding) if of_malformed == 0 && encoding.is_single_byte() => single::cut(encoding, text, max),
+            Some(encoding) if of_malformed == 0 || self.unit_bytes_max() == CHAR_BYTES_MAX => {
+                count::cut_table(encoding, text, max, of_malformed)
             }
-            units += usize::from(!chunk.invalid().is_empty());
-            if units > max {
-                return at;
+            None if of_malformed == 0 && self.0 == Kind::Ascii => count::cut_ascii(text, max),
+            _ => {
+                let bytes = max.saturating_mul(self.unit());
+                if text.len() > bytes { self.cut(text, bytes) } else { text.len() }
             }
-            at += chunk.invalid().len();
         }
-        at
     }
 
     /// UTF-16 code units that begin in a piece of a text, as far as that can be told without what surrounds it: never more
@@ -259,7 +262,18 @@ impl Charset {
             Kind::Table(encoding) if encoding.is_single_byte() => piece.len(),
             // A lead byte of four stands for a pair.
             Kind::Utf8 => piece.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum(),
-            Kind::Table(_) | Kind::Utf16 { .. } | Kind::Utf16Marked => 0,
+            Kind::Table(_) => piece.len() / CHAR_BYTES_MAX,
+            Kind::Utf16 { .. } | Kind::Utf16Marked => 0,
+        }
+    }
+
+    /// What decodes it, where that is not done here.
+    fn encoding(self) -> Option<&'static Encoding> {
+        match self.0 {
+            Kind::Utf16 { big_endian: false } => Some(encoding_rs::UTF_16LE),
+            Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => Some(encoding_rs::UTF_16BE),
+            Kind::Table(encoding) => Some(encoding),
+            _ => None,
         }
     }
 
@@ -268,20 +282,19 @@ impl Charset {
     /// # Errors
     /// [`Malformed`], if the text is not valid and the policy is [`DecodeError::Fail`].
     pub fn decode(self, text: Bytes, policy: DecodeError) -> Result<Bytes, Malformed> {
-        let encoding = match self.0 {
-            Kind::Bytes => return Ok(text),
-            Kind::Utf8 => return decode_utf8(text, policy),
-            _ if self.unit() == 1 && text.is_ascii() => return Ok(text),
-            Kind::Ascii => return decode_ascii(&text, policy),
-            Kind::Latin1 => return Ok(encoding_rs::mem::decode_latin1(&text).into_owned().into()),
-            Kind::Latin5 => {
-                return Ok(text.iter().map(|byte| swap_latin5(char::from(*byte))).collect::<String>().into());
+        match (self.0, self.encoding()) {
+            (Kind::Bytes, _) => Ok(text),
+            (Kind::Utf8, _) => decode_utf8(text, policy),
+            _ if self.unit() == 1 && text.is_ascii() => Ok(text),
+            (Kind::Ascii, _) => decode_ascii(&text, policy),
+            (_, Some(encoding)) => {
+                single::without_controls(encoding, decode_table(encoding, &text, policy)?, policy).map(Bytes::from)
             }
-            Kind::Utf16 { big_endian: false } => encoding_rs::UTF_16LE,
-            Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => encoding_rs::UTF_16BE,
-            Kind::Table(encoding) => encoding,
-        };
-        decode_table(encoding, &text, policy)
+            (Kind::Latin5, None) => {
+                Ok(text.iter().map(|byte| swap_latin5(char::from(*byte))).collect::<String>().into())
+            }
+            (_, None) => Ok(encoding_rs::mem::decode_latin1(&text).into_owned().into()),
+        }
     }
 
     /// Appends a text in this encoding. A character that it does not have becomes a question mark, as in Java. `UTF-16` is
@@ -296,7 +309,7 @@ impl Charset {
             Kind::Utf16 { big_endian: true } | Kind::Utf16Marked => {
                 out.extend(text.encode_utf16().map(u16::swap_bytes).flat_map(u16::to_le_bytes));
             }
-            Kind::Table(encoding) => encode_table(encoding, text, out),
+            Kind::Table(encoding) => encode_table(encoding, &single::encodable(encoding, text), out),
         }
     }
 }
@@ -323,17 +336,21 @@ fn encode_table(encoding: &'static Encoding, text: &str, out: &mut Vec<u8>) {
 }
 
 fn decode_utf8(text: Bytes, policy: DecodeError) -> Result<Bytes, Malformed> {
-    let Err(error) = std::str::from_utf8(&text) else { return Ok(text) };
-    if policy == DecodeError::Fail {
-        let at = error.valid_up_to();
-        return Err(Malformed { charset: "UTF-8", at, len: error.error_len().unwrap_or(text.len() - at) });
+    if std::str::from_utf8(&text).is_ok() {
+        return Ok(text);
     }
     let mut out = String::with_capacity(text.len());
-    for chunk in text.utf8_chunks() {
-        out.push_str(chunk.valid());
-        if policy == DecodeError::Replace && !chunk.invalid().is_empty() {
-            out.push(char::REPLACEMENT_CHARACTER);
+    let mut at = 0;
+    for part in utf8::parts(&text) {
+        out.push_str(part.valid);
+        at += part.valid.len();
+        match policy {
+            _ if part.invalid.is_empty() => {}
+            DecodeError::Fail => return Err(Malformed { charset: "UTF-8", at, len: part.invalid.len() }),
+            DecodeError::Replace => out.push(char::REPLACEMENT_CHARACTER),
+            DecodeError::Ignore => {}
         }
+        at += part.invalid.len();
     }
     Ok(out.into())
 }
@@ -351,7 +368,7 @@ fn decode_ascii(text: &[u8], policy: DecodeError) -> Result<Bytes, Malformed> {
     Ok(out.into())
 }
 
-fn decode_table(encoding: &'static Encoding, text: &[u8], policy: DecodeError) -> Result<Bytes, Malformed> {
+fn decode_table(encoding: &'static Encoding, text: &[u8], policy: DecodeError) -> Result<String, Malformed> {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut out = String::with_capacity(text.len().saturating_mul(2));
     let mut done = 0;
@@ -376,7 +393,7 @@ fn decode_table(encoding: &'static Encoding, text: &[u8], policy: DecodeError) -
         }
     }
     out.shrink_to_fit();
-    Ok(out.into())
+    Ok(out)
 }
 
 /// Whether `text` does not end within a character.
@@ -400,6 +417,8 @@ fn ends_whole(encoding: &'static Encoding, text: &[u8]) -> bool {
 /// Bytes of the longest character in any of the encodings.
 pub(crate) const CHAR_BYTES_MAX: usize = 4;
 const OUTPUT_ROOM: usize = 16;
+/// So many bytes of a line that are left out keep it in one piece, whatever else is in it.
+const IGNORED_BYTES_MAX: usize = 64 << 10;
 /// What stands in ISO-8859-1, and in ISO-8859-9, at the same place.
 const LATIN5_LETTERS: [(char, char); 6] = [
     ('\u{d0}', '\u{11e}'),
@@ -411,181 +430,4 @@ const LATIN5_LETTERS: [(char, char); 6] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn charset(label: &str) -> Charset {
-        Charset::for_label(label).unwrap()
-    }
-
-    fn decode(label: &str, text: &[u8], policy: DecodeError) -> Result<String, Malformed> {
-        let body = charset(label).decode(Bytes::copy_from_slice(text), policy)?;
-        Ok(String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn valid_utf_8_and_ascii_are_not_copied() {
-        for (label, text) in [("utf-8", "h\u{e4}llo"), ("shift_jis", "hello"), ("latin1", "hello"), ("ascii", "x")] {
-            let text = Bytes::copy_from_slice(text.as_bytes());
-            let out = charset(label).decode(text.clone(), DecodeError::Fail).unwrap();
-            assert_eq!(out.as_ptr(), text.as_ptr(), "{label}");
-        }
-    }
-
-    #[test]
-    fn each_maximal_invalid_part_is_one_replacement() {
-        let cases: [(&[u8], &str, &str, usize, usize); 4] = [
-            (b"a\xff\xfeb", "a\u{fffd}\u{fffd}b", "ab", 1, 1),
-            (b"a\xe2\x82", "a\u{fffd}", "a", 1, 2),
-            (b"\xf0\x9f\x98x", "\u{fffd}x", "x", 0, 3),
-            (b"ok\xc0\x80", "ok\u{fffd}\u{fffd}", "ok", 2, 1),
-        ];
-        for (text, replaced, ignored, at, len) in cases {
-            assert_eq!(decode("utf-8", text, DecodeError::Replace).unwrap(), replaced);
-            assert_eq!(decode("utf-8", text, DecodeError::Ignore).unwrap(), ignored);
-            let error = decode("utf-8", text, DecodeError::Fail).unwrap_err();
-            assert_eq!((error.at, error.len), (at, len));
-        }
-    }
-
-    #[test]
-    fn legacy_encodings_become_utf_8() {
-        assert_eq!(decode("ISO-8859-1", b"\x80\xe9", DecodeError::Fail).unwrap(), "\u{80}\u{e9}");
-        assert_eq!(decode("windows-1252", b"\x80\xe9", DecodeError::Fail).unwrap(), "\u{20ac}\u{e9}");
-        assert_eq!(decode("Shift_JIS", b"\x93\xfa\x96\x7b", DecodeError::Fail).unwrap(), "\u{65e5}\u{672c}");
-        assert_eq!(decode("UTF-16LE", b"a\0\x3d\xd8\x00\xde", DecodeError::Fail).unwrap(), "a\u{1f600}");
-        assert_eq!(decode("gb18030", b"\x81\x30\x81\x30", DecodeError::Fail).unwrap(), "\u{80}");
-        let error = decode("Shift_JIS", b"ab\x93\x01", DecodeError::Fail).unwrap_err();
-        assert_eq!((error.at, error.charset), (2, "Shift_JIS"));
-        assert_eq!(decode("ascii", b"a\xe9b", DecodeError::Replace).unwrap(), "a\u{fffd}b");
-        assert_eq!(decode("ascii", b"a\xe9b", DecodeError::Fail).unwrap_err().at, 1);
-        assert_eq!(decode("UTF-16BE", b"\0a\0", DecodeError::Replace).unwrap(), "a\u{fffd}");
-        for label in ["iso-2022-jp", "replacement", "no such", ""] {
-            assert_eq!(Charset::for_label(label), None, "{label}");
-        }
-    }
-
-    #[test]
-    fn names_of_java_name_the_encodings_that_they_name_in_java() {
-        for (labels, expected) in [
-            ("8859_1 ISO8859_1 ISO_8859_1 ISO_8859-1:1987 IBM-819 cp819 819 Latin1 iso8859-1", "ISO-8859-1"),
-            ("8859_2 ISO8859_2 ibm912 cp912", "ISO-8859-2"),
-            ("8859_8 iso_8859-8 916", "ISO-8859-8"),
-            ("8859_9 ISO-8859-9 iso_8859-9:1989 latin5 cp920", "ISO-8859-9"),
-            ("8859_13 ISO_8859-13", "ISO-8859-13"),
-            ("8859_15 LATIN9 L9 cp923 ISO8859_15_FDIS", "ISO-8859-15"),
-            ("ISO8859_16 latin10", "ISO-8859-16"),
-            ("646 ascii7 cp367 ISO_646.irv:1991 default US", "US-ASCII"),
-            ("UTF_16 UnicodeBig unicode", "UTF-16"),
-            ("UTF_16BE UnicodeBigUnmarked ISO-10646-UCS-2", "UTF-16BE"),
-            ("X-UTF-16LE UnicodeLittleUnmarked", "UTF-16LE"),
-            ("UTF8 unicode-1-1-utf-8", "UTF-8"),
-            ("cp1252 ibm-1252 cp5348 windows-1252", "windows-1252"),
-            ("cp1254 cp5350", "windows-1254"),
-            ("Cp866 IBM866 866", "IBM866"),
-            ("MS932 SJIS windows-31j windows-932", "Shift_JIS"),
-            ("EUC_JP eucjis", "EUC-JP"),
-            ("EUC_KR 5601 MS949", "EUC-KR"),
-            ("EUC_CN GB2312 CP936 MS936", "GBK"),
-            ("Big5_HKSCS MS950", "Big5"),
-            ("MacRoman", "macintosh"),
-            ("TIS620 MS874", "windows-874"),
-        ] {
-            for label in labels.split(' ') {
-                assert_eq!(Charset::for_label(label).map(Charset::name), Some(expected), "{label}");
-            }
-        }
-        for label in ["8859_11", "8859_", "Cp437", "IBM850", "UTF-32", "cp", "ibm-", "klingon"] {
-            assert_eq!(Charset::for_label(label), None, "{label}");
-        }
-    }
-
-    #[test]
-    fn iso_8859_9_is_not_windows_1254() {
-        let all: Vec<u8> = (0..=255).collect();
-        let text = decode("ISO-8859-9", &all, DecodeError::Fail).unwrap();
-        let windows = decode("windows-1254", &all, DecodeError::Fail).unwrap();
-        for ((byte, own), windows) in (0..=255_u8).zip(text.chars()).zip(windows.chars()) {
-            let expected = if (0x80..0xa0).contains(&byte) { char::from(byte) } else { windows };
-            assert_eq!(own, expected, "{byte:#x}");
-        }
-        let mut again = Vec::new();
-        charset("ISO-8859-9").encode(&text, &mut again);
-        assert_eq!(again, all);
-        let mut other = Vec::new();
-        charset("ISO-8859-9").encode("\u{f0}\u{20ac}\u{131}", &mut other);
-        assert_eq!(other, b"??\xfd");
-    }
-
-    #[test]
-    fn what_was_decoded_is_encoded_again() {
-        let text = "a\u{e4}\u{20ac}\u{65e5}\u{1f600}\n";
-        for (label, expected) in [
-            ("utf-8", text),
-            ("utf-16", text),
-            ("utf-16le", text),
-            ("gb18030", text),
-            ("ascii", "a????\n"),
-            ("latin1", "a\u{e4}???\n"),
-            ("windows-1252", "a\u{e4}\u{20ac}??\n"),
-            ("shift_jis", "a??\u{65e5}?\n"),
-        ] {
-            let mut out = b"before".to_vec();
-            charset(label).encode(text, &mut out);
-            assert_eq!(decode(label, &out[6..], DecodeError::Fail).unwrap(), expected, "{label}");
-        }
-    }
-
-    #[test]
-    fn utf_16_goes_by_its_mark() {
-        let utf16 = charset("UTF-16");
-        assert_eq!(utf16.of_text(b"\xff\xfea\0"), (charset("utf-16le"), 2));
-        assert_eq!(utf16.of_text(b"\xfe\xff\0a"), (charset("utf-16be"), 2));
-        assert_eq!(utf16.of_text(b""), (charset("utf-16be"), 0));
-        assert_eq!(charset("utf-8").of_text(b"\xef\xbb\xbf"), (charset("utf-8"), 0));
-    }
-
-    #[test]
-    fn a_cut_never_halves_a_character() {
-        // U+1F600 after some ASCII, in each encoding that has it, and a two-byte character in the others.
-        let text = "abcd\u{1f600}efgh\u{1f600}\u{e4}\u{65e5}z";
-        for max in 4..text.len() {
-            let cut = Charset::UTF_8.cut(text.as_bytes(), max);
-            assert!(cut <= max && cut + 4 > max && text.is_char_boundary(cut), "{max} {cut}");
-        }
-        for label in ["Shift_JIS", "gb18030", "EUC-JP", "Big5", "EUC-KR", "gbk"] {
-            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
-            let source = "a\u{65e5}\u{672c}b\u{65e5}\u{65e5}\u{65e5}c\u{672c}\u{65e5}dd";
-            let (text, _, _) = encoding.encode(source);
-            for max in 4..text.len() {
-                let cut = charset(label).cut(&text, max);
-                let (a, b) = text.split_at(cut);
-                let both = [a, b].map(|part| decode(label, part, DecodeError::Fail).unwrap()).concat();
-                assert_eq!(both, source, "{label} {max}");
-            }
-        }
-        for (label, swap) in [("utf-16le", false), ("utf-16be", true)] {
-            let units = text.encode_utf16();
-            let bytes: Vec<u8> =
-                units.flat_map(|u| if swap { u.swap_bytes().to_le_bytes() } else { u.to_le_bytes() }).collect();
-            for max in 4..bytes.len() {
-                let (a, b) = bytes.split_at(charset(label).cut(&bytes, max));
-                let both = [a, b].map(|part| decode(label, part, DecodeError::Fail).unwrap()).concat();
-                assert_eq!(both, text, "{label} {max}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cut_in_malformed_text_still_moves_on() {
-        for label in ["utf-8", "utf-16le", "shift_jis", "gb18030", "ascii"] {
-            for byte in [0x80, 0xbf, 0xd8, 0xf0, 0xff, 0x81] {
-                let text = [byte; 32];
-                for max in 4..32 {
-                    let cut = charset(label).cut(&text, max);
-                    assert!(cut > 0 && cut <= max, "{label} {byte} {max} {cut}");
-                }
-            }
-        }
-    }
-}
+mod tests;

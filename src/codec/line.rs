@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::charset::{CHAR_BYTES_MAX, Charset};
+use super::charset::{CHAR_BYTES_MAX, Charset, DecodeError};
 
 /// What to do with a line that is longer than the maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub struct LineFramer {
     charset: Charset,
     bytes_max: usize,
     chars_max: Option<usize>,
+    invalid: DecodeError,
     overlong: Overlong,
     // The line in progress is `carry` and then `chunk`; all of `carry` is searched for line feeds already.
     carry: BytesMut,
@@ -101,6 +102,7 @@ impl LineFramer {
             charset,
             bytes_max,
             chars_max: None,
+            invalid: DecodeError::Replace,
             overlong,
             carry: BytesMut::new(),
             chunk: Bytes::new(),
@@ -110,13 +112,23 @@ impl LineFramer {
         }
     }
 
-    /// A framer for lines of at most `chars_max` UTF-16 code units, as Flume counts, where the encoding is UTF-8, UTF-16 or one
-    /// of a byte a character; of at most so many bytes in any other. The maximum is raised to 4.
+    /// A framer for lines of at most `chars_max` UTF-16 code units, as Flume counts; a part that is not valid counts as one. The
+    /// maximum is raised to 4.
     #[must_use]
     pub fn with_chars_max(charset: Charset, chars_max: usize, overlong: Overlong) -> Self {
-        let chars_max = chars_max.max(CHAR_BYTES_MAX);
-        let framer = Self::new(charset, charset.bytes_of_chars(chars_max), overlong);
-        Self { chars_max: Some(chars_max), ..framer }
+        Self { chars_max: Some(chars_max.max(CHAR_BYTES_MAX)), ..Self::new(charset, 0, overlong) }
+            .decode_error(DecodeError::Replace)
+    }
+
+    /// What becomes of bytes that are not valid. Where code units are counted, those that are left out do not count, unless they
+    /// are more than 64 KiB of a line.
+    #[must_use]
+    pub fn decode_error(mut self, policy: DecodeError) -> Self {
+        self.invalid = policy;
+        if let Some(max) = self.chars_max {
+            self.bytes_max = self.charset.bytes_of_chars(max, policy) / self.charset.unit() * self.charset.unit();
+        }
+        self
     }
 
     /// The same, but what comes first is at `offset` of the stream.
@@ -245,7 +257,7 @@ impl LineFramer {
             return Found::Nothing;
         }
         let cut = match self.chars_max {
-            Some(max) => self.charset.cut_chars(text, max),
+            Some(max) => self.charset.cut_chars(text, max, self.invalid),
             None => self.charset.cut(text, self.bytes_max),
         };
         let body = if whole_in_carry {
@@ -313,7 +325,7 @@ impl LineFramer {
 
     fn is_too_long(&self, text: &[u8]) -> bool {
         // A unit takes a byte at least.
-        let over_chars = |max| text.len() > max && self.charset.cut_chars(text, max) < text.len();
+        let over_chars = |max| text.len() > max && self.charset.cut_chars(text, max, self.invalid) < text.len();
         text.len() > self.bytes_max || self.chars_max.is_some_and(over_chars)
     }
 

@@ -182,6 +182,8 @@ impl Blob {
 fn framer(charset: Charset, given: &Settings) -> LineFramer {
     match given.line_unit {
         LineUnit::Bytes => LineFramer::new(charset, given.line_max, given.overlong),
-        LineUnit::Chars => LineFramer::with_chars_max(charset, given.line_max, given.overlong),
+        LineUnit::Chars => {
+            LineFramer::with_chars_max(charset, given.line_max, given.overlong).decode_error(given.decode_error)
+        }
     }
 }

@@ -212,11 +212,12 @@ impl<'a, 'c> Session<'a, 'c> {
             self.partial_chars = 0;
             Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
         };
-        if self.settings.line_chars_max.is_some_and(|max| self.charset.cut_chars(&body, max - 1) < body.len()) {
+        // With this policy nothing is refused.
+        let policy = DecodeError::Replace;
+        if self.settings.line_chars_max.is_some_and(|max| self.charset.cut_chars(&body, max - 1, policy) < body.len()) {
             return self.give_up_line();
         }
-        // With this policy nothing is refused.
-        let body = self.charset.decode(body, DecodeError::Replace).unwrap_or_default();
+        let body = self.charset.decode(body, policy).unwrap_or_default();
         // The first one of a batch is free: it belongs to what a connection costs anyway.
         if !self.batch.is_empty() {
             self.batch_bytes += EVENT_COST;
