@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::Interceptor;
-use crate::codec::charset::{Charset, DecodeError};
+use crate::codec::charset::{Charset, DecodeError, utf8};
 use crate::codec::pattern::{Pattern, PatternError, Piece, Replacement};
 use crate::event::Event;
 
@@ -24,12 +24,13 @@ use crate::event::Event;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A body without a match stays as it is. So do, in UTF-8, bytes that are not valid and not replaced (Flume makes U+FFFD of
-/// them). What the character set cannot express becomes a question mark.
+/// A body without a match stays as it is. So do, in UTF-8, bytes that are not valid and not replaced. Flume makes U+FFFD of
+/// them, as [`reencode`](Self::reencode) does. What the character set cannot express becomes a question mark.
 #[derive(Clone, Debug)]
 pub struct SearchReplace {
     replacement: Replacement,
     charset: Charset,
+    reencodes: bool,
 }
 
 impl SearchReplace {
@@ -39,7 +40,7 @@ impl SearchReplace {
     /// If the pattern cannot be used, or the replacement names a group that it does not have.
     pub fn new(pattern: &str, replacement: &str) -> Result<Self, PatternError> {
         let replacement = Replacement::new(replacement, &Pattern::new(pattern)?)?;
-        Ok(Self { replacement, charset: Charset::UTF_8 })
+        Ok(Self { replacement, charset: Charset::UTF_8, reencodes: false })
     }
 
     /// The character set of the bodies.
@@ -49,13 +50,26 @@ impl SearchReplace {
         self
     }
 
-    /// The new body, if there is a match.
+    /// Decodes and encodes every body, whether it has a match or not, as Flume does: what is not valid becomes U+FFFD, or
+    /// whatever the character set has for that, and UTF-16 becomes big-endian with a mark.
+    #[must_use]
+    pub fn reencode(mut self) -> Self {
+        self.reencodes = true;
+        self
+    }
+
+    /// The new body, if it is another one.
     fn replace(&self, body: &Bytes) -> Option<Vec<u8>> {
+        if self.charset == Charset::UTF_8
+            && let Ok(text) = std::str::from_utf8(body)
+        {
+            return self.replacement.replace_all(text).map(String::into_bytes);
+        }
+        if self.reencodes {
+            return Some(self.replace_anew(body));
+        }
         if self.charset == Charset::UTF_8 {
-            return match std::str::from_utf8(body) {
-                Ok(text) => self.replacement.replace_all(text).map(String::into_bytes),
-                Err(_) => self.replace_damaged(body),
-            };
+            return self.replace_damaged(body);
         }
         let (charset, mark) = self.charset.of_text(body);
         // With `Replace` nothing is refused.
@@ -64,6 +78,21 @@ impl SearchReplace {
         let mut out = body.get(..mark).unwrap_or_default().to_vec();
         charset.encode(&replaced, &mut out);
         Some(out)
+    }
+
+    fn replace_anew(&self, body: &Bytes) -> Vec<u8> {
+        let (charset, mark) = self.charset.of_text(body);
+        // With `Replace` nothing is refused.
+        let text = charset.decode(body.slice(mark..), DecodeError::Replace).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let replaced = self.replacement.replace_all(&text);
+        let replaced = replaced.as_deref().unwrap_or(&text);
+        let mut out = Vec::with_capacity(body.len());
+        if self.charset.is_marked() && !replaced.is_empty() {
+            self.charset.encode("\u{feff}", &mut out);
+        }
+        self.charset.encode(replaced, &mut out);
+        out
     }
 
     /// As for text, but bytes that are no text are copied as they are.
@@ -98,11 +127,11 @@ impl<'b> Text<'b> {
     fn new(body: &'b [u8]) -> Self {
         let mut text = String::with_capacity(body.len());
         let mut parts = Vec::new();
-        for chunk in body.utf8_chunks() {
-            parts.push((text.len(), chunk.valid().as_bytes(), true));
-            text.push_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                parts.push((text.len(), chunk.invalid(), false));
+        for part in utf8::parts(body) {
+            parts.push((text.len(), part.valid.as_bytes(), true));
+            text.push_str(part.valid);
+            if !part.invalid.is_empty() {
+                parts.push((text.len(), part.invalid, false));
                 text.push(char::REPLACEMENT_CHARACTER);
             }
         }
@@ -159,6 +188,25 @@ mod tests {
         assert_eq!(replaced("\u{fffd}", "?", b"x\xffy\xe2\x82"), b"x?y?");
         assert_eq!(replaced("(?s)(.*)x(.*)", "$2|$1", b"\xffax\xfeb\xfc"), b"\xfeb\xfc|\xffa");
         assert_eq!(replaced("", "-", b"\xff\xc3\xa4"), b"-\xff-\xc3\xa4-");
+    }
+
+    #[test]
+    fn bodies_are_encoded_anew_if_so_wanted() {
+        for (label, body, expected) in [
+            ("utf-8", &b"x\xffa\xed\xa0\x80"[..], "x\u{fffd}b\u{fffd}".as_bytes()),
+            ("utf-8", b"\xc3\xa4 none", b"\xc3\xa4 none"),
+            ("us-ascii", b"\xe4b", b"?b"),
+            ("windows-1252", b"\x81a\x80", b"?b\x80"),
+            ("UTF-16", b"\xff\xfea\x00x\x00", b"\xfe\xff\x00b\x00x"),
+            ("UTF-16", b"\x00x\x00", b"\xfe\xff\x00x\xff\xfd"),
+            ("UTF-16", b"", b""),
+            ("UTF-16LE", b"x\x00\x00", b"x\x00\xfd\xff"),
+        ] {
+            let charset = Charset::for_label(label).unwrap();
+            let interceptor = SearchReplace::new("a", "b").unwrap().charset(charset).reencode();
+            let event = interceptor.intercept(Event::new(body)).unwrap();
+            assert_eq!(event.body(), expected, "{label} {body:?}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn search_replace(keys: &mut Keys, _: &Site<'_>) -> Made<Box<dyn Interceptor>> {
     let replacement = keys.text("replaceString", "");
     let charset = keys.parsed("charset", known_charset).unwrap_or(Charset::UTF_8);
     match SearchReplace::new(&pattern, &replacement) {
-        Ok(interceptor) if keys.is_good() => Ok(Box::new(interceptor.charset(charset))),
+        Ok(interceptor) if keys.is_good() => Ok(Box::new(interceptor.charset(charset).reencode())),
         Err(error) if is_pattern => {
             keys.mistake("replaceString", error.to_string());
             Err(keys.refuse(error))
