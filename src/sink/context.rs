@@ -17,6 +17,7 @@ pub struct SinkContext {
     prefix: Arc<str>,
     channel: Arc<dyn Channel>,
     shutdown: Shutdown,
+    stands_by: bool,
 }
 
 impl SinkContext {
@@ -37,9 +38,20 @@ impl SinkContext {
         Self::below(&self.base, name, self.channel.clone(), self.shutdown.clone())
     }
 
+    /// The same for a sink that gets nothing while another one works.
+    pub(crate) fn standing_by(mut self, stands_by: bool) -> Self {
+        self.stands_by = stands_by;
+        self
+    }
+
+    /// Whether the sink gets nothing while another one works.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.stands_by
+    }
+
     fn below(base: &str, name: &str, channel: Arc<dyn Channel>, shutdown: Shutdown) -> Self {
         let prefix = format!("{base}sink/{name}/").into();
-        Self { name: name.into(), base: base.into(), prefix, channel, shutdown }
+        Self { name: name.into(), base: base.into(), prefix, channel, shutdown, stands_by: false }
     }
 
     /// The name of the sink.

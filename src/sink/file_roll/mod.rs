@@ -95,7 +95,7 @@ pub struct FileRoll {
     roll_interval: Duration,
     roll_bytes: u64,
     roll_events: u64,
-    empty_files: bool,
+    empty_files: EmptyFiles,
     // Bytes on their way to the file; empty between calls.
     buffer: Vec<u8>,
     current: Option<Output>,
@@ -155,7 +155,7 @@ impl FileRoll {
             roll_interval: FILE_ROLL_INTERVAL,
             roll_bytes: 0,
             roll_events: 0,
-            empty_files: false,
+            empty_files: EmptyFiles::Unwanted,
             buffer: Vec::new(),
             current: None,
             last: None,
@@ -230,11 +230,11 @@ impl FileRoll {
         self
     }
 
-    /// Whether to create a file at the start, before any event, and one per interval without events, as Flume does. Not by
-    /// default. The number of a file without events can be used again after a restart, if the file is gone by then.
+    /// Whether to create a file at the start, before any event, and one per interval without events, as Flume does; not by
+    /// default, nor while the sink stands by in a group. The number of a file without events can be used again after a restart, if the file is gone by then.
     #[must_use]
     pub fn empty_files(mut self, empty_files: bool) -> Self {
-        self.empty_files = empty_files;
+        self.empty_files = if empty_files { EmptyFiles::Wanted } else { EmptyFiles::Unwanted };
         self
     }
 
@@ -253,6 +253,9 @@ impl FileRoll {
     }
 
     fn recover(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+        if self.empty_files != EmptyFiles::Unwanted {
+            self.empty_files = if context.stands_by() { EmptyFiles::StandingBy } else { EmptyFiles::Wanted };
+        }
         self.directory.names.check()?;
         self.directory.names.own(context.prefix());
         let committed = match context.position(POSITION) {
@@ -399,13 +402,13 @@ impl FileRoll {
     }
 
     fn begin_if_empty_files_are_wanted(&mut self) -> Result<(), SinkError> {
-        if self.empty_files && self.current.is_none() { self.begin() } else { Ok(()) }
+        if self.empty_files == EmptyFiles::Wanted && self.current.is_none() { self.begin() } else { Ok(()) }
     }
 
     fn finish_if_due(&mut self) -> Result<(), SinkError> {
         let due = self.current.as_ref().is_some_and(|output| {
             let late = output.due.is_some_and(|due| self.clock.monotonic() >= due);
-            output.at.complete || (late && (output.at.events > 0 || self.empty_files))
+            output.at.complete || (late && (output.at.events > 0 || self.empty_files != EmptyFiles::Unwanted))
         });
         // IMPORTANT: never with bytes of a take that is not committed: a finished file is not cut any more.
         if due && !self.pending { self.finish() } else { Ok(()) }
@@ -453,6 +456,15 @@ impl FileRoll {
         let since = self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Whether there are files without events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EmptyFiles {
+    Unwanted,
+    Wanted,
+    /// Not as long as another member of the group works.
+    StandingBy,
 }
 
 impl Sink for FileRoll {

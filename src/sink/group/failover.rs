@@ -93,6 +93,11 @@ impl GroupPolicy for Failover {
         }
     }
 
+    fn stands_by(&self, place: usize) -> bool {
+        let best = self.members.iter().map(|member| member.priority).max();
+        self.members.get(place).is_some_and(|member| Some(member.priority) != best)
+    }
+
     fn bind(&mut self, members: &[String]) -> Result<(), PolicyError> {
         let mut mistakes = Vec::new();
         for (name, _) in self.priorities.iter().filter(|(name, _)| !members.contains(name)) {

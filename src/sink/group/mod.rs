@@ -127,8 +127,9 @@ impl SinkGroup {
     fn prepare(&mut self, context: &SinkContext) -> Result<(), SinkError> {
         let names: Vec<String> = self.members.iter().map(|member| member.watch.name.clone()).collect();
         self.policy.bind(&names).map_err(SinkError::fatal)?;
-        for member in &mut self.members {
-            member.context = Some(context.member(&member.watch.name));
+        for (place, member) in self.members.iter_mut().enumerate() {
+            let context = context.member(&member.watch.name);
+            member.context = Some(context.standing_by(self.policy.stands_by(place)));
         }
         let now = self.clock.monotonic();
         for place in 0..self.members.len() {

@@ -45,6 +45,12 @@ pub trait GroupPolicy: Send {
         let _ = (place, now);
     }
 
+    /// Whether a member gets nothing as long as the others work. Flume's `file_roll` has no empty file for such a one.
+    fn stands_by(&self, place: usize) -> bool {
+        let _ = place;
+        false
+    }
+
     /// Called before everything else with the names of the members; the place of a member is its index here.
     ///
     /// # Errors

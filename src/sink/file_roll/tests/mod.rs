@@ -171,6 +171,28 @@ fn with_empty_files_there_is_one_from_the_start_and_one_for_each_interval_as_in_
 }
 
 #[test]
+fn a_sink_that_stands_by_has_no_empty_files() {
+    use crate::sink::group::{Failover, SinkGroup};
+    let mut bench = Bench::new();
+    let spare = FileRoll::new(bench.root.path().join("spare")).with_clock(Arc::clone(&bench.clock) as _);
+    let mut group = SinkGroup::new(Failover::new())
+        .member("main", bench.sink().empty_files(true))
+        .member("spare", spare.empty_files(true))
+        .with_clock(Arc::clone(&bench.clock) as _);
+    assert_eq!(bench.run.step(&mut group, 1).unwrap(), 0);
+    bench.clock.step(Duration::from_secs(30));
+    assert_eq!(bench.run.step(&mut group, 1).unwrap(), 0);
+    assert_eq!(bench.files().len(), 2);
+    assert_eq!(fs::read_dir(bench.root.path().join("spare")).unwrap().count(), 0);
+    // The other one fails, as its directory is gone.
+    fs::remove_dir_all(bench.out()).unwrap();
+    bench.clock.step(Duration::from_secs(30));
+    bench.push(&["a"]);
+    assert_eq!(bench.run.step(&mut group, 1).unwrap(), 1);
+    assert_eq!(fs::read_dir(bench.root.path().join("spare")).unwrap().count(), 1);
+}
+
+#[test]
 fn what_was_written_for_a_take_that_failed_is_cut_off() {
     let mut bench = Bench::new();
     let mut sink = bench.sink().roll_interval(Duration::ZERO);
