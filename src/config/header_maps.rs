@@ -122,7 +122,7 @@ mod tests {
             (key.strip_prefix("a.").unwrap().to_owned(), entry)
         };
         let entries = properties.entries().iter().map(entry).collect();
-        let sections = Sections::sort("a", entries, &Mentions::default(), &mut Vec::new());
+        let sections = Sections::sort("a", entries, &BTreeMap::new(), &Mentions::default(), &mut Vec::new());
         let maps = of_channels(&sections, &Registry::standard());
         ["c1", "c2"].map(|name| maps[name])
     }

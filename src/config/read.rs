@@ -30,7 +30,7 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     reader.problems.extend(properties.problems_of(agent).cloned());
     reader.problems.extend(of_no_agent(properties, &mentions));
     let entries = reader.resolve(properties);
-    let mut sections = Sections::sort(agent, entries, &mentions, &mut reader.problems);
+    let mut sections = Sections::sort(agent, entries, &reader.blank, &mentions, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
     let known = names(&sections, Kind::Channel);

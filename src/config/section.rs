@@ -62,10 +62,11 @@ pub(super) struct Sections {
 
 impl Sections {
     /// Sorts the properties of an agent, whose keys come without its name. Those that values mention need not belong to a
-    /// component.
+    /// component. `blank` are keys of it without a value, with the agent's name.
     pub(super) fn sort(
         agent: &str,
         entries: BTreeMap<String, Entry>,
+        blank: &BTreeMap<String, Origin>,
         mentions: &Mentions,
         problems: &mut Vec<Problem>,
     ) -> Self {
@@ -91,7 +92,7 @@ impl Sections {
         }
         let mut sorted = Self::default();
         for (kind, list) in lists {
-            let listed = take_listed(agent, kind, &list, &mut sections, problems);
+            let listed = take_listed(agent, kind, &list, blank, &mut sections, problems);
             sorted.of_kind.insert(kind, listed);
         }
         unlisted(agent, sections, problems);
@@ -143,6 +144,7 @@ fn take_listed(
     agent: &str,
     kind: Kind,
     list: &Entry,
+    blank: &BTreeMap<String, Origin>,
     sections: &mut BTreeMap<(Kind, String), BTreeMap<String, Entry>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Section> {
@@ -155,6 +157,12 @@ fn take_listed(
             continue;
         }
         let Some(entries) = sections.remove(&(kind, name.to_owned())) else {
+            let own = format!("{full}.");
+            if blank.keys().any(|key| key.starts_with(&own)) {
+                let message = "is listed, and none of its properties has a value";
+                problems.push(Problem::new(Severity::Dropped, full, message).at(list.origin.clone()));
+                continue;
+            }
             let free = sections.keys().filter(|(other, _)| *other == kind).map(|(_, name)| name.as_str());
             let hint = nearest(name, free).map(|other| format!("; is it {other}?")).unwrap_or_default();
             let message = format!("is listed and has no properties{hint}");

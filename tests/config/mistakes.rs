@@ -134,6 +134,10 @@ fn connections_that_do_not_hold() {
         ),
         ("a1.channels = c1 c2", "f:9: a1.channels.c2: is listed and has no properties"),
         (
+            "a1.channels = c1 c2\na1.channels.c2.type =",
+            "f:9: a1.channels.c2: is listed, and none of its properties has a value",
+        ),
+        (
             "a1.channels = c1 d1\na1.channels.d2.type = memory",
             "f:9: a1.channels.d1: is listed and has no properties; is it d2?",
         ),

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::super::lookup::Mentions;
 use super::*;
 use crate::config::Properties;
@@ -12,8 +14,10 @@ fn filtered(filters: &str, value: &str) -> (String, Vec<String>) {
         let entry = super::super::keys::Entry { value: raw.value.clone(), written: raw.value.clone(), origin: None };
         (key.strip_prefix("a1.").unwrap().to_owned(), entry)
     };
-    let mut sections =
-        Sections::sort("a1", properties.entries().iter().map(entry).collect(), &Mentions::default(), &mut problems);
+    let mut sections = {
+        let entries = properties.entries().iter().map(entry).collect();
+        Sections::sort("a1", entries, &BTreeMap::new(), &Mentions::default(), &mut problems)
+    };
     apply("a1", &mut sections, &options, &mut problems);
     let value = sections.of(Kind::Source)[0].entries["x"].value.clone();
     (value, problems.iter().map(ToString::to_string).collect())
