@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, Name, UuidSchema};
+use serde_json::Value;
 
 use super::canonical::{canonical, fingerprint};
 use super::data::{Malformed, Reader};
@@ -51,7 +52,7 @@ pub(crate) enum ShapeError {
 
 impl Shape {
     pub(crate) fn of(schema: &str) -> Result<Self, ShapeError> {
-        let schema = Schema::parse_str(schema).map_err(|error| ShapeError::Invalid(error.to_string()))?;
+        let schema = parse(schema).map_err(|error| ShapeError::Invalid(error.to_string()))?;
         let mut builder = Builder { nodes: Vec::new(), names: HashMap::new() };
         builder.add(&schema)?;
         Ok(Self { nodes: builder.nodes, fingerprint: fingerprint(&canonical(&schema)) })
@@ -133,6 +134,28 @@ impl Shape {
                 self.skip_node(number, reader, depth, empty_items)?;
             }
         }
+    }
+}
+
+/// A schema, in which an error is the record that it is to Java.
+fn parse(schema: &str) -> Result<Schema, apache_avro::Error> {
+    Schema::parse_str(schema).or_else(|error| {
+        let Ok(mut json) = serde_json::from_str(schema) else { return Err(error) };
+        make_records_of_errors(&mut json);
+        Schema::parse(&json).map_err(|_| error)
+    })
+}
+
+fn make_records_of_errors(json: &mut Value) {
+    match json {
+        Value::Object(members) => {
+            if let Some(kind) = members.get_mut("type").filter(|kind| *kind == "error") {
+                *kind = "record".into();
+            }
+            members.values_mut().for_each(make_records_of_errors);
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_records_of_errors),
+        _ => {}
     }
 }
 

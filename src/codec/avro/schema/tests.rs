@@ -146,3 +146,13 @@ fn the_fingerprint_leaves_out_what_does_not_change_the_data() {
     let seen = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
     assert_eq!(fingerprint(seen), "9a89b5f44e448d92", "as Flume has it");
 }
+
+#[test]
+fn an_error_is_a_record() {
+    let error = r#"{"type":"record","name":"R","fields":[{"name":"e","type":["null",
+        {"type":"error","name":"E","fields":[{"name":"s","type":"string"}]}]}]}"#;
+    assert_eq!(skip(error, b"\x02\x04xyz"), Ok(4));
+    let record = error.replace("error", "record");
+    assert_eq!(Shape::of(error).unwrap().fingerprint(), Shape::of(&record).unwrap().fingerprint());
+    assert!(Shape::of(r#"{"type":"error"}"#).is_err());
+}
