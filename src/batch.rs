@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::durability::Durability;
 use crate::event::Event;
-use crate::shutdown::Shutdown;
+use crate::wait::Recall;
 
 /// The content of a put transaction: events, and positions that become durable together with them.
 ///
@@ -21,8 +21,8 @@ pub struct PutBatch {
     pub(crate) durability: Option<Durability>,
     // Set on a batch that an agent gives back, see `Resume`.
     pub(crate) resume: Option<Box<Resume>>,
-    // Ends the wait for room before its time, so that a source can wait as long as the channel does and still stop.
-    pub(crate) recall: Option<Shutdown>,
+    // Set by sources that wait as long as the channel does.
+    pub(crate) recall: Option<Recall>,
 }
 
 /// How far an agent came with a batch that it gives back, so that another attempt goes on from there: no event passes

@@ -309,8 +309,8 @@ pub const CONNECTION_READ_BYTES: usize = 16 << 10;
 pub const LISTEN_BACKLOG: i32 = 1024;
 /// Longest pause after a failed `accept`, such as one for lack of file descriptors.
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How long a source that is asked to stop still waits for room in a full channel, how long one pauses whose channel does not wait
-/// itself, and how often one that waits for its own memory looks whether it should stop.
+/// How long a source that is asked to stop still waits for room in a full channel, how long one pauses whose channel does not let
+/// it wait, and how often one that waits for its own memory looks whether it should stop.
 pub const SOURCE_FULL_WAIT: Duration = Duration::from_millis(200);
 /// Default of the first pause of a pull source that has nothing new; it doubles up to [`SOURCE_IDLE_MAX`].
 pub const SOURCE_IDLE_MIN: Duration = Duration::from_millis(10);

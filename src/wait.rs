@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use crate::limits::RECALL_LOOK;
+use crate::limits::{PUT_WAIT, RECALL_LOOK};
 use crate::shutdown::Shutdown;
 use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
@@ -36,6 +36,12 @@ impl Wait {
     #[must_use]
     pub const fn limit(self) -> Option<Duration> {
         self.0
+    }
+
+    /// As long as a channel waits that is configured to wait so long: whoever would only come again, and stand behind
+    /// everybody else each time, waits in its line even if that is no time at all.
+    pub(crate) fn of_channel(self, recall: Option<&Recall>) -> Self {
+        if self == Self::NONE && recall.is_some_and(|recall| recall.comes_again) { Self::up_to(PUT_WAIT) } else { self }
     }
 
     /// The moment at which this wait, begun now, ends; `None` is never.
@@ -103,21 +109,41 @@ impl Deadline {
     }
 }
 
+/// What ends a source's wait for room before its time, so that it can wait as long as the channel does and still stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Recall {
+    stop: Shutdown,
+    /// Whether the source comes again with what finds no room.
+    comes_again: bool,
+}
+
+impl Recall {
+    /// For a source that takes the channel's "full" for an answer.
+    pub(crate) fn new(stop: Shutdown) -> Self {
+        Self { stop, comes_again: false }
+    }
+
+    /// For a source that comes again until there is room. It stands in the line of a channel that does not wait, too.
+    pub(crate) fn of_patient(stop: Shutdown) -> Self {
+        Self { stop, comes_again: true }
+    }
+}
+
 /// How long a put waits for room: until a deadline, or until it is called back.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience {
     deadline: Deadline,
-    recall: Option<Shutdown>,
+    recall: Option<Recall>,
 }
 
 impl Patience {
     /// As long as `wait`, from now on, unless a recall is requested before that.
-    pub(crate) fn new(wait: Wait, recall: Option<Shutdown>) -> Self {
+    pub(crate) fn new(wait: Wait, recall: Option<Recall>) -> Self {
         Self { deadline: wait.deadline(), recall }
     }
 
     fn is_recalled(&self) -> bool {
-        self.recall.as_ref().is_some_and(Shutdown::is_requested)
+        self.recall.as_ref().is_some_and(|recall| recall.stop.is_requested())
     }
 
     /// The moment at which it ends if nobody calls back.

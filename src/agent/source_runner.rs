@@ -12,6 +12,7 @@ use crate::error::PutError;
 use crate::limits::RECALL_LOOK;
 use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, SourceError};
 use crate::ticket::PutTicket;
+use crate::wait::Recall;
 
 /// Runs a source of the general form until it ends, and closes it.
 pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
@@ -145,7 +146,8 @@ impl PullRunner {
         loop {
             let begun = self.component.signal.now();
             // It waits as long as the channel is configured to, in one go: whoever leaves the line has to queue at its end.
-            batch.recall = Some(if positions > 0 { &self.component.stop } else { &self.component.give_up }.clone());
+            let stop = if positions > 0 { &self.component.stop } else { &self.component.give_up };
+            batch.recall = Some(Recall::of_patient(stop.clone()));
             let attempt = guarded(|| {
                 let ticket = self.context.submit_counted(batch, None);
                 Ok::<_, SourceError>(ticket.and_then(PutTicket::wait))

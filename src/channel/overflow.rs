@@ -11,7 +11,8 @@ pub enum Overflow {
     /// [`PutError::Full`](crate::PutError::Full). Nothing is lost.
     #[default]
     Block,
-    /// Refuse the put with [`PutError::Full`](crate::PutError::Full) without waiting. Nothing is lost.
+    /// Refuse the put with [`PutError::Full`](crate::PutError::Full) without waiting. Nothing is lost. Sources of an agent that
+    /// would only come again wait up to [`PUT_WAIT`](crate::limits::PUT_WAIT) all the same.
     Fail,
     /// Drop the events that were to be put, all of the transaction, and count them. The put succeeds and its positions are
     /// set, as the source is done with the events.

@@ -10,7 +10,7 @@ use crate::error::PutError;
 use crate::event::Event;
 use crate::limits::SOURCE_FULL_WAIT;
 use crate::ticket::Receipt;
-use crate::wait::Wait;
+use crate::wait::{Recall, Wait};
 
 /// What a source does with received events that a full channel does not take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,8 +202,8 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Puts one transaction. If it is to wait for room, it keeps its place in the line of the channel until the source is asked
-    /// to stop, and waits for a moment then.
+    /// Puts one transaction. It keeps its place in the line of the channel until the source is asked to stop, and waits for a
+    /// moment then if it is to wait for room.
     fn put(&self, mut batch: PutBatch, mut is_new: bool, is_hurried: bool) -> Result<Receipt, PutError> {
         loop {
             let is_last = self.on_full == OnFull::Fail || self.is_stopping();
@@ -211,7 +211,11 @@ impl<'a> Delivery<'a> {
                 OnFull::Wait => is_last.then_some(Wait::up_to(SOURCE_FULL_WAIT)),
                 OnFull::Fail => is_hurried.then_some(Wait::NONE),
             };
-            batch.recall = (!is_last).then(|| self.context.shutdown().clone());
+            let stop = || self.context.shutdown().clone();
+            batch.recall = match self.on_full {
+                OnFull::Wait => (!is_last).then(|| Recall::of_patient(stop())),
+                OnFull::Fail => Some(Recall::new(stop())),
+            };
             let begun = self.clock.monotonic();
             let outcome = if std::mem::take(&mut is_new) {
                 self.context.put_batch(batch, wait)
@@ -261,6 +265,26 @@ mod tests {
         });
         assert_eq!((refused, port.bodies()), (1, vec!["0".into()]));
         assert_eq!(port.state.lock().waits, [None, None, Some(Wait::up_to(SOURCE_FULL_WAIT))]);
+    }
+
+    /// Goal: who takes "full" for an answer is called back at a stop all the same. Method: a port without room that would wait for
+    /// ever, before and after the request.
+    #[test]
+    fn a_put_that_may_fail_waits_as_long_as_the_channel_but_not_over_a_stop() {
+        let port = TestPort::with(|state| (state.capacity, state.put_wait) = (0, Wait::FOREVER));
+        let context = SourceContext::new("test", Arc::clone(&port) as _, Shutdown::new());
+        let put = || {
+            let mut refusals = Refusals::default();
+            Delivery::new(&context, OnFull::Fail, &|| false).put_all(vec!["x".into()], &mut refusals).unwrap();
+            refusals.events
+        };
+        let refused = std::thread::scope(|scope| {
+            let putting = scope.spawn(put);
+            port.until(|state| state.waiting == 1);
+            context.shutdown().request();
+            putting.join().unwrap()
+        });
+        assert_eq!((refused, put()), (1, 1));
     }
 
     /// Each event of a batch has the wait of its own that it would have had in Flume, until one of them has waited in vain.

@@ -69,6 +69,7 @@ pub(crate) struct State {
     pub(crate) broken: bool,
     pub(crate) panics: bool,
     pub(crate) held: bool,
+    pub(crate) put_wait: Wait,
     pub(crate) waiting: usize,
     pub(crate) waits: Vec<Option<Wait>>,
 }
@@ -91,6 +92,7 @@ impl Default for State {
             broken,
             panics,
             held,
+            put_wait: Wait::NONE,
             waiting,
             waits,
         }
@@ -126,10 +128,11 @@ impl TestPort {
 impl SourcePort for TestPort {
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         let channel = "test\nport".to_owned();
-        // It is configured to wait for those who can be called back, and for nobody else.
-        let own = if batch.recall.is_some() { Wait::FOREVER } else { Wait::NONE };
-        let patience = Patience::new(wait.unwrap_or(own), batch.recall.clone());
         let mut state = self.state.lock();
+        // Whoever comes again anyway waits for ever at once.
+        let comes_again = Wait::NONE.of_channel(batch.recall.as_ref()) != Wait::NONE;
+        let own = if comes_again { Wait::FOREVER } else { state.put_wait };
+        let patience = Patience::new(wait.unwrap_or(own), batch.recall.clone());
         state.waiting += 1;
         state.waits.push(wait);
         self.changed.notify_all();

@@ -122,7 +122,8 @@ impl Inner {
         batch: PutBatch,
         wait: Option<Wait>,
     ) -> Result<PutTicket, PutError> {
-        let patience = Patience::new(wait.unwrap_or(self.shared.options.put_wait), batch.recall.clone());
+        let wait = wait.unwrap_or_else(|| self.shared.options.put_wait.of_channel(batch.recall.as_ref()));
+        let patience = Patience::new(wait, batch.recall.clone());
         if batch.events.is_empty() && batch.positions.is_empty() {
             return Ok(PutTicket::ready(Ok(Receipt::default())));
         }

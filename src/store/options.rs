@@ -150,7 +150,8 @@ impl FileStoreBuilder {
         self
     }
 
-    /// How long a put waits for room. Default: up to [`limits::PUT_WAIT`].
+    /// How long a put waits for room. Default: up to [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an
+    /// agent that would only come again.
     pub fn put_wait(mut self, wait: Wait) -> Self {
         self.options.put_wait = wait;
         self

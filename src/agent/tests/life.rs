@@ -3,13 +3,14 @@
 use super::channels::{Fault, Faulty};
 use super::*;
 use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, StartError};
-use crate::channel::Spillable;
+use crate::batch::PutBatch;
+use crate::channel::{Overflow, Spillable};
 use crate::shutdown::Shutdown;
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::source::{PullSource, Source, SourceContext};
 use crate::store::FileStore;
 use crate::vfs::sim::SimVfs;
-use crate::wait::Wait;
+use crate::wait::{Recall, Wait};
 
 struct Told {
     name: &'static str,
@@ -173,13 +174,13 @@ fn draining_delivers_everything_before_the_sinks_stop() {
     println!("covered: drain of 500 events");
 }
 
-/// A channel of each kind with room for one event, whose puts wait for ever.
-fn patient_channels() -> Vec<(&'static str, Arc<dyn Channel>)> {
-    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).put_wait(Wait::FOREVER);
+/// A channel of each kind with room for one event, with this wait for puts.
+fn small_channels(wait: Wait) -> Vec<(&'static str, Arc<dyn Channel>)> {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).put_wait(wait);
     let store = store.capacity_events(1).open().unwrap();
-    let spillable = Spillable::builder("spilling").memory_events(1).overflow_events(1).put_wait(Wait::FOREVER);
+    let spillable = Spillable::builder("spilling").memory_events(1).overflow_events(1).put_wait(wait);
     vec![
-        ("memory", Arc::new(MemoryChannel::builder("c").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap())),
+        ("memory", Arc::new(MemoryChannel::builder("c").capacity_events(1).put_wait(wait).build().unwrap())),
         ("file", Arc::new(store.channel("c").unwrap())),
         ("spillable", Arc::new(spillable.open(&store).unwrap())),
     ]
@@ -189,7 +190,7 @@ fn patient_channels() -> Vec<(&'static str, Arc<dyn Channel>)> {
 /// channel or not, and a drain grace that a hang would use up, seen in the report.
 #[test]
 fn a_source_blocked_on_a_full_channel_stops_promptly() {
-    for (kind, channel) in patient_channels().into_iter().chain(patient_channels()) {
+    for (kind, channel) in small_channels(Wait::FOREVER) {
         let mut count = numbers(9, 1);
         let source = move |out: &mut PullBatch| {
             out.set_position("next", "x");
@@ -205,6 +206,42 @@ fn a_source_blocked_on_a_full_channel_stops_promptly() {
         assert_eq!(report.component(ComponentKind::Source, "in").unwrap().end, ComponentEnd::Stopped, "{kind}");
     }
     println!("covered: stop of a source that waits for room, with each kind of channel");
+}
+
+/// Goal: a source stands in the line of a channel that does not wait, instead of coming again and again, and its other callers
+/// hear "full" at once. Method: puts of a source, which may come again after every wait that is over, but not often.
+#[test]
+fn a_source_waits_in_the_line_of_a_channel_that_does_not_wait_itself() {
+    let failing = MemoryChannel::builder("failing").capacity_events(1).overflow(Overflow::Fail).build().unwrap();
+    let failing: (_, Arc<dyn Channel>) = ("failing", Arc::new(failing));
+    for (kind, channel) in small_channels(Wait::NONE).into_iter().chain([failing]) {
+        while channel.put("before").is_ok() {}
+        let before = channel.stats();
+        std::thread::scope(|scope| {
+            let putting = scope.spawn(|| {
+                let mut batch = PutBatch::new(vec!["of the source".into()]);
+                for _ in 0..20 {
+                    batch.recall = Some(Recall::of_patient(Shutdown::new()));
+                    let mut transaction = channel.begin_put();
+                    transaction.set_batch(batch);
+                    match transaction.commit() {
+                        Ok(_) => return,
+                        Err(error) => batch = error.into_batch().unwrap(),
+                    }
+                }
+                panic!("it does not wait");
+            });
+            while channel.stats().put_attempt_events == before.put_attempt_events {
+                std::thread::yield_now();
+            }
+            assert!(channel.put("of another").unwrap_err().is_full(), "{kind}");
+            while !putting.is_finished() {
+                channel.take(1, Wait::NONE).unwrap().commit().unwrap();
+            }
+            putting.join().unwrap();
+        });
+    }
+    println!("covered: channels of each kind whose callers do not wait");
 }
 
 /// Whoever leaves the line of those who wait for room comes to its end, behind sources that stay.

@@ -135,7 +135,7 @@ impl MemoryChannelBuilder {
     }
 
     /// How long a put waits for room under [`Overflow::Block`] if its transaction does not say. Default
-    /// [`limits::PUT_WAIT`].
+    /// [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an agent that would only come again.
     pub fn put_wait(mut self, wait: Wait) -> Self {
         self.settings.put_wait = wait;
         self

@@ -27,11 +27,10 @@ use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::sabotage::{Bug, planted};
-use crate::shutdown::Shutdown;
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ticket::{PutTicket, Receipt};
-use crate::wait::{Patience, Wait, wake_all};
+use crate::wait::{Patience, Recall, Wait, wake_all};
 
 pub use builder::{MemoryChannelBuilder, MemoryChannelError};
 pub(super) use positions::Excess;
@@ -180,7 +179,7 @@ impl PutTarget for Shared {
         }
         let mut full = None;
         if size.events > 0 && state.must_wait(size, &self.settings).is_some() {
-            full = self.wait_for_room(&mut state, size, self.wait_of(wait), batch.recall.clone());
+            full = self.wait_for_room(&mut state, size, self.wait_of(wait, &batch), batch.recall.clone());
             now = self.settings.clock.monotonic();
             if state.is_closed {
                 return Err(self.closed(state, batch));
@@ -288,10 +287,11 @@ impl Shared {
     }
 
     /// How long a put waits before the policy decides.
-    fn wait_of(&self, own: Option<Wait>) -> Wait {
-        own.unwrap_or(match self.settings.overflow {
-            Overflow::Block => self.settings.put_wait,
-            Overflow::Fail | Overflow::DropNewest | Overflow::DropOldest | Overflow::Divert => Wait::NONE,
+    fn wait_of(&self, own: Option<Wait>, batch: &PutBatch) -> Wait {
+        own.unwrap_or_else(|| match self.settings.overflow {
+            Overflow::Block => self.settings.put_wait.of_channel(batch.recall.as_ref()),
+            Overflow::Fail => Wait::NONE.of_channel(batch.recall.as_ref()),
+            Overflow::DropNewest | Overflow::DropOldest | Overflow::Divert => Wait::NONE,
         })
     }
 
@@ -302,7 +302,7 @@ impl Shared {
         state: &mut MutexGuard<'_, State>,
         size: Size,
         wait: Wait,
-        recall: Option<Shutdown>,
+        recall: Option<Recall>,
     ) -> Option<FullReason> {
         if wait == Wait::NONE {
             return state.must_wait(size, &self.settings);

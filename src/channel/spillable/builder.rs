@@ -120,7 +120,7 @@ impl SpillableBuilder {
     }
 
     /// How long a put waits for room, anywhere in the channel, if its transaction does not say. Default
-    /// [`limits::PUT_WAIT`].
+    /// [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an agent that would only come again.
     pub fn put_wait(mut self, wait: Wait) -> Self {
         self.settings.put_wait = wait;
         self

@@ -19,7 +19,8 @@ impl PutTarget for Shared {
     fn submit(&self, batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
         let events = batch.events.len() as u64;
         self.put_attempt_events.fetch_add(events, Ordering::Relaxed);
-        let put = self.put(batch, wait.unwrap_or(self.settings.put_wait));
+        let wait = wait.unwrap_or_else(|| self.settings.put_wait.of_channel(batch.recall.as_ref()));
+        let put = self.put(batch, wait);
         if let Err(error) = &put {
             let count = if error.is_full() { &self.put_full_count } else { &self.put_error_count };
             count.fetch_add(1, Ordering::Relaxed);

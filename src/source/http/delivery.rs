@@ -23,7 +23,7 @@ use crate::limits::{HTTP_FULL_PAUSE_MIN, HTTP_WAITING_MAX, SOURCE_FULL_WAIT};
 use crate::source::SourceContext;
 use crate::source::net::{TaskSignals, race};
 use crate::ticket::PutTicket;
-use crate::wait::Wait;
+use crate::wait::{Recall, Wait};
 
 /// What all connections of a source share.
 pub(super) struct Shared {
@@ -189,7 +189,7 @@ impl Shared {
         let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
             return self.in_worker(signals, move || this.context.submit_counted(batch, Some(Wait::NONE))).await;
         };
-        batch.recall = Some(self.context.shutdown().clone());
+        batch.recall = Some(Recall::new(self.context.shutdown().clone()));
         in_thread(signals, place, move || this.context.submit_counted(batch, Some(Wait::up_to(left)))).await
     }
 
