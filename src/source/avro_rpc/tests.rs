@@ -309,6 +309,27 @@ fn a_full_channel_is_answered_with_failed_until_there_is_room() {
     assert_eq!((stats.channel_write_fail, stats.accepted_events, stats.dropped_events), (2, 3, 0));
 }
 
+/// Goal: a stop calls back puts that wait for room. Method: a channel that waits for ever, and a client that waits for its
+/// answer, or has it already.
+#[test]
+fn a_put_that_waits_for_room_does_not_hold_up_a_stop() {
+    for ack in [RpcAck::AfterCommit, RpcAck::OnReceipt] {
+        let channel = MemoryChannel::builder("full").capacity_events(1).put_wait(Wait::FOREVER).build().unwrap();
+        let running = start_before(local().ack(ack), channel);
+        let mut raw = running.connect();
+        let request = raw.batch(&["a"]);
+        raw.send(request);
+        assert_eq!(raw.status(), OK);
+        running.until(|_| running.channel.stats().put_success_events == 1);
+        let request = raw.batch(&["b"]);
+        raw.send(request);
+        running.until(|_| running.channel.stats().put_attempt_events == 2);
+        let (stats, _) = running.stop();
+        let (status, dropped) = if ack == RpcAck::AfterCommit { (FAILED, 0) } else { (OK, 1) };
+        assert_eq!((raw.status(), stats.dropped_events, stats.accepted_events), (status, dropped, 1));
+    }
+}
+
 #[test]
 fn requests_sent_without_waiting_are_answered_in_their_order() {
     let running = start(local());

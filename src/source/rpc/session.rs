@@ -8,10 +8,11 @@ use super::{Answer, Call, Nonsense, Protocol, RpcAck, Settings};
 use crate::batch::PutBatch;
 use crate::error::PutError;
 use crate::event::Event;
-use crate::limits::{RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES};
+use crate::limits::{RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES, SOURCE_FULL_WAIT};
 use crate::source::SourceContext;
 use crate::source::net::{Connection, Readiness};
 use crate::ticket::PutTicket;
+use crate::wait::{Recall, Wait};
 
 /// Reads requests, commits them, answers. Requests that are there already are committed together, each in a transaction
 /// of its own; a client that waits for each answer gets it before the next read.
@@ -252,7 +253,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
 
     fn submit(&self, events: Vec<Event>) -> Outcome {
         let number = events.len();
-        match self.context.submit(PutBatch::new(events), None) {
+        match self.context.submit(self.recallable(events), None) {
             Ok(ticket) => Outcome::Committing(ticket, number),
             Err(error) => Outcome::Known(self.refused(&error)),
         }
@@ -261,9 +262,22 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     /// Commits events that the client takes for accepted already.
     fn commit_told(&self, events: Vec<Event>) {
         let number = events.len();
-        if self.context.put_batch(PutBatch::new(events), None).is_err() {
+        let committed = match self.context.put_batch(self.recallable(events), None) {
+            // Nobody has these events any more: they get the moment that all get who wait for room at a stop.
+            Err(PutError::Full { batch, .. }) if self.connection.is_stopping() => {
+                let batch = PutBatch { recall: None, ..*batch };
+                self.context.put_again(batch, Some(Wait::up_to(SOURCE_FULL_WAIT)))
+            }
+            outcome => outcome,
+        };
+        if committed.is_err() {
             count(&self.context.counters().dropped_events, number);
         }
+    }
+
+    /// A put that waits for room as long as the channel does, but not longer than until a stop.
+    fn recallable(&self, events: Vec<Event>) -> PutBatch {
+        PutBatch { recall: Some(Recall::new(self.context.shutdown().clone())), ..PutBatch::new(events) }
     }
 
     fn refused(&self, error: &PutError) -> Answer {
