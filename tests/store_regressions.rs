@@ -898,3 +898,20 @@ fn refusals_of_a_store_name_a_channel_only_where_there_is_one() {
     let error = put.commit().expect_err("a long owner");
     assert_eq!(error.to_string(), "bytes of a position's owner of 2000 is over the limit of 1024 of channel c");
 }
+
+/// Whoever closes second must not hear that all is well if the first time said otherwise.
+#[test]
+fn closing_again_says_again_what_could_not_be_made_durable() {
+    for closes_channel_first in [true, false] {
+        let disk = SimVfs::new();
+        let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        channel.put("in danger").expect("a put");
+        disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData));
+        let channel_closes = || channel.close().expect_err("a channel that is not durable");
+        let store_closes = || store.close().expect_err("a store that is not durable");
+        let mut said = vec![if closes_channel_first { channel_closes() } else { store_closes() }];
+        said.extend([channel_closes(), store_closes(), store_closes(), channel_closes()]);
+        assert!(said.iter().all(|error| error.to_string() == said[0].to_string()), "{said:?}");
+    }
+}

@@ -129,8 +129,8 @@ impl Agent {
     /// [`SINK_OPEN_WAIT`](crate::limits::SINK_OPEN_WAIT).
     ///
     /// # Errors
-    /// If a source or sink says that it cannot be opened without a person, or there is no thread for it. What was started
-    /// is stopped again then, and the channels stay open.
+    /// If a channel is closed, a source or sink says that it cannot be opened without a person, or there is no thread for it.
+    /// What was started is stopped again then, and the channels stay open.
     pub fn start(self) -> Result<RunningAgent, StartError> {
         start::start(self.topology)
     }

@@ -245,6 +245,13 @@ pub enum StartError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A channel is closed. One of a [`FileStore`](crate::FileStore) is opened again by
+    /// [`FileStore::channel`](crate::FileStore::channel) as long as the store is open.
+    #[error("channel {channel} is closed")]
+    Closed {
+        /// Its name in the agent.
+        channel: String,
+    },
 }
 
 /// The agent has stopped, but a channel could not be closed in good order: what was put into it under a weaker durability

@@ -19,13 +19,14 @@ use super::sink_runner::{OnPermanent, SinkRunner};
 use super::source_runner::{PullRunner, run_push};
 use super::topology::{GroupPlan, SinkPlan, SourcePlan, Topology};
 use crate::channel::Channel;
+use crate::error::TakeError;
 use crate::limits::SINK_OPEN_WAIT;
 use crate::shutdown::Shutdown;
 use crate::sink::group::GroupMonitor;
 use crate::sink::{SinkContext, SinkCounters};
 use crate::source::{SourceContext, SourceCounters, SourceError};
 use crate::tell;
-use crate::wait::Bell;
+use crate::wait::{Bell, Wait};
 
 /// Starts everything, or nothing.
 pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
@@ -41,6 +42,10 @@ pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
         sinks: Vec::with_capacity(topology.sinks.len()),
     };
     for plan in channels {
+        // Nothing would ever come through it. Taking no event asks for nothing else.
+        if let Err(TakeError::Closed { .. }) = plan.channel.take(0, Wait::NONE) {
+            return Err(StartError::Closed { channel: plan.name });
+        }
         agent.channels.push(RunningChannel { name: plan.name, channel: plan.channel, close: plan.close });
     }
     let started = start_sinks(&mut agent, topology.sinks, topology.groups)

@@ -145,7 +145,9 @@ impl Channel for FileChannel {
     }
 
     /// Refuses new transactions on this channel and makes what was committed durable. The other channels of the store and
-    /// the store itself stay open; [`FileStore::channel`](crate::FileStore::channel) opens this one again.
+    /// the store itself stay open; [`FileStore::channel`](crate::FileStore::channel) opens this one again. Closing it again makes durable what
+    /// was committed meanwhile; what could not be made durable once is in danger until the store is opened again, and each close
+    /// says so.
     fn close(&self) -> Result<(), StorageError> {
         self.view.queue.close();
         self.view.inner.flush()

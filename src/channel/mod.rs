@@ -86,7 +86,8 @@ pub trait Channel: Debug + Send + Sync {
     /// What the channel holds and did.
     fn stats(&self) -> ChannelStats;
 
-    /// Refuses new transactions and waits for the commits in flight. Closing twice is fine.
+    /// Refuses new transactions and waits for the commits in flight. Closing again is fine; it fails as long as something of
+    /// what was accepted is in danger.
     ///
     /// # Errors
     /// If what was accepted under a weaker durability than `Sync` could not be made durable.

@@ -190,7 +190,8 @@ impl FileStore {
     }
 
     /// Refuses new transactions, waits for those in flight, makes everything durable and takes a checkpoint, so that the
-    /// next open has nothing to replay. Other handles stay usable only for their statistics. Closing twice is fine.
+    /// next open has nothing to replay. Other handles stay usable only for their statistics. Closing again, by any handle, does
+    /// nothing and says what the first time said.
     ///
     /// # Errors
     /// If what was accepted under a weaker durability than `Sync` could not be made durable.

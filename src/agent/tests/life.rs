@@ -360,6 +360,20 @@ fn a_source_that_cannot_be_opened_undoes_the_start() {
 }
 
 #[test]
+fn an_agent_with_a_closed_channel_does_not_start() {
+    for (kind, channel) in small_channels(Wait::NONE) {
+        channel.close().unwrap();
+        let log = Log::default();
+        let builder = agent().shared_channel("c", channel).source("in", told("in", &log)).to(["c"]);
+        let error = builder.sink("out", told("out", &log)).from("c").build().unwrap().start().unwrap_err();
+        assert!(matches!(&error, StartError::Closed { channel } if channel == "c"), "{kind}: {error}");
+        assert_eq!(error.to_string(), "channel c is closed");
+        assert_eq!(log.lines(), [""; 0], "{kind}");
+    }
+    println!("covered: start with a closed channel of each kind");
+}
+
+#[test]
 fn a_source_that_cannot_be_opened_yet_is_tried_again_in_the_background() {
     struct Later(u32);
     impl PullSource for Later {
