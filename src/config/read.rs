@@ -15,7 +15,7 @@ use super::problem::{ConfigError, Origin, Problem, Severity};
 use super::registry::Table;
 use super::section::{Kind, Section, Sections};
 use super::site::{ChannelSite, Site};
-use super::stores::{SHARED, StoreSettings};
+use super::stores::{SHARED, StoreSettings, resolved};
 use crate::agent::nearest;
 use crate::codec::java_hash::HeaderMap;
 use crate::limits::{NAME_BYTES_MAX, PROBLEMS_MAX};
@@ -194,13 +194,14 @@ impl<'a> Reader<'a> {
         }
         let mut dirs: Vec<(PathBuf, String)> = Vec::new();
         for (key, dir) in store.dirs() {
-            match self.dirs.iter().chain(&dirs).find(|(used, _)| used == dir) {
-                None => dirs.push((dir.to_path_buf(), keys.place(key))),
-                Some((_, place)) => {
-                    let message = format!("{} is a directory of {place} already; each can be used once", dir.display());
-                    keys.problem(Severity::Fatal, key, message);
-                }
-            }
+            let real = resolved(dir);
+            let Some((_, place)) = self.dirs.iter().chain(&dirs).find(|(used, _)| *used == real) else {
+                dirs.push((real, keys.place(key)));
+                continue;
+            };
+            let also = if real == dir { String::new() } else { format!(", that is {},", real.display()) };
+            let message = format!("{}{also} is a directory of {place} already; each can be used once", dir.display());
+            keys.problem(Severity::Fatal, key, message);
         }
         dirs
     }

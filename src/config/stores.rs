@@ -1,8 +1,8 @@
 //! The stores behind the file channels of a configuration.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
@@ -100,7 +100,7 @@ impl Stores {
         let channel = open_channel(&shared.store)?;
         shared.users.fetch_add(1, Ordering::AcqRel);
         open.insert(dir, Arc::downgrade(&shared));
-        Ok(StoreChannel { channel, shared, is_closed: AtomicBool::new(false) })
+        Ok(StoreChannel { channel, shared, closed: Mutex::default() })
     }
 }
 
@@ -117,6 +117,28 @@ fn open_store(settings: &StoreSettings) -> Result<FileStore, OpenError> {
         builder = builder.data_dir(dir);
     }
     builder.open()
+}
+
+/// The path of a directory without symbolic links and `..`, as far as it exists.
+pub(crate) fn resolved(dir: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    let existing = dir.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let real = path.canonicalize().ok();
+        if real.is_none() {
+            missing.extend(path.components().next_back());
+        }
+        real
+    });
+    let Some(mut resolved) = existing else { return dir.to_path_buf() };
+    for part in missing.into_iter().rev() {
+        match part {
+            // What is missing would become a directory, not a link.
+            Component::ParentDir => _ = resolved.pop(),
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 /// A file of a Flume file channel in a directory, if there is one.
@@ -151,7 +173,16 @@ impl Shared {
 pub(crate) struct StoreChannel<C> {
     channel: C,
     shared: Arc<Shared>,
-    is_closed: AtomicBool,
+    // What closing it said.
+    closed: Mutex<Option<Result<(), StorageError>>>,
+}
+
+impl<C: Channel> StoreChannel<C> {
+    fn close_first(&self) -> Result<(), StorageError> {
+        let closed = self.channel.close();
+        let is_last = self.shared.users.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last { closed.and(self.shared.store.close()) } else { closed }
+    }
 }
 
 impl<C: Channel> Channel for StoreChannel<C> {
@@ -196,13 +227,72 @@ impl<C: Channel> Channel for StoreChannel<C> {
     }
 
     fn close(&self) -> Result<(), StorageError> {
-        if self.is_closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        // Not a second time: another may have opened the channel again meanwhile.
+        self.closed.lock().get_or_insert_with(|| self.close_first()).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+
+    #[test]
+    fn paths_are_resolved_as_far_as_they_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for made in ["a", "a/b"] {
+            std::fs::create_dir(root.join(made)).unwrap();
         }
-        let closed = self.channel.close();
-        if self.shared.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            return closed.and(self.shared.store.close());
+        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+        for (path, expected) in [
+            ("a", "a"),
+            ("a/../a/b/.", "a/b"),
+            ("link", "a/b"),
+            ("link/..", "a"),
+            ("link/new/x", "a/b/new/x"),
+            ("link/../new", "a/new"),
+            ("new/../a", "a"),
+            ("new/x/../y", "new/y"),
+        ] {
+            assert_eq!(resolved(&root.join(path)), root.join(expected), "{path}");
         }
-        closed
+        let here = Path::new(".").canonicalize().unwrap();
+        assert_eq!(resolved(Path::new("no/such")), here.join("no/such"));
+        assert_eq!(resolved(Path::new("/no/such/./dir/")), Path::new("/no/such/dir"));
+    }
+
+    #[test]
+    fn closing_again_says_what_the_first_time_said() {
+        for fails in [false, true] {
+            let disk = SimVfs::new();
+            let store = FileStore::builder("/s").vfs(Arc::new(disk.clone())).seed(1).durability(Durability::Os);
+            let store = store.background(false).open().unwrap();
+            let settings = StoreSettings {
+                checkpoint: "/s".into(),
+                data: Vec::new(),
+                capacity: 1,
+                transaction_events: 1,
+                put_wait: Wait::NONE,
+                durability: Durability::Os,
+            };
+            let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
+            let open = || {
+                let channel = store.channel("c").unwrap();
+                StoreChannel { channel, shared: shared.clone(), closed: Mutex::default() }
+            };
+            let (channel, later) = (open(), open());
+            channel.put("x").unwrap();
+            if fails {
+                disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData));
+            }
+            let said = channel.close().map_err(|error| error.to_string());
+            assert_eq!(said.is_err(), fails);
+            store.channel("c").unwrap();
+            assert_eq!(channel.close().map_err(|error| error.to_string()), said);
+            assert!(later.take(1, Wait::NONE).is_ok() && !shared.is_closed(), "it is another's now");
+            assert_eq!(later.close().map_err(|error| error.to_string()), said);
+            assert!(shared.is_closed());
+        }
     }
 }

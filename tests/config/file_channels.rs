@@ -131,6 +131,22 @@ fn a_directory_that_is_used_twice_is_a_mistake_of_both_lines() {
 }
 
 #[test]
+fn a_directory_is_the_same_one_by_whatever_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(real.join("d")).unwrap();
+    std::os::unix::fs::symlink(real.join("d"), real.join("link")).unwrap();
+    let real = real.display();
+    for (first, second) in [("d", "link"), ("link/x", "d/x"), ("d/x", "d/../d/x")] {
+        let one = format!("checkpointDir = {real}/{first}\ndataDirs = {real}/1");
+        let two = format!("checkpointDir = {real}/2\ndataDirs = {real}/{second}");
+        let found = mistakes(&text(1, &[("a", one), ("b", two)]));
+        let message = format!("is a directory of a1.channels.a.checkpointDir (f:7) already; each can be used once");
+        assert!(matches!(&found[..], [only] if only.contains(&message)), "{first} {second}: {found:?}");
+    }
+}
+
+#[test]
 fn default_directories_are_flumes_below_the_home() {
     let home = tempfile::tempdir().unwrap();
     let options = Options::new().with_home(home.path());
