@@ -133,7 +133,15 @@ impl Arguments {
                 "--check" => parsed.check = true,
                 "--lenient" => parsed.lenient = true,
                 "--until-done" => parsed.until_done = true,
-                "--reload" => parsed.reload = Some(seconds(name, &joined.unwrap_or_else(|| "30".to_owned()))?),
+                "--reload" => {
+                    let every = seconds(name, joined.as_deref().unwrap_or("30"))?;
+                    if every.is_zero() {
+                        return Err(
+                            "--reload=0 would look at the files without a pause; it needs at least 1".to_owned()
+                        );
+                    }
+                    parsed.reload = Some(every);
+                }
                 "--drain" => parsed.drain = seconds(name, &value()?)?,
                 "-h" | "--help" | "help" => {
                     println!("{USAGE}");

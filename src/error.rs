@@ -61,6 +61,14 @@ pub enum StorageError {
     /// A channel has no name.
     #[error("the name of a channel is empty")]
     EmptyName,
+    /// The name of a new channel has a control character in it, which would spoil every message about it.
+    #[error("the name of a channel, {name:?}, has the character {character:?} in it")]
+    NameCharacter {
+        /// The name.
+        name: String,
+        /// The first such character.
+        character: char,
+    },
     /// The store or channel is closed.
     #[error("the store is closed")]
     Closed,

@@ -69,11 +69,41 @@ fn an_unmounted_data_directory_is_noticed_and_named() {
 
 #[test]
 fn all_bad_settings_are_named_at_once() {
-    let settings = FileStore::builder("").capacity_events(0).segment_bytes(1).data_dir("a").data_dir("a");
+    let settings = FileStore::builder("").capacity_events(0).segment_bytes(1).data_dir("a").data_dir("a").body_bytes_max(0);
     match settings.durability(Durability::Interval(Duration::ZERO)).open() {
-        Err(OpenError::Options(problems)) => assert_eq!(problems.len(), 5, "{problems:?}"),
+        Err(OpenError::Options(problems)) => assert_eq!(problems.len(), 6, "{problems:?}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_channel_whose_name_would_spoil_messages_is_not_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = FileStore::open(dir.path()).expect("a store");
+    for (name, text) in [
+        ("", "the name of a channel is empty"),
+        ("a\nb", "the name of a channel, \"a\\nb\", has the character '\\n' in it"),
+        ("\u{1b}[2J", "the name of a channel, \"\\u{1b}[2J\", has the character '\\u{1b}' in it"),
+    ] {
+        assert_eq!(store.channel(name).expect_err("a name that cannot be used").to_string(), text);
+    }
+    assert_eq!(store.channel_names(), [""; 0]);
+}
+
+#[test]
+fn stores_and_channels_are_shown_by_name_and_path_and_never_with_events() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = FileStore::open(dir.path()).expect("a store");
+    let channel = store.channel("orders").expect("a channel");
+    channel.put("secret").expect("a put");
+    drop(channel.take(1, Wait::NONE).expect("a take"));
+    let mut fan = store.begin_put();
+    fan.push_to(&[&channel], "secret");
+    let path = dir.path();
+    assert_eq!(format!("{store:?}"), format!("FileStore {{ path: {path:?}, .. }}"));
+    assert_eq!(format!("{channel:?}"), format!("FileChannel {{ name: \"orders\", store: {path:?}, .. }}"));
+    let fan = format!("{fan:?}");
+    assert!(!fan.contains("secret") && fan.len() < 500, "{fan}");
 }
 
 #[test]

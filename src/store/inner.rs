@@ -96,6 +96,9 @@ impl Inner {
             return Err(StorageError::Limit { what: "channels", actual, max });
         }
         let Some(id) = manifest.channels.keys().next_back().map_or(Some(0), |id| id.checked_add(1)) else {
+        if let Some(character) = name.chars().find(|character| character.is_control()) {
+            return Err(StorageError::NameCharacter { name: name.to_owned(), character });
+        }
             let (actual, max) = (u64::from(u16::MAX) + 1, u64::from(u16::MAX));
             return Err(StorageError::Limit { what: "the number of a channel", actual, max });
         };

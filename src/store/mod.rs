@@ -140,7 +140,8 @@ impl FileStore {
     /// The channel `name`. It is created, durably, if the store has none of that name, and opened again if it was closed.
     ///
     /// # Errors
-    /// If the name is empty or too long, there are too many channels, or the store's list cannot be written.
+    /// If the name is empty, too long or has a control character in it, there are too many channels, or the store's list cannot be
+    /// written.
     pub fn channel(&self, name: &str) -> Result<FileChannel, StorageError> {
         Ok(FileChannel::new(self.inner.clone(), self.inner.channel(name)?))
     }

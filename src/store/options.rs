@@ -309,6 +309,7 @@ impl FileStoreBuilder {
         }
         check(options.capacity_events > 0, "capacity_events is 0: nothing could ever be put");
         check(options.capacity_bytes > 0, "capacity_bytes is 0: nothing could ever be put");
+        check(options.body_bytes_max > 0, "body_bytes_max is 0: it must be at least 1");
         check(options.transaction_events_max > 0, "transaction_events_max is 0: nothing could ever be put");
         check(options.transaction_bytes_max > 0, "transaction_bytes_max is 0: nothing could ever be put");
         check(options.transaction_bytes_max <= 1 << 30, "transaction_bytes_max is over 1 GiB");

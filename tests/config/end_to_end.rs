@@ -179,6 +179,7 @@ fn a_check_ends_with_the_code_that_fits() {
         (vec!["-f"], "agent: -f needs a value"),
         (vec!["-f", conf, "-n", "a1", "--chekc"], "agent: --chekc is no argument"),
         (vec!["-u", "http://x/y"], "agent: configurations are read from files, not by http"),
+        (vec!["--reload=0"], "agent: --reload=0 would look at the files without a pause; it needs at least 1"),
         (vec!["--drain", "long"], "agent: --drain needs a number of seconds up to a day, not long"),
     ] {
         let output = run(&arguments);
