@@ -13,6 +13,19 @@ use crate::wait::Recall;
 /// The content of a put transaction: events, and positions that become durable together with them.
 ///
 /// As [`Debug`](fmt::Debug) it shows how much it holds, never what: errors that give a batch back can be printed.
+///
+/// All events are there from the beginning: one that an error gave back stands for a transaction of which a part may be done,
+/// so that nothing can be added to it.
+///
+/// ```
+/// use aqueduct::{Channel, MemoryChannel, PutBatch};
+///
+/// let channel = MemoryChannel::new("orders");
+/// let mut batch: PutBatch = (1..=3).map(|number| format!("order {number}")).collect();
+/// batch.set_position("orders-db", "3");
+/// assert_eq!(channel.put_batch(batch)?.events, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct PutBatch {
     pub(crate) events: Vec<Event>,
@@ -178,6 +191,12 @@ impl Pieces {
     /// All of them, up to `size` at a time.
     fn parts(mut self, size: usize) -> impl Iterator<Item = PutBatch> {
         std::iter::from_fn(move || (self.events.len() > 0).then(|| self.next(size.max(1))))
+    }
+}
+
+impl<E: Into<Event>> FromIterator<E> for PutBatch {
+    fn from_iter<I: IntoIterator<Item = E>>(events: I) -> Self {
+        Self::new(events.into_iter().map(Into::into).collect())
     }
 }
 

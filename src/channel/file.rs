@@ -1,5 +1,6 @@
 //! The file channel: a thin view on a store.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -22,12 +23,11 @@ use crate::wait::{Wait, wake_all};
 /// # Durability
 ///
 /// A commit returns once the transaction is as durable as the store is set to; see [`Durability`](crate::Durability).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileChannel {
     view: Arc<View>,
 }
 
-#[derive(Debug)]
 struct View {
     inner: Arc<Handle>,
     queue: Arc<Queue>,
@@ -75,6 +75,13 @@ impl FileChannel {
 
     pub(crate) fn queue_name(&self) -> &str {
         &self.view.queue.name
+    }
+}
+
+impl fmt::Debug for FileChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, store) = (self.queue_name(), self.view.inner.path());
+        f.debug_struct("FileChannel").field("name", &name).field("store", &store).finish_non_exhaustive()
     }
 }
 

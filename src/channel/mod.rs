@@ -38,6 +38,17 @@ pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransa
 ///   names alone, over all channels of a store.
 ///
 /// The suite in `aqueduct::testing::conformance` (feature `testing`) checks all of it on any implementation.
+///
+/// An `Arc` or a `Box` of a channel is a channel, so that a program can choose one while it runs:
+///
+/// ```
+/// use aqueduct::{Agent, Channel, MemoryChannel};
+///
+/// let channel: Box<dyn Channel> = Box::new(MemoryChannel::new("orders"));
+/// channel.put("order 1")?;
+/// let agent = Agent::builder("edge").channel("orders", channel).pusher("app").to(["orders"]).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Channel: Debug + Send + Sync {
     /// The name, for messages.
     fn name(&self) -> &str;
@@ -123,48 +134,60 @@ pub trait Channel: Debug + Send + Sync {
     }
 }
 
-impl<C: Channel + ?Sized> Channel for Arc<C> {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
+/// Pointers to a channel are that channel.
+macro_rules! forward {
+    ($pointer:ident) => {
+        impl<C: Channel + ?Sized> Channel for $pointer<C> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
 
-    fn begin_put(&self) -> PutTransaction {
-        (**self).begin_put()
-    }
+            fn begin_put(&self) -> PutTransaction {
+                (**self).begin_put()
+            }
 
-    fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
-        (**self).begin_put_with(others)
-    }
+            fn begin_put_with(&self, others: &[&dyn Channel]) -> Option<PutTransaction> {
+                (**self).begin_put_with(others)
+            }
 
-    fn store_part(&self) -> Option<(u64, u16)> {
-        (**self).store_part()
-    }
+            fn store_part(&self) -> Option<(u64, u16)> {
+                (**self).store_part()
+            }
 
-    fn outlives_close(&self) -> bool {
-        (**self).outlives_close()
-    }
+            fn outlives_close(&self) -> bool {
+                (**self).outlives_close()
+            }
 
-    fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
-        (**self).take(max, wait)
-    }
+            fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
+                (**self).take(max, wait)
+            }
 
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        (**self).poll_ready(cx)
-    }
+            fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+                (**self).poll_ready(cx)
+            }
 
-    fn position(&self, owner: &str) -> Option<Bytes> {
-        (**self).position(owner)
-    }
+            fn position(&self, owner: &str) -> Option<Bytes> {
+                (**self).position(owner)
+            }
 
-    fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
-        (**self).positions(prefix)
-    }
+            fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+                (**self).positions(prefix)
+            }
 
-    fn stats(&self) -> ChannelStats {
-        (**self).stats()
-    }
+            fn stats(&self) -> ChannelStats {
+                (**self).stats()
+            }
 
-    fn close(&self) -> Result<(), StorageError> {
-        (**self).close()
-    }
+            fn close(&self) -> Result<(), StorageError> {
+                (**self).close()
+            }
+
+            fn put_batch(&self, batch: PutBatch) -> Result<Receipt, PutError> {
+                (**self).put_batch(batch)
+            }
+        }
+    };
 }
+
+forward!(Arc);
+forward!(Box);

@@ -1,9 +1,9 @@
 //! Properties files as a whole: one or several, and the agents in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use super::options::Options;
 use super::plan::Plan;
@@ -47,10 +47,17 @@ pub struct Properties {
 }
 
 /// A value as it is written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Raw {
     pub(super) value: String,
     pub(super) origin: Origin,
+}
+
+impl fmt::Debug for Raw {
+    /// Not the value, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Raw").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Properties {

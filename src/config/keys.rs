@@ -1,7 +1,7 @@
 //! The keys of one component, read by type.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,12 +60,19 @@ enum Kind {
 }
 
 /// The value of a property.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) value: String,
     /// As it may be shown: before references were resolved.
     pub(super) written: String,
     pub(super) origin: Option<Origin>,
+}
+
+impl fmt::Debug for Entry {
+    /// Neither form of the value, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// How many events a component hands over in one transaction.

@@ -57,6 +57,20 @@ pub enum Severity {
 /// One thing that is wrong in a configuration.
 ///
 /// It is shown as `<file>:<line>: <key> = <value>: <message>`, with as much of it as there is.
+///
+/// ```
+/// use aqueduct::config::{Options, Problem, Properties};
+///
+/// fn first_mistake(text: &str) -> Result<(), Problem> {
+///     let plan = Properties::parse("flume.properties", text.as_bytes()).and_then(|all| all.plan("a1", &Options::new()));
+///     plan.map(drop).map_err(|error| error.problems()[0].clone())
+/// }
+///
+/// let error: Box<dyn std::error::Error> = first_mistake("a1.sources = r1\na1.channels = c1\na1.channels.c1.type = memry")
+///     .unwrap_err()
+///     .into();
+/// assert!(error.to_string().starts_with("flume.properties:"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
@@ -146,6 +160,8 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+
+impl Error for Problem {}
 
 impl Error for ConfigError {}
 

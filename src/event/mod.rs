@@ -5,6 +5,8 @@ mod headers;
 mod headers_builder;
 mod packer;
 
+use std::fmt;
+
 use bytes::Bytes;
 
 pub use headers::{Headers, HeadersError, Iter as HeadersIter};
@@ -114,6 +116,14 @@ impl From<Bytes> for Event {
 
 /// The identity of an event in a store: the lane it was written to and its place there. It is the same at every
 /// redelivery and after every restart, so a sink can use it to recognise an event that it has seen.
+///
+/// ```
+/// use aqueduct::{Channel, MemoryChannel};
+///
+/// let receipt = MemoryChannel::new("orders").put("order 1")?;
+/// assert_eq!(receipt.first.map(|id| id.to_string()).as_deref(), Some("0:0")); // lane and place
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(clippy::exhaustive_structs)] // the two numbers are the identity, in the format for good
 pub struct EventId {
@@ -121,4 +131,10 @@ pub struct EventId {
     pub lane: u16,
     /// Place of the event in its lane, counted from 0.
     pub seq: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.lane, self.seq)
+    }
 }

@@ -1,6 +1,7 @@
 //! A store in operation.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -29,7 +30,6 @@ use crate::vfs::VfsLock;
 use crate::wait::{Patience, Wait, wake_all};
 
 /// A store in operation.
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lanes: Vec<Arc<Lane>>,
@@ -42,6 +42,12 @@ pub(crate) struct Inner {
     closing: Mutex<Option<Result<(), StorageError>>>,
     turn: AtomicUsize,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Inner {
@@ -90,15 +96,15 @@ impl Inner {
             queue.reopen();
             return Ok(queue.clone());
         }
+        if let Some(character) = name.chars().find(|character| character.is_control()) {
+            return Err(StorageError::NameCharacter { name: name.to_owned(), character });
+        }
         let count = manifest.channels.len();
         if count >= limits::CHANNELS_MAX {
             let (actual, max) = (count as u64 + 1, limits::CHANNELS_MAX as u64);
             return Err(StorageError::Limit { what: "channels", actual, max });
         }
         let Some(id) = manifest.channels.keys().next_back().map_or(Some(0), |id| id.checked_add(1)) else {
-        if let Some(character) = name.chars().find(|character| character.is_control()) {
-            return Err(StorageError::NameCharacter { name: name.to_owned(), character });
-        }
             let (actual, max) = (u64::from(u16::MAX) + 1, u64::from(u16::MAX));
             return Err(StorageError::Limit { what: "the number of a channel", actual, max });
         };

@@ -42,6 +42,7 @@ mod stats;
 mod walk;
 mod writer;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ pub use stats::{LaneStats, StoreStats};
 ///
 /// See [`Durability`]. Dropping the last handle without [`close`](Self::close) is like a crash: nothing
 /// that was committed is lost, and the next open has to replay.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileStore {
     inner: Arc<Handle>,
     report: Arc<RecoveryReport>,
@@ -198,6 +199,12 @@ impl FileStore {
     /// If what was accepted under a weaker durability than `Sync` could not be made durable.
     pub fn close(&self) -> Result<(), StorageError> {
         self.inner.close()
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("path", &self.inner.path()).finish_non_exhaustive()
     }
 }
 

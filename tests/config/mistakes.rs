@@ -1,7 +1,7 @@
 //! The text of every mistake: what a user reads who made it.
 
 use super::{GOOD, mistakes, plan, plan_with, warnings};
-use aqueduct::config::{Options, Properties};
+use aqueduct::config::{Keys, Options, Properties};
 
 /// The mistakes that lines behind a right agent make; the first of them is line 9.
 fn behind(lines: &str) -> Vec<String> {
@@ -554,6 +554,10 @@ fn secrets_are_not_shown() {
     for mistake in behind(lines) {
         assert!(!mistake.contains("hunter2") && !mistake.contains("NONE']}x"), "{mistake}");
     }
+    let shown = format!("{:?}", Properties::parse("f", lines.as_bytes()).unwrap());
+    assert!(shown.contains("keystore-password") && !shown.contains("hunter2"), "{shown}");
+    let shown = format!("{:?}", Keys::of("a1.sinks.k1.", [("keystore-password", "hunter2")]));
+    assert!(shown.contains("keystore-password") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
