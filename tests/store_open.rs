@@ -69,7 +69,8 @@ fn an_unmounted_data_directory_is_noticed_and_named() {
 
 #[test]
 fn all_bad_settings_are_named_at_once() {
-    let settings = FileStore::builder("").capacity_events(0).segment_bytes(1).data_dir("a").data_dir("a").body_bytes_max(0);
+    let settings =
+        FileStore::builder("").capacity_events(0).segment_bytes(1).data_dir("a").data_dir("a").body_bytes_max(0);
     match settings.durability(Durability::Interval(Duration::ZERO)).open() {
         Err(OpenError::Options(problems)) => assert_eq!(problems.len(), 6, "{problems:?}"),
         other => panic!("{other:?}"),
