@@ -43,7 +43,7 @@ impl<'a> Events<'a> {
             self.list.push(event);
             return Ok(());
         } else {
-            Rejection::busy("the source holds as many bytes as it may; send the request again later")
+            self.no_room(bytes)
         };
         self.refused = Some(refused.clone());
         Err(refused)
@@ -73,7 +73,17 @@ impl<'a> Events<'a> {
         if self.hold.grow_to(self.before.saturating_add(self.bytes)) {
             return Ok(());
         }
-        Err(Rejection::busy("the source holds as many bytes as it may; send the request again later"))
+        Err(self.no_room(self.bytes))
+    }
+
+    /// What the client is told if the source has no room for events of so many bytes: to come again, unless that is in vain.
+    fn no_room(&self, bytes: usize) -> Rejection {
+        let max = self.hold.max();
+        if self.before.saturating_add(bytes) > max {
+            let reason = format!("the request would take more than {max} bytes of memory with its events");
+            return Rejection::too_large(format!("{reason}, which is all that bytes_in_flight_max leaves to one"));
+        }
+        Rejection::busy("the source holds as many bytes as it may; send the request again later")
     }
 
     /// The events, if none was refused.

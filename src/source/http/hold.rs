@@ -22,7 +22,19 @@ impl Hold {
     /// Whether so many bytes may be held; nobody is blocked.
     pub(super) fn grow_to(&self, bytes: usize) -> bool {
         let beyond = bytes.saturating_sub(HTTP_CONNECTION_BYTES);
-        self.share.lock().wait_for_request(beyond, Duration::ZERO)
+        let mut share = self.share.lock();
+        if share.wait_for_request(beyond, Duration::ZERO) {
+            return true;
+        }
+        // Of what is more than the reserve, the other part is taken first.
+        let (common, _) = share.request_max();
+        beyond > common && share.grow_request_to(common) && share.wait_for_request(beyond, Duration::ZERO)
+    }
+
+    /// Bytes that a request can hold when there is no other, at most.
+    pub(super) fn max(&self) -> usize {
+        let (_, max) = self.share.lock().request_max();
+        max.saturating_add(HTTP_CONNECTION_BYTES)
     }
 
     /// Gives back what a request has needed.

@@ -161,6 +161,13 @@ impl Budget {
         room.min(most.saturating_sub(own))
     }
 
+    /// The most that one request can have of the common part.
+    #[cfg(any(test, feature = "http"))]
+    fn request_room_max(&self) -> usize {
+        let common = self.sizes.max.saturating_sub(self.sizes.reserve + self.sizes.bases);
+        common.min(CONNECTION_BYTES_IN_FLIGHT_MAX.max(common / REQUEST_PART))
+    }
+
     fn sum(&self, state: &State) -> usize {
         state.bases + state.grown + if state.reserve_taken { self.sizes.reserve } else { 0 }
     }
@@ -216,6 +223,13 @@ impl Share {
             None => return false,
         }
         true
+    }
+
+    /// The most that one request can hold without the reserve, and with it.
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn request_max(&self) -> (usize, usize) {
+        let common = self.base + self.budget.request_room_max();
+        (common, common.saturating_add(self.budget.sizes.reserve))
     }
 
     /// Gives back what is over the base share.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::limits::HTTP_CONNECTION_BYTES;
+use crate::source::http::events::EVENT_COST;
 
 type Change = fn(Http) -> Http;
 
@@ -108,8 +109,12 @@ fn events_that_would_need_much_memory_are_refused() {
     assert_eq!(running.post(empty(1000)).status, 200);
     assert_eq!(running.take().len(), 1000);
     let answer = running.post(empty(60_000));
-    assert!(answer.status == 503 && answer.body.contains("holds as many bytes as it may"), "{answer:?}");
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    let max = HTTP_CONNECTION_BYTES + 400_000;
+    let never = format!(
+        "the request would take more than {max} bytes of memory with its events, which is all that bytes_in_flight_max leaves \
+         to one\n"
+    );
+    assert_eq!((answer.status, answer.body), (413, never));
     assert!(running.take().is_empty());
     running.until(|stats, _| stats.bytes_in_flight == 0);
     let stats = running.stats();
@@ -119,6 +124,34 @@ fn events_that_would_need_much_memory_are_refused() {
     let running = start(|source| change(source).batch_events_max(1000));
     assert_eq!(running.post(empty(1000)).status, 200);
     assert_eq!(running.post(empty(1001)).body, "the request has more than 1000 events\n");
+    running.stop();
+}
+
+/// Goal: only what never fits is refused for good. Method: a request that needs both parts of what there is, alone, and while
+/// another one holds something.
+#[test]
+fn events_that_fit_alone_are_refused_for_now_alone() {
+    let (body, part) = (400_000, 1 << 20);
+    let running = start(|source| {
+        source
+            .connections_max(4)
+            .body_bytes_max(body)
+            .bytes_in_flight_max(4 * HTTP_CONNECTION_BYTES + 2 * part)
+            .batch_events_max(usize::MAX)
+    });
+    let events_of = |bytes: usize| format!("[{{}}{}]", ",{}".repeat(bytes / EVENT_COST));
+    let (fits, never) = (events_of(part * 7 / 4), events_of(4 * part));
+    assert_eq!(running.post(&fits).status, 200);
+    let mut other = running.connect();
+    let request = post("/", "", vec![b' '; body]);
+    other.send(&request[..request.len() - 1]);
+    running.until(|stats, _| stats.bytes_in_flight >= (body - HTTP_CONNECTION_BYTES) as u64);
+    let answer = running.post(&fits);
+    assert!(answer.status == 503 && answer.body.contains("holds as many bytes as it may"), "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    drop(other);
+    running.until(|stats, counts| stats.bytes_in_flight == 0 && counts.open_connections == 0);
+    assert_eq!((running.post(&fits).status, running.post(&never).status), (200, 413));
     running.stop();
 }
 
