@@ -64,9 +64,10 @@ impl TlsServerBuilder {
         let builder = match &self.clients {
             None => builder.with_no_client_auth(),
             Some(authorities) => {
-                let roots = Arc::new(roots(&authorities.load()?)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(TlsError::settings)?)
+                let trusted = authorities.load()?;
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&trusted)?), provider).build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::store(&trusted.place, error))?)
             }
         };
         let place = identity.place;

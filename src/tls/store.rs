@@ -61,6 +61,12 @@ pub(super) struct Identity {
     pub(super) place: String,
 }
 
+/// Who is trusted to vouch for others.
+pub(super) struct Trusted {
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(super) place: String,
+}
+
 impl KeyStore {
     /// A file in one of three formats, told apart by content: PKCS#12 (`.p12`, `.pfx`, and what `keytool` writes today),
     /// Java's old JKS, or PEM with both certificates and key. With several keys the first one is used.
@@ -167,7 +173,7 @@ impl TrustStore {
         self
     }
 
-    pub(super) fn load(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    pub(super) fn load(&self) -> Result<Trusted, TlsError> {
         let place = match &self.place {
             Some(place) => place.clone(),
             None => Place::File(system_file()?),
@@ -193,7 +199,7 @@ impl TrustStore {
         if found.is_empty() {
             return Err(TlsError::store(&name, "it holds no certificate, so that nobody would be trusted"));
         }
-        Ok(found)
+        Ok(Trusted { certificates: found, place: name })
     }
 }
 
@@ -282,11 +288,11 @@ fn system_file() -> Result<PathBuf, TlsError> {
     }
     let known = SYSTEM_FILES.iter().map(Path::new).find(|path| path.exists());
     known.map(Path::to_path_buf).ok_or_else(|| {
-        TlsError::settings(format!(
-            "the system has no file of trusted certificates ({}); install its package of CA certificates, or name a trust \
-             store",
+        let reason = format!(
+            "there is no file of trusted certificates ({}); install the package of CA certificates, or name a trust store",
             SYSTEM_FILES.join(", ")
-        ))
+        );
+        TlsError::store("trust store of the system", reason)
     })
 }
 

@@ -165,6 +165,12 @@ fn what_is_wrong_with_a_store_is_said() {
     assert!(server(encrypted).contains("the key is encrypted"));
     assert!(trust(TrustStore::from_pem("nothing")).contains("neither JKS nor PKCS#12 nor PEM"));
     assert!(trust(TrustStore::new(fixture("README.md"))).contains("neither JKS"));
+    let no_certificate = || TrustStore::from_pem("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
+    let said = "trust store in memory: none of its certificates can be parsed";
+    assert_eq!(trust(no_certificate()), said);
+    let stored = KeyStore::new(fixture("server.jks")).password("changeit");
+    let asking = TlsServer::builder(stored).require_client_certificate(no_certificate());
+    assert_eq!(asking.build().unwrap_err().to_string(), said);
     let (one, other) = (Authority::new("one"), Authority::new("other"));
     let mixed = KeyStore::from_pem(one.pem(|_| ()).0, other.pem(|_| ()).1);
     assert!(server(mixed).contains("key and certificate cannot be used"));

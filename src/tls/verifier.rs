@@ -8,6 +8,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::TlsError;
+use super::store::Trusted;
 
 /// Who is trusted.
 #[derive(Debug)]
@@ -24,17 +25,17 @@ pub(super) struct Verifier {
 }
 
 impl Trust {
-    pub(super) fn some(certificates: Vec<CertificateDer<'static>>, verify_hostname: bool) -> Result<Self, TlsError> {
-        Ok(Self::Some { roots: roots(&certificates)?, certificates, verify_hostname })
+    pub(super) fn some(trusted: Trusted, verify_hostname: bool) -> Result<Self, TlsError> {
+        Ok(Self::Some { roots: roots(&trusted)?, certificates: trusted.certificates, verify_hostname })
     }
 }
 
-/// The authorities among `certificates`; those that cannot be one are left out, as long as there are others.
-pub(super) fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+/// The authorities among the certificates of a store; those that cannot be one are left out, as long as there are others.
+pub(super) fn roots(trusted: &Trusted) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+    let (added, _) = roots.add_parsable_certificates(trusted.certificates.iter().cloned());
     if added == 0 {
-        return Err(TlsError::settings("none of the trusted certificates can be parsed"));
+        return Err(TlsError::store(&trusted.place, "none of its certificates can be parsed"));
     }
     Ok(roots)
 }

@@ -297,6 +297,23 @@ fn what_a_component_refuses_is_told_with_the_key_that_is_wrong() {
 }
 
 #[test]
+fn a_trust_store_without_a_certificate_that_can_be_used_is_told_with_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.pem");
+    std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n").unwrap();
+    let server = format!("{}/tests/fixtures/tls/server.jks", env!("CARGO_MANIFEST_DIR"));
+    let tls = format!(
+        "avro\na1.sources.r1.bind = h\na1.sources.r1.port = 1\na1.sources.r1.ssl = true\na1.sources.r1.keystore = {server}\n\
+         a1.sources.r1.keystore-password = changeit"
+    );
+    let path = path.display();
+    let found = of_source(&tls, &format!("truststore = {path}"));
+    let expected =
+        format!("f:14: a1.sources.r1.truststore = {path}: trust store {path}: none of its certificates can be parsed");
+    assert_eq!(found, [expected]);
+}
+
+#[test]
 fn all_that_is_wrong_with_a_spool_directory_is_told_at_once() {
     let found = of_source(SPOOL, "includePattern = (\na1.sources.r1.ignorePattern = )\na1.sources.r1.inputCharset = x");
     assert_eq!(found.len(), 3, "{found:?}");
