@@ -20,6 +20,8 @@ pub const EVENT_BLOCK_BODY_BYTES_MAX: usize = EVENT_BLOCK_BYTES / 4;
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a regular expression, at most: 64 KiB.
 pub const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Character classes within each other in a regular expression, at most.
+pub const PATTERN_CLASS_DEPTH_MAX: usize = 100;
 /// Bytes of the name of a position's owner, at most. Format limit.
 pub const POSITION_OWNER_BYTES_MAX: usize = 1024;
 /// Bytes of one position, at most. Format limit.
@@ -54,6 +56,19 @@ pub const CHANNELS_MAX: usize = 1024;
 pub const LANES_MAX: usize = 64;
 /// Default size of a full-grown segment: 64 MiB.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// The smallest size of a full-grown segment that can be set: 4 KiB.
+pub const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+/// The largest size of a full-grown segment that can be set: 1 GiB.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// The largest limit of the bytes in one transaction that can be set for a store: 1 GiB.
+pub const STORE_TRANSACTION_BYTES_MAX: usize = 1 << 30;
+/// Bytes of a store's list of channels and lanes, at most: far above one of the largest number of channels with the longest
+/// names.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of the checkpoint of a Flume file channel that is imported, at most. One of `n` entries takes `8 * (n + 1029)` bytes.
+pub const IMPORT_CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of each of the other files beside that checkpoint, at most: 1 GiB.
+pub const IMPORT_INFLIGHT_BYTES_MAX: u64 = 1 << 30;
 /// Default size of the first segment after an open; later ones grow fourfold up to [`SEGMENT_BYTES`].
 pub const SEGMENT_BYTES_FIRST: u64 = 1 << 20;
 /// Size of each of the two segments that every lane keeps for acknowledgements when the disk is full: 256 KiB.
@@ -457,3 +472,5 @@ pub const REUSABLE_SEGMENTS_MAX: usize = 3;
 pub const CHANNEL_AGES_MAX: usize = 4096;
 /// Events that a spillable channel saves in one transaction when it is closed, at most.
 pub const SPILLABLE_SAVE_EVENTS_MAX: usize = 1000;
+/// Bytes of the system's list of users, in which the home of a configuration's user is looked up, at most: 16 MiB.
+pub const USERS_FILE_BYTES_MAX: usize = 16 << 20;

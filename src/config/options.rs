@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::file::content;
 use super::registry::Registry;
+use crate::limits::USERS_FILE_BYTES_MAX;
 use crate::sink::{LogFormat, Logger};
 
 /// How a configuration is read, and what there is beside it.
@@ -134,7 +135,7 @@ impl Options {
 
 /// The home of the user in the system's list, where Java finds it. A service may run without the variable.
 fn home_of_user() -> Option<PathBuf> {
-    let users = content(Path::new(USERS), USERS_BYTES_MAX).ok()?;
+    let users = content(Path::new(USERS), USERS_FILE_BYTES_MAX).ok()?;
     home_in(&String::from_utf8_lossy(&users), rustix::process::getuid().as_raw())
 }
 
@@ -165,7 +166,6 @@ impl fmt::Debug for Options {
 }
 
 const USERS: &str = "/etc/passwd";
-const USERS_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use super::proto::{delimited, field};
 use super::record::{Pointer, Record, What};
 use super::{ImportError, read_file};
+use crate::limits::{IMPORT_CHECKPOINT_BYTES_MAX, IMPORT_INFLIGHT_BYTES_MAX};
 use crate::vfs::Vfs;
 
 /// The queue as a checkpoint has it.
@@ -25,16 +26,13 @@ pub(super) struct Checkpoint {
 /// Longs before the entries of the checkpoint's ring.
 const RING_BEGIN: usize = 1029;
 const MARKER: usize = 4;
-/// A checkpoint of `n` entries takes `8 * (n + 1029)` bytes.
-const CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
-const INFLIGHT_BYTES_MAX: u64 = 1 << 30;
 
 impl Checkpoint {
     /// The checkpoint of a directory; `None` if there is none, or it is not complete: then Flume replays its logs from the
     /// beginning, and so do we.
     pub(super) fn read(vfs: &dyn Vfs, dir: &Path) -> Result<Option<Self>, ImportError> {
         let meta = read_file(vfs, &dir.join("checkpoint.meta"), 1 << 20)?;
-        let ring = read_file(vfs, &dir.join("checkpoint"), CHECKPOINT_BYTES_MAX)?;
+        let ring = read_file(vfs, &dir.join("checkpoint"), IMPORT_CHECKPOINT_BYTES_MAX)?;
         let (Some(meta), Some(ring)) = (meta, ring) else { return Ok(None) };
         let Some((order, size, head)) = parse_meta(meta) else { return Ok(None) };
         let long = |index: usize| ring.get(index * 8..index * 8 + 8).map(|mut bytes| bytes.get_u64());
@@ -70,7 +68,7 @@ fn parse_meta(mut bytes: Bytes) -> Option<(u64, usize, usize)> {
 /// A file of transactions in flight: 16 bytes of checksum, then for each its number, a count, and so many pointers.
 fn inflight(vfs: &dyn Vfs, path: &Path) -> Result<BTreeMap<u64, Vec<Pointer>>, ImportError> {
     let mut found = BTreeMap::new();
-    let Some(mut bytes) = read_file(vfs, path, INFLIGHT_BYTES_MAX)? else { return Ok(found) };
+    let Some(mut bytes) = read_file(vfs, path, IMPORT_INFLIGHT_BYTES_MAX)? else { return Ok(found) };
     if bytes.len() < 16 {
         return Ok(found);
     }

@@ -17,6 +17,7 @@ use super::cursor::{Cursor, Malformed};
 use super::frame::StoreId;
 use super::segment::is_full;
 use crate::error::StorageError;
+use crate::limits::MANIFEST_BYTES_MAX;
 use crate::sabotage::{Bug, planted};
 use crate::vfs::{OpenMode, Vfs};
 
@@ -143,7 +144,7 @@ fn read<T>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(io)?,
     };
-    let len = file.metadata().map_err(io)?.len.min(BYTES_MAX);
+    let len = file.metadata().map_err(io)?.len.min(MANIFEST_BYTES_MAX);
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0).map_err(io)?;
     let parse = || -> Result<T, Malformed> {
@@ -174,5 +175,3 @@ pub(crate) const MANIFEST: &str = "manifest";
 pub(crate) const LANE_MARK: &str = "lane";
 const MANIFEST_MAGIC: [u8; 8] = *b"aquestr\x01";
 const LANE_MAGIC: [u8; 8] = *b"aquelan\x01";
-/// Far above a manifest with the largest number of channels and the longest names.
-const BYTES_MAX: u64 = 1 << 20;

@@ -312,8 +312,9 @@ impl FileStoreBuilder {
         check(options.body_bytes_max > 0, "body_bytes_max is 0: it must be at least 1");
         check(options.transaction_events_max > 0, "transaction_events_max is 0: nothing could ever be put");
         check(options.transaction_bytes_max > 0, "transaction_bytes_max is 0: nothing could ever be put");
-        check(options.transaction_bytes_max <= 1 << 30, "transaction_bytes_max is over 1 GiB");
-        let sizes = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        let bytes_max = limits::STORE_TRANSACTION_BYTES_MAX;
+        check(options.transaction_bytes_max <= bytes_max, "transaction_bytes_max is over 1 GiB");
+        let sizes = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
         check(sizes.contains(&options.segment_bytes), "segment_bytes is not between 4 KiB and 1 GiB");
         for level in [options.durability, options.take_durability] {
             check(level != Durability::Interval(Duration::ZERO), "an interval of zero is Durability::Sync");
@@ -321,6 +322,3 @@ impl FileStoreBuilder {
         problems
     }
 }
-
-const SEGMENT_BYTES_MIN: u64 = 4 << 10;
-const SEGMENT_BYTES_MAX: u64 = 1 << 30;

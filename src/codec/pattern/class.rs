@@ -2,6 +2,7 @@
 
 use super::escape::{self, Escape};
 use super::translate::{Flags, Input, push_literal};
+use crate::limits::PATTERN_CLASS_DEPTH_MAX;
 
 /// Translates a class whose opening bracket, at `place`, has been read.
 pub(super) fn translate(input: &mut Input, flags: Flags, place: usize, out: &mut String) -> Result<(), String> {
@@ -20,9 +21,6 @@ struct Class<'a> {
     /// Classes that are open within each other.
     depth: usize,
 }
-
-/// Classes within each other, at most.
-const DEPTH_MAX: usize = 100;
 
 impl Class<'_> {
     fn open(&mut self) -> Result<(), String> {
@@ -45,8 +43,10 @@ impl Class<'_> {
                 self.depth -= 1;
                 self.out.push(']');
             }
-            '[' if self.depth >= DEPTH_MAX => {
-                return Err(format!("the class at character {at} is within more than {DEPTH_MAX} others"));
+            '[' if self.depth >= PATTERN_CLASS_DEPTH_MAX => {
+                return Err(format!(
+                    "the class at character {at} is within more than {PATTERN_CLASS_DEPTH_MAX} others"
+                ));
             }
             '[' => self.open()?,
             '&' if self.input.eat("&") => self.out.push_str("&&"),
