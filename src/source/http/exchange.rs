@@ -131,7 +131,10 @@ fn check_method(method: &Method, get: bool) -> Result<(), Rejection> {
         Method::GET | Method::HEAD if get => Ok(()),
         // As Flume answers them.
         Method::TRACE | Method::OPTIONS => Err(Rejection::forbidden(format!("{method} is not allowed"))),
-        _ => Err(Rejection::method(format!("{method} is not supported; events come with POST"))),
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE => {
+            Err(Rejection::method(format!("{method} is not supported; events come with POST")))
+        }
+        _ => Err(Rejection::not_implemented(format!("{method} is not known here; events come with POST"))),
     }
 }
 

@@ -54,7 +54,7 @@ pub enum Ack {
 /// | 200 | the events are committed to all required channels |
 /// | 202 | the events are received ([`Ack::OnReceipt`]) |
 /// | 400 | the request is malformed, or the handler does not understand it |
-/// | 403, 405 | not `POST`, nor what [is taken](Self::get) as one: `TRACE` and `OPTIONS`, anything else |
+/// | 403, 405, 501 | not `POST`, nor what [is taken](Self::get) as one: `TRACE` and `OPTIONS`; other methods of HTTP; any else |
 /// | 408 | the request was not complete in time |
 /// | 413 | the body, the events in it or their transaction are over a limit |
 /// | 414, 431 | the head of the request is over a limit |

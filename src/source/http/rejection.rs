@@ -58,6 +58,10 @@ impl Rejection {
         Self::new(405, reason)
     }
 
+    pub(super) fn not_implemented(reason: impl Into<String>) -> Self {
+        Self::new(501, reason)
+    }
+
     pub(super) fn too_slow(reason: impl Into<String>) -> Self {
         Self::new(408, reason)
     }

@@ -51,6 +51,8 @@ fn every_request_is_answered_as_flume_answers_it_or_better() {
         (plain("GET"), 405, "events come with POST"),
         (plain("HEAD"), 405, ""),
         (plain("DELETE"), 405, "events come with POST"),
+        (plain("PATCH"), 501, "events come with POST"),
+        (plain("FOO"), 501, "events come with POST"),
         (plain("OPTIONS"), 403, "OPTIONS is not allowed"),
         (plain("TRACE"), 403, "TRACE is not allowed"),
         (post("/", "content-type: application/json; charset=latin1\r\n", good), 415, "use UTF-8, UTF-16 or UTF-32"),
@@ -78,7 +80,7 @@ fn every_request_is_answered_as_flume_answers_it_or_better() {
     running.until(|_, counts| counts.accepted_events == 5);
     assert_eq!(running.bodies(), ["x"; 5]);
     let (_, counts) = running.stop();
-    assert_eq!((counts.event_read_fail, counts.channel_write_fail), (14, 0));
+    assert_eq!((counts.event_read_fail, counts.channel_write_fail), (16, 0));
 }
 
 #[test]
