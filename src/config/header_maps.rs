@@ -31,11 +31,14 @@ fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
             HeaderMap::Filled => return HeaderMap::Filled,
         },
         "thrift" | "netcatudp" => false,
+        // The headers of a group of files come first, and all at once.
+        "TAILDIR" if !is_on(source, "byteOffsetHeader") && has_keys_below(source, "headers.") => true,
         _ => return HeaderMap::Filled,
     };
     let added = words(source, "interceptors").map(|name| added_by(source, name, registry)).sum::<usize>();
     let of_clients = OF_CLIENTS.iter().filter(|key| value(source, key).is_some()).count();
-    HeaderMap::Copied { of_map, added: added + of_clients }
+    let of_files = usize::from(is_on(source, "fileHeader"));
+    HeaderMap::Copied { of_map, added: added + of_clients + of_files }
 }
 
 /// How many headers an interceptor adds, if all goes well.
@@ -54,6 +57,14 @@ fn kind<T>(table: &Table<T>, section: &Section) -> String {
 
 fn value<'a>(section: &'a Section, key: &str) -> Option<&'a str> {
     section.entries.get(key).map(|entry| entry.value.as_str())
+}
+
+fn is_on(section: &Section, key: &str) -> bool {
+    value(section, key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn has_keys_below(section: &Section, prefix: &str) -> bool {
+    section.entries.keys().any(|key| key.starts_with(prefix))
 }
 
 fn words<'a>(section: &'a Section, key: &str) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -95,6 +106,10 @@ mod tests {
                 copied(false, 3),
             ),
             (&["type = thrift"], copied(false, 0)),
+            (&["type = TAILDIR", "headers.f.k = v"], copied(true, 0)),
+            (&["type = TAILDIR", "headers.f.k = v", "fileHeader = TRUE"], copied(true, 1)),
+            (&["type = TAILDIR", "headers.f.k = v", "byteOffsetHeader = true"], HeaderMap::Filled),
+            (&["type = TAILDIR", "fileHeader = true"], HeaderMap::Filled),
         ] {
             let maps = maps(lines, "memory");
             assert_eq!(maps, [expected; 2], "{lines:?}");
