@@ -109,11 +109,12 @@ pub(super) fn rfc5424(text: &[u8], zone: &TimeZone) -> Option<i64> {
     }
 }
 
-/// The time of a date as `multiport_syslogtcp` reads it: something must follow the seconds, an offset has a colon, and
-/// whatever is no offset stands for UTC.
+/// The time of a date as `multiport_syslogtcp` reads it: something must follow the seconds, an offset has a colon,
+/// whatever is no offset stands for UTC, and the T may be small.
 pub(super) fn rfc5424_utc(text: &[u8]) -> Option<i64> {
     let (date, fraction, rest) = split_rfc5424(text)?;
-    if !has_form(date, b"0000-00-00T00:00:00") || rest.is_empty() || rest.starts_with(b".") {
+    let has_form = [b"0000-00-00T00:00:00", b"0000-00-00t00:00:00"].into_iter().any(|form| has_form(date, form));
+    if !has_form || rest.is_empty() || rest.starts_with(b".") {
         return None;
     }
     let (year, numbers) = Numbers::rfc5424(date)?;

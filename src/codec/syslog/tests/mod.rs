@@ -383,6 +383,14 @@ fn the_other_dialect_calls_everything_else_invalid() {
 }
 
 #[test]
+fn the_t_of_a_date_may_be_small_in_the_other_dialect() {
+    let expected = "{Facility=1, Priority=13, Severity=5, host=h, timestamp=1063160055003} the text";
+    for date in ["2003-09-10T02:14:15.003Z", "2003-09-10t02:14:15.003z"] {
+        assert_eq!(multiport(format!("<13>{date} h the text")), expected, "{date}");
+    }
+}
+
+#[test]
 fn dates_that_do_not_exist_are_of_1970_in_the_other_dialect() {
     for date in [
         "Oct 32 10:00:00",
