@@ -106,10 +106,10 @@ impl fmt::Display for FullReason {
 
 /// Why a put was not, or perhaps not, committed. Every variant but `Indeterminate` gives the batch back.
 ///
-/// A batch of a transaction over several channels knows the channels of each of its events, as long as it is put again by one of
-/// the same store: with [`StorePut::set_batch`](crate::store::StorePut::set_batch), where there is an example, or with
-/// [`PutTransaction::set_batch`](crate::channel::PutTransaction::set_batch) of one over several. Put into a single channel, all its
-/// events go there.
+/// A batch of a transaction over several channels of a store still knows the channels of each event. To put it again, use
+/// [`StorePut::set_batch`](crate::store::StorePut::set_batch), which has an example, or
+/// [`PutTransaction::set_batch`](crate::channel::PutTransaction::set_batch) of a transaction over several channels. If it is put
+/// into a single channel, all its events go there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
@@ -131,7 +131,8 @@ pub enum PutError {
         /// What was to be put.
         batch: Box<PutBatch>,
     },
-    /// A transaction over several channels names one that is not of its store, or an event that goes to none.
+    /// A transaction over several channels has an event for a channel of another store, or a batch that does not say where its
+    /// events go.
     #[error("{channel} is not a channel of the store that the transaction belongs to")]
     ForeignChannel {
         /// The channel, or what stands for it.
@@ -161,7 +162,7 @@ pub enum PutError {
         /// What was to be put.
         batch: Box<PutBatch>,
     },
-    /// The agent takes nothing more from this source: it is stopping, or the source said that it has finished.
+    /// The agent takes nothing more from this source: the agent is stopping, or the source has said that it has finished.
     #[error("source {source_name} takes no more events: it has finished or its agent is stopping")]
     Stopped {
         /// The source.
@@ -179,8 +180,8 @@ pub enum PutError {
         /// What was to be put.
         batch: Box<PutBatch>,
     },
-    /// The storage failed after the transaction was written and before it was known to be durable. It may turn out
-    /// either way, as a whole, when the store is opened again.
+    /// The storage failed after the transaction was written and before it was known to be durable. When the store is opened
+    /// again, the transaction is there as a whole or not at all.
     #[error("the outcome of the commit is unknown until the store is opened again: {source}")]
     Indeterminate {
         /// The failure.
@@ -251,8 +252,8 @@ pub enum TakeError {
         /// The failure.
         source: StorageError,
     },
-    /// The take was written but is not known to be durable. Its events do not come again before the store is opened
-    /// again, and may come then.
+    /// The take was written but is not known to be durable. Its events do not come again until the store is opened again, and may
+    /// come then.
     #[error("the outcome of the take is unknown until the store is opened again: {source}")]
     Indeterminate {
         /// The failure.

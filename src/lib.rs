@@ -1,16 +1,40 @@
 //! Embeddable event collection: Apache Flume's model as a Rust library.
 //!
 //! An [`Event`] is a few headers and a body. A [`Source`] (or a [`PullSource`], which is asked for data) puts events into a
-//! [`Channel`], where they wait; a [`Sink`] delivers them. Between source and channel an [`Interceptor`] may change or drop
-//! events, and a [`Selector`] chooses the channels of each. An [`Agent`] puts all of them together and keeps them running.
-//! Source and channel, and channel and sink, meet in transactions: a [`PutTransaction`] becomes visible as a whole or not at
-//! all, and the events of a [`TakeTransaction`] are back at the head of the channel unless it is committed. An
-//! owner's position - how far a file is read, how much output is written - is committed in the same transaction, which is
-//! what makes a replayable source and a sink that can cut back its output exactly-once together. How long committed events
-//! last is the channel's matter; for durable channels [`Durability`] says what survives what.
+//! [`Channel`], where they wait; a [`Sink`] takes them from there and delivers them. Between source and channel an
+//! [`Interceptor`] may change or drop events, and a [`Selector`] chooses the channels of each. An [`Agent`] puts all of them
+//! together and keeps them running.
+//!
+//! Source and channel, and channel and sink, meet in transactions. A [`PutTransaction`] becomes visible as a whole or not at all.
+//! The events of a [`TakeTransaction`] go back to the head of the channel unless it is committed. A source or sink can commit
+//! its position (how far a file is read, how much output is written) in the same transaction. With that, a source that can be
+//! read again and a sink that can cut back its output are exactly-once together. What committed events survive depends on the
+//! channel; for durable channels see [`Durability`].
 //!
 //! Every channel can be used without an agent: put into it, take from it, in any thread. Commits block, or return
-//! a [`Ticket`] that can be waited for or awaited under any runtime.
+//! a [`Ticket`] that can be waited for, or awaited under any runtime.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! use aqueduct::{Channel, FileStore, Wait};
+//!
+//! let store = FileStore::open(dir.path())?; // recovers what an earlier run left
+//! let orders = store.channel("orders")?;
+//! orders.put("hello")?; // durable when it returns Ok
+//!
+//! let batch = orders.take(100, Wait::NONE)?;
+//! for event in &batch {
+//!     println!("{:?}", event.body()); // a `?` here would drop the batch, and its events would come again
+//! }
+//! batch.commit()?;
+//! store.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start with [`FileStore`] for a durable queue, with [`Agent`] for a whole pipeline, and with [`config`] for a Flume
+//! properties file.
 //!
 //! # What it is not
 //!
@@ -25,13 +49,13 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `full` | no | everything below but `testing` |
-//! | `avro` | no | Avro container files: the serializer `avro_event` of file sinks |
-//! | `dns` | no | names of addresses: in headers of the syslog sources, in rules of an IP filter, and of the own host |
-//! | `http` | no | the HTTP source and the HTTP sink; brings `json` |
-//! | `json` | no | JSON: events as lines of JSON, the JSON handler of the HTTP source |
+//! | `avro` | no | Avro container files: the serializer `avro_event` of file sinks, the deserializer `avro` of the spool directory |
+//! | `dns` | no | names of hosts: of clients in headers of the syslog sources and in rules of an IP filter, and of this host |
+//! | `http` | no | the HTTP source, which runs a tokio runtime of its own, and the HTTP sink; includes `json` |
+//! | `json` | no | JSON: the serializer `json` of file sinks, the JSON handlers of the HTTP source |
 //! | `metrics` | no | module `metrics`: the numbers of agents, channels and stores for the facade of the crate `metrics` |
 //! | `rpc` | no | Flume's Avro and Thrift RPC: sources, sinks, and the client `rpc::RpcClient` |
-//! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP |
+//! | `tls` | no | module `tls`: TLS and mutual TLS for everything that speaks TCP, with PEM, PKCS#12 and JKS stores |
 //! | `tracing` | no | events and spans of the crate `tracing`: what happens to components and stores |
 //! | `testing` | no | the crash simulator `vfs::sim` and the conformance suite `testing::conformance` for channels |
 //!

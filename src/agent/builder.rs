@@ -73,7 +73,7 @@ impl AgentBuilder {
     /// Adds a source: a [`Source`](crate::Source), a [`PullSource`](crate::PullSource) or a closure that fills a
     /// [`PullBatch`](crate::source::PullBatch). Say with [`SourceBuilder::to`] where its events go.
     ///
-    /// The name is part of the source's positions: under another one it begins at the beginning after a restart.
+    /// The name is part of the source's positions: if it changes, the source begins at the beginning after a restart.
     pub fn source<M>(self, name: impl Into<String>, source: impl IntoSource<M>) -> SourceBuilder {
         SourceBuilder::new(self, name.into(), source.into_source().0)
     }
@@ -86,7 +86,7 @@ impl AgentBuilder {
 
     /// Adds a sink: a [`Sink`] or a closure over a slice of events. Say with [`SinkBuilder::from`] where it takes from.
     ///
-    /// The name is part of the sink's positions, as that of a [`source`](Self::source) is.
+    /// The name is part of the sink's positions, as the name of a [`source`](Self::source) is of the source's.
     pub fn sink<M>(self, name: impl Into<String>, sink: impl IntoSink<M>) -> SinkBuilder {
         SinkBuilder::new(self, name.into(), sink.into_sink())
     }
@@ -166,15 +166,15 @@ impl SourceBuilder {
         self
     }
 
-    /// Channels that get the events, once the others have them, if they have room at once; what they refuse is counted and disturbs
-    /// nobody. Whoever submits events for them waits for the commit of the others.
+    /// Adds channels that get the events once the others have them, if they have room at that moment. What they refuse is counted
+    /// and fails nothing. A put of events for them waits for the commit of the others, also where it is only submitted.
     pub fn optional(mut self, channels: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.plan.optional.extend(channels.into_iter().map(Into::into));
         self
     }
 
-    /// Events that a pull source is asked for at once and that are put in one transaction. Default:
-    /// [`SOURCE_BATCH_EVENTS`]. Other sources decide themselves.
+    /// How many events a pull source is asked for at once, which are put in one transaction. Default:
+    /// [`SOURCE_BATCH_EVENTS`]. Other sources decide for themselves.
     pub fn batch(mut self, events: usize) -> Self {
         self.plan.batch = events;
         self
@@ -195,10 +195,10 @@ impl SourceBuilder {
     /// Names the channels that must take an event before the source goes on, and adds the source to the agent.
     ///
     /// Channels of one store get the events in one transaction: all or none, also across a crash. Channels that do not
-    /// share a store are committed one after the other, and a crash in between brings the events to the first of them
-    /// again; a failure in between does not, unless a later one refuses a batch of a source with positions as too large,
-    /// which is then read again in smaller ones. The source's positions are kept by a channel in a store if there is one,
-    /// otherwise by the last channel.
+    /// share a store are committed one after the other. A crash in between brings the events to the first of them again. A failure
+    /// in between does not, with one exception: if a later channel refuses a batch of a source with positions as too large, the
+    /// batch is read again in smaller ones. The source's positions are kept by a channel in a store if there is one, otherwise by
+    /// the last channel.
     pub fn to(mut self, channels: impl IntoIterator<Item = impl Into<String>>) -> AgentBuilder {
         self.plan.required.extend(channels.into_iter().map(Into::into));
         self.agent.topology.sources.push(self.plan);

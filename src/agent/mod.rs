@@ -5,17 +5,17 @@
 //!
 //! # Supervision
 //!
-//! An error that can pass, or a panic, of a source or sink leads to a pause and another attempt; the pauses grow
+//! If a source or sink panics, or returns an error that can pass, there is a pause and then another attempt; the pauses grow
 //! ([`Backoff`]). An error that will not pass ends that component; the others go on. Both are visible in
-//! [`RunningAgent::stats`]. Interceptors and selectors that panic fail the put, which is tried again, too.
+//! [`RunningAgent::stats`]. A panic of an interceptor or selector fails the put, which is then tried again, too.
 //!
 //! # What is guaranteed
 //!
-//! Nothing leaves a channel before its sink has delivered it, and the order of a channel is kept by a single sink. A pull
-//! source's batch that cannot be committed is tried again as it is: its events do not pass the interceptors again, and a
-//! channel that has it does not get it again. Between a sink's delivery and the commit of its take, and between the
-//! commits of channels that do not share a store, a crash leads to repetition, never to loss. A sink that keeps its
-//! position in the take, and a source that keeps it in the put, avoid repetition, too.
+//! Nothing leaves a channel before its sink has delivered it, and a single sink keeps the order of its channel. If a pull
+//! source's batch cannot be committed, it is tried again as it is: its events do not pass the interceptors again, and a
+//! channel that has it does not get it again. A crash between a sink's delivery and the commit of its take, or between the
+//! commits of channels that do not share a store, leads to repetition, never to loss. A sink that keeps its position in the
+//! take, and a source that keeps it in the put, avoid repetition, too.
 
 mod backoff;
 mod builder;
@@ -97,9 +97,9 @@ impl Agent {
 
     /// Begins the description of an agent.
     ///
-    /// Its name is part of the positions of its sources and sinks (`<agent>/source/<name>/`, `<agent>/sink/<name>/`). So it must
-    /// stay the same over restarts: under another name they begin at the beginning. And no two agents with channels of
-    /// one store may have the same name: nothing tells their positions apart then.
+    /// The owners of its sources' and sinks' positions begin with its name (`<agent>/source/<name>/`, `<agent>/sink/<name>/`). So
+    /// the name must stay the same over restarts: under another one they begin at the beginning. And two agents with channels of
+    /// one store must have different names, or they would use each other's positions.
     pub fn builder(name: impl Into<String>) -> AgentBuilder {
         AgentBuilder::new(name.into())
     }
@@ -125,17 +125,20 @@ impl Agent {
     /// A source whose opening fails for now is tried again while the agent runs.
     ///
     /// # Blocking
-    /// Until every source's first attempt to open is over, and for the sinks' at most
+    /// Until every source has tried once to open, and for the sinks' first attempts at most
     /// [`SINK_OPEN_WAIT`](crate::limits::SINK_OPEN_WAIT).
     ///
     /// # Errors
-    /// If a channel is closed, a source or sink says that it cannot be opened without a person, or there is no thread for it.
-    /// What was started is stopped again then, and the channels stay open.
+    /// If a channel is closed, opening a source or sink fails with an error that will not pass, or there is no thread for it. What
+    /// was started is then stopped again, and the channels stay open.
     pub fn start(self) -> Result<RunningAgent, StartError> {
         start::start(self.topology)
     }
 
     /// Runs until all sources are done and all channels that have sinks are empty, or until the limit; then stops.
+    ///
+    /// # Blocking
+    /// As long as `limit` says; then for the grace of a stop ([`Drain::NONE`]).
     ///
     /// ```
     /// use aqueduct::agent::Outcome;
@@ -164,7 +167,7 @@ impl Agent {
     /// ```
     ///
     /// # Errors
-    /// If it could not be started, or a channel could not be closed in good order. Other failures are in the report.
+    /// If the agent could not be started, or a channel could not be closed cleanly. Other failures are in the report.
     pub fn run_to_completion(self, limit: Wait) -> Result<ShutdownReport, RunError> {
         let running = self.start()?;
         let _ = running.wait_done(limit);

@@ -104,8 +104,8 @@ impl Pusher {
         self.put_batch(vec![event.into()])
     }
 
-    /// Puts a batch in one transaction. Position owners are keys of this source. A batch that an error gave back goes on
-    /// where it was: no event passes an interceptor twice or goes to a channel twice.
+    /// Puts a batch in one transaction. Position owners are keys of this source. A batch that an error gave back continues where
+    /// it stopped: no event passes an interceptor twice or goes to a channel twice.
     ///
     /// # Blocking
     /// As [`put`](Self::put).
@@ -119,7 +119,7 @@ impl Pusher {
     }
 
     /// Starts the commit of a batch and returns a ticket for its outcome; many may be in flight. Batches keep the order
-    /// in which they were submitted. They are counted as accepted when their tickets are asked.
+    /// in which they were submitted. They are counted as accepted when their tickets are waited for or polled.
     ///
     /// # Blocking
     /// For room in the channels. With several channels that are not all of one store, until it is committed.
@@ -146,8 +146,8 @@ impl Pusher {
         self.context.position(key)
     }
 
-    /// Says that nothing more will come, from any clone: the source is done, which a bounded run waits for. Later puts are
-    /// refused.
+    /// Says that nothing more will come, from any clone: the source is done, which
+    /// [`wait_done`](super::RunningAgent::wait_done) waits for. Later puts are refused.
     pub fn finish(&self) {
         self.gate.shut(ComponentEnd::Done);
     }
@@ -182,8 +182,7 @@ impl RawTicket<Result<Receipt, PutError>> for Counting {
 
 fn count(counters: &SourceCounters, events: u64, accepted: bool) {
     if accepted {
-        counters.accepted_events.fetch_add(events, Ordering::Relaxed);
-        counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
+        counters.count_accepted(events);
     } else {
         counters.channel_write_fail.fetch_add(1, Ordering::Relaxed);
     }

@@ -124,7 +124,7 @@ impl Drain {
         Self { limit, grace: crate::limits::STOP_GRACE }
     }
 
-    /// How long to wait for sources and for sinks to return when they are asked to; whoever takes longer is left behind
+    /// How long to wait for sources and for sinks to return when they are asked to; one that takes longer is left behind
     /// and reported as [`ComponentEnd::Stuck`]. Default: [`STOP_GRACE`](crate::limits::STOP_GRACE).
     #[must_use]
     pub const fn grace(mut self, grace: Duration) -> Self {
@@ -133,12 +133,12 @@ impl Drain {
     }
 }
 
-/// What a run came to, for whoever ordered it.
+/// How a run ended, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// All sources are done and every event of a channel with a sink is delivered. What waits in a channel without one, such as
-    /// a dead letter, waits for a person.
+    /// All sources are done and every event of a channel with a sink is delivered. Events in channels without a sink, such as dead
+    /// letters, are still there.
     Completed,
     /// It was stopped, by request or by a limit, before all was done. Running it again goes on.
     Stopped,
@@ -164,7 +164,7 @@ impl Outcome {
 pub struct ShutdownReport {
     /// Name of the agent.
     pub name: String,
-    /// What the run came to.
+    /// How the run ended.
     pub outcome: Outcome,
     /// For each channel, also those without a sink, what is left in it.
     pub left: Vec<ChannelLeft>,
@@ -175,8 +175,8 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether nothing is left in the channels that have sinks. Others, such as those for dead letters, nobody drains: look at
-    /// [`left`](Self::left) for what is in them.
+    /// Whether nothing is left in the channels that have sinks. Nobody drains the others, such as those for dead letters:
+    /// [`left`](Self::left) says what is in them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.left.iter().all(|channel| channel.events == 0 || !channel.has_sink)
@@ -254,7 +254,7 @@ pub enum StartError {
     },
 }
 
-/// The agent has stopped, but a channel could not be closed in good order: what was put into it under a weaker durability
+/// The agent has stopped, but a channel could not be closed cleanly: what was put into it under a weaker durability
 /// than `Sync` may be lost in a power cut.
 #[derive(Debug, thiserror::Error)]
 #[error("channel {channel} cannot be closed: {source}")]
@@ -275,7 +275,7 @@ pub enum RunError {
     /// It did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It did not stop in good order.
+    /// It did not stop cleanly.
     #[error(transparent)]
     Shutdown(#[from] ShutdownError),
 }

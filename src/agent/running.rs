@@ -24,8 +24,8 @@ use crate::wait::{Bell, Wait};
 
 /// An agent at work. Stop it with [`shutdown`](Self::shutdown).
 ///
-/// Dropping it asks everything to stop and waits for nothing: the threads end by themselves, sinks after the batch they are
-/// at, and what is in the channels stays there. Channels are not closed then.
+/// Dropping it asks everything to stop and waits for nothing: the threads end by themselves, those of sinks after their current
+/// batch, and what is in the channels stays there. The channels are not closed.
 pub struct RunningAgent {
     pub(super) name: String,
     pub(super) signal: Arc<Signal>,
@@ -108,8 +108,8 @@ impl RunningAgent {
         self.stop_wait.clone()
     }
 
-    /// Waits until all sources are done and the channels that have sinks are empty, or until that cannot come any more
-    /// because a component failed, or until the limit or a request by the [`stop_token`](Self::stop_token).
+    /// Waits until all sources are done and the channels that have sinks are empty. Returns earlier if that cannot happen any
+    /// more because a component failed, at the limit, and on a request by the [`stop_token`](Self::stop_token).
     ///
     /// Nothing is stopped; call [`shutdown`](Self::shutdown) next. A pusher is done once it is
     /// [finished](Pusher::finish); listeners never are.
@@ -132,8 +132,8 @@ impl RunningAgent {
     /// As long as `drain` says: its limit, and its grace for components that do not return.
     ///
     /// # Errors
-    /// [`ShutdownError`] if a channel could not be closed in good order. The agent has stopped all the same, and the error
-    /// has the report.
+    /// [`ShutdownError`] if a channel could not be closed cleanly. The agent has stopped all the same, and the error has the
+    /// report.
     pub fn shutdown(mut self, drain: Drain) -> Result<ShutdownReport, ShutdownError> {
         self.stop_threads(drain);
         let stats = self.stats();

@@ -158,8 +158,7 @@ impl PullRunner {
                 self.count_received(events, pace);
             }
             let Err(error) = attempt else {
-                counters.accepted_events.fetch_add(events as u64, Ordering::Relaxed);
-                counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
+                counters.count_accepted(events as u64);
                 return Ok(Committed::Yes);
             };
             if !std::mem::replace(&mut refused, true) {

@@ -31,13 +31,13 @@ pub use transaction::{PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransa
 /// # Contract
 ///
 /// * A put transaction becomes visible as a whole, at its commit, or not at all.
-/// * Events are taken in the order of the commits of their puts. Commits that overlap in time may go either way.
+/// * Events are taken in the order in which their puts were committed. Commits that overlap in time may come in either order.
 /// * Events of an open take are invisible to other takes and count against the capacity until the take is committed.
 /// * A take that is rolled back or dropped returns its events to the head, in their old order.
-/// * What a position owner sets in a transaction is there if and only if the transaction is. Owners are told apart by their
-///   names alone, over all channels of a store.
+/// * A position that is set in a transaction is there if and only if the transaction is. Owners of positions are told apart by
+///   their names alone, over all channels of a store.
 ///
-/// The suite in `aqueduct::testing::conformance` (feature `testing`) checks all of it on any implementation.
+/// The suite in `aqueduct::testing::conformance` (feature `testing`) checks this contract on any implementation.
 ///
 /// An `Arc` or a `Box` of a channel is a channel, so that a program can choose one while it runs:
 ///
@@ -69,16 +69,20 @@ pub trait Channel: Debug + Send + Sync {
         None
     }
 
-    /// Whether the events that are left when it is closed are there when it is opened again: they are not lost with the
-    /// process. True for a part of a store. For implementers that wrap a channel: forward it.
+    /// Whether the events that are left at a close are there again after the next open, instead of being lost with the process.
+    /// True for a part of a store. For implementers that wrap a channel: forward it.
     fn outlives_close(&self) -> bool {
         self.store_part().is_some()
     }
 
-    /// Takes up to `max` events. Waits for the first one; an empty transaction means that none came in time.
+    /// Takes up to `max` events. An empty transaction means that none came in time.
     ///
-    /// There may be fewer than `max` although more are there: a channel may bound the bytes of a take, and what it gathers in
-    /// one; a file channel reaches into up to [`TAKE_TRANSACTIONS_MAX`](crate::limits::TAKE_TRANSACTIONS_MAX) puts.
+    /// It may be fewer than `max` even if the channel has more: a channel may limit the bytes of a take and the number of puts that
+    /// it gathers events from, in a file channel
+    /// [`TAKE_TRANSACTIONS_MAX`](crate::limits::TAKE_TRANSACTIONS_MAX).
+    ///
+    /// # Blocking
+    /// For the first event, as long as `wait` says; then, if it is no longer in memory, for the disk.
     ///
     /// # Errors
     /// [`TakeError::Closed`], or [`TakeError::Storage`] if the events cannot be read.
@@ -87,8 +91,8 @@ pub trait Channel: Debug + Send + Sync {
     /// Ready when a take would find an event, or fail.
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The last committed position of an owner. Channels of one store share their positions: the name of an owner should say
-    /// whose it is, as `<agent>/source/<name>/` does before the keys of an agent's sources.
+    /// The last committed position of an owner. Channels of one store share their positions, so the name of an owner should say
+    /// who it is, as the prefix `<agent>/source/<name>/` does for the keys of an agent's sources.
     fn position(&self, owner: &str) -> Option<Bytes>;
 
     /// The last committed positions of all owners whose name begins with `prefix`, by name.
@@ -100,14 +104,20 @@ pub trait Channel: Debug + Send + Sync {
     /// Refuses new transactions and waits for the commits in flight. Closing again is fine; it fails as long as something of
     /// what was accepted is in danger.
     ///
+    /// # Blocking
+    /// For the commits in flight, and for the storage.
+    ///
     /// # Errors
     /// If what was accepted under a weaker durability than `Sync` could not be made durable.
     fn close(&self) -> Result<(), StorageError>;
 
-    /// Puts one event in a transaction of its own.
+    /// Puts one event in a transaction of its own and returns once it is as durable as the channel is configured to be.
+    ///
+    /// # Blocking
+    /// As [`PutTransaction::commit`].
     ///
     /// # Errors
-    /// As the commit of the transaction.
+    /// As [`PutTransaction::commit`].
     fn put(&self, event: impl Into<Event>) -> Result<Receipt, PutError>
     where
         Self: Sized,
@@ -115,10 +125,13 @@ pub trait Channel: Debug + Send + Sync {
         self.put_batch(PutBatch::new(vec![event.into()]))
     }
 
-    /// Puts a batch in one transaction.
+    /// Puts a batch in one transaction, otherwise as [`put`](Self::put).
+    ///
+    /// # Blocking
+    /// As [`PutTransaction::commit`].
     ///
     /// # Errors
-    /// As the commit of the transaction.
+    /// As [`PutTransaction::commit`].
     fn put_batch(&self, batch: PutBatch) -> Result<Receipt, PutError> {
         let mut tx = self.begin_put();
         tx.set_batch(batch);

@@ -13,12 +13,13 @@ use crate::event::{Event, EventId};
 use crate::ticket::{PutTicket, Receipt, TakeTicket};
 use crate::wait::Wait;
 
-/// What an implementer of a channel gives for puts.
+/// What an implementer of a channel provides for puts.
 pub trait PutTarget: Send + Sync {
     /// Reserves room, waiting for it at most `wait` (`None`: as the channel is configured), and starts the commit.
     ///
-    /// The channels of this crate end the wait of a pull source that is asked to stop, and of others that wait until there is room.
-    /// For whoever waits otherwise, and for other channels, a stop waits within its grace, so a configured wait should be shorter.
+    /// In the channels of this crate, a request to stop ends the wait of pull sources and of other sources that wait until there is
+    /// room. Other waits, and those in other channels, go on until they are over, at most for the grace of the stop; so the
+    /// configured wait should be shorter than that.
     ///
     /// # Errors
     /// With the batch, if nothing was started.
@@ -57,9 +58,9 @@ impl PutTransaction {
         self.batch.events.push(event.into());
     }
 
-    /// Adds an event for some channels of a transaction over several, given by their places in the list that
-    /// [`Channel::begin_put_with`](super::Channel::begin_put_with) was called for: 0 is the channel itself, 1 the first
-    /// of the others. Places that do not exist are passed over; an event for no channel is dropped.
+    /// Adds an event for some channels of a transaction over several. Each is given by its place: 0 is the channel that
+    /// [`Channel::begin_put_with`](super::Channel::begin_put_with) was called on, 1 the first of the others. Places that do not
+    /// exist are ignored; an event for no channel is dropped.
     pub fn push_to(&mut self, places: &[usize], event: impl Into<Event>) {
         if self.channels.is_empty() {
             if places.contains(&0) {
@@ -74,8 +75,9 @@ impl PutTransaction {
         }
     }
 
-    /// Replaces everything collected so far. A batch that a transaction over the channels of the same store gave back keeps
-    /// its channels; any other goes to all channels of this transaction. So does every batch in a transaction over one channel.
+    /// Replaces everything collected so far. In a transaction over several channels, a batch that another one over channels of the
+    /// same store gave back keeps the channels of its events; any other batch goes to all channels of this transaction. In a
+    /// transaction over one channel, every batch goes to that channel.
     pub fn set_batch(&mut self, batch: PutBatch) {
         self.batch = batch;
         let known = self.batch.routes.store == self.store && !self.batch.routes.runs.is_empty();
@@ -129,9 +131,9 @@ impl PutTransaction {
     /// Transactions submitted one after the other by one thread keep their order.
     ///
     /// # Blocking
-    /// For room in the channel, at most as long as the wait. Whether the disk has room shows only when a file channel writes: for
-    /// that, [`Ticket::wait`](crate::Ticket::wait) waits as long, and tries again; a ticket that is awaited says
-    /// [`Full`](PutError::Full) at once.
+    /// For room in the channel, at most as long as the wait. Whether the disk has room, a file channel finds out only when it
+    /// writes. If it has none, [`Ticket::wait`](crate::Ticket::wait) waits as long again and retries; a ticket that is awaited
+    /// returns [`Full`](PutError::Full) at once.
     ///
     /// # Errors
     /// If there is no room, or the transaction can never be put.
@@ -146,7 +148,7 @@ impl fmt::Debug for PutTransaction {
     }
 }
 
-/// What an implementer of a channel gives for an open take.
+/// What an implementer of a channel provides for an open take.
 pub trait RawTake: Send {
     /// Identity of the event at `index` of the take.
     fn id(&self, index: usize) -> EventId;
@@ -202,7 +204,7 @@ impl TakeTransaction {
         Self { events, positions: Vec::new(), durability: None, raw: Some(raw) }
     }
 
-    /// A take that found nothing. Committing it does nothing, unless positions are set, which then are lost.
+    /// A take that found nothing. Committing it does nothing; positions that were set with it are lost.
     pub fn empty() -> Self {
         Self { events: Vec::new(), positions: Vec::new(), durability: None, raw: None }
     }
@@ -247,14 +249,14 @@ impl TakeTransaction {
     /// For the storage.
     ///
     /// # Errors
-    /// [`TakeError::NotCommitted`]: the events are back in the channel. [`TakeError::Indeterminate`]: they are gone until
-    /// the store is opened again, and may come again then.
+    /// [`TakeError::NotCommitted`]: the events are back in the channel. [`TakeError::Indeterminate`]: they do not come again
+    /// until the store is opened again, and may come then.
     pub fn commit(self) -> Result<(), TakeError> {
         self.submit()?.wait()
     }
 
-    /// Removes the first `count` events and returns the others to the head of the channel. A count of 0 is a rollback, of
-    /// the positions, too.
+    /// Removes the first `count` events and returns the others to the head of the channel. With a count of 0 it is a rollback:
+    /// positions are not set either.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).

@@ -16,7 +16,7 @@ pub struct SinkBatch<'a> {
 }
 
 impl<'a> SinkBatch<'a> {
-    /// The events of `take` for the sink `context` belongs to; what the agent does.
+    /// The events of `take`, for the sink that `context` belongs to. An agent does this; without one, a test or a program can.
     pub fn new(take: &'a mut TakeTransaction, context: &'a super::SinkContext) -> Self {
         let limit = take.len();
         Self { take, limit, prefix: context.prefix() }

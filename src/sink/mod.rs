@@ -67,16 +67,16 @@ pub use thrift_rpc::ThriftRpc;
 ///
 /// # Contract
 ///
-/// Life: [`open`](Self::open), then [`write`](Self::write) (with events) and [`idle`](Self::idle) (without) in turn, and
-/// [`close`](Self::close) once at the end. After an error of `write` or of the take's commit the sink is opened again, and the
-/// same events come again, in the same order, though perhaps in another batch.
+/// The runner calls [`open`](Self::open), then [`write`](Self::write) whenever there are events and [`idle`](Self::idle) while
+/// there are none, and [`close`](Self::close) once at the end. After an error of `write` or of the take's commit the sink is
+/// opened again, and the same events come again, in the same order, though perhaps in another batch.
 ///
 /// Two errors of the commit end the sink instead: that the channel is closed, and that the outcome is unknown
-/// ([`TakeError::Indeterminate`](crate::TakeError::Indeterminate)). Whether the events come again shows once the store is
-/// open again; the position that was set with them is there if and only if they do not.
+/// ([`TakeError::Indeterminate`](crate::TakeError::Indeterminate)). In the second case it is known only after the store has been
+/// opened again whether the events come again; the position that was set with them is there if and only if they do not.
 pub trait Sink: Send {
-    /// Delivers a batch, or its first events. When it returns, what is delivered must be as safe as the sink promises:
-    /// the events leave the channel next.
+    /// Delivers a batch, or the first events of it. What is delivered must be as safe as the sink promises when this returns,
+    /// because the events leave the channel next.
     ///
     /// # Errors
     /// [`SinkError`] says what happens with the events.
@@ -145,9 +145,9 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 pub enum Delivered {
     /// All of it.
     All,
-    /// The first so many events; the others come again, without an `open` in between. As many as the batch has, or more, are
-    /// [`All`](Self::All). `First(0)` is no error: nothing is committed, and the runner writes the same events again after a
-    /// pause that grows like the back-off after errors, for ever; only the counters of the channel show it.
+    /// The first so many events; the others come again, without an `open` in between. A number as large as the batch, or larger,
+    /// means [`All`](Self::All). `First(0)` is not an error: nothing is committed, and the runner writes the same events again
+    /// after a pause that grows like the back-off after errors. It does so for ever, and only the counters of the channel show it.
     First(usize),
 }
 

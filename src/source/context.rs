@@ -15,7 +15,7 @@ use crate::stats::SourceStats;
 use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 
-/// Where a source's events go. The agent implements it with interceptors, selector and channels; every channel is one,
+/// Where a source's events go. The agent implements it with interceptors, a selector and channels. Every channel implements it,
 /// too, so that a source can be run without an agent.
 pub trait SourcePort: Send + Sync {
     /// Puts a batch into the channels.
@@ -107,7 +107,7 @@ impl SourceContext {
     /// For room in the channels as long as they are configured to, then for the storage.
     ///
     /// # Errors
-    /// [`PutError`]: `Full` says that waiting may help, and gives the events back.
+    /// [`PutError`]; all variants but `Indeterminate` give the events back. `Full` says that waiting may help.
     pub fn put(&self, events: Vec<Event>) -> Result<Receipt, PutError> {
         self.put_batch(PutBatch::new(events), None)
     }
@@ -131,10 +131,7 @@ impl SourceContext {
         let counters = &self.inner.counters;
         let outcome = self.submit_counted(batch, wait).and_then(PutTicket::wait);
         match &outcome {
-            Ok(_) => {
-                counters.accepted_events.fetch_add(events, Ordering::Relaxed);
-                counters.accepted_batches.fetch_add(1, Ordering::Relaxed);
-            }
+            Ok(_) => counters.count_accepted(events),
             Err(_) => {
                 counters.channel_write_fail.fetch_add(1, Ordering::Relaxed);
             }
@@ -142,8 +139,8 @@ impl SourceContext {
         outcome
     }
 
-    /// Starts the commit of a batch and returns a ticket for its outcome; several may be in flight. The caller counts
-    /// what was accepted.
+    /// Starts the commit of a batch and returns a ticket for its outcome; several may be in flight. The caller counts what was
+    /// accepted, with [`counters`](Self::counters).
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -246,6 +243,12 @@ pub struct SourceCounters {
 }
 
 impl SourceCounters {
+    /// Counts a transaction of so many events as committed.
+    pub(crate) fn count_accepted(&self, events: u64) {
+        self.accepted_events.fetch_add(events, Ordering::Relaxed);
+        self.accepted_batches.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The numbers as they stand.
     #[must_use]
     pub fn snapshot(&self) -> SourceStats {

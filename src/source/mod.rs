@@ -52,11 +52,11 @@ pub use stress::Stress;
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use thrift_rpc::ThriftRpc;
 
-/// A source that decides by itself when events come.
+/// A source that decides for itself when events come.
 ///
-/// Life: [`open`](Self::open) once (after it every listener accepts connections), then [`run`](Self::run) until
-/// [`SourceContext::shutdown`] is requested or there is nothing more to come. When `run` returns an error that can pass,
-/// the agent calls `open` and `run` again after a back-off. After the last `run` comes [`close`](Self::close).
+/// The agent calls [`open`](Self::open), after which every listener must accept connections, and then [`run`](Self::run), which
+/// goes on until [`SourceContext::shutdown`] is requested or there is nothing more to come. When `run` returns an error that can
+/// pass, the agent calls `open` and `run` again after a back-off. [`close`](Self::close) comes after the last `run`.
 pub trait Source: Send {
     /// Prepares to run: binds listeners, reads positions.
     ///
@@ -73,7 +73,7 @@ pub trait Source: Send {
     /// As [`open`](Self::open).
     fn run(&mut self, context: &SourceContext) -> Result<(), SourceError>;
 
-    /// Called once when the agent is done with the source: gives up what it kept for another `run`.
+    /// Called once when the agent is done with the source, which gives up here what it kept for another `run`.
     fn close(&mut self) {}
 }
 

@@ -9,7 +9,7 @@ use crate::batch::{Positions, PutBatch, set_position};
 use crate::event::Event;
 use crate::limits::POSITIONS_PER_TRANSACTION_MAX;
 
-/// A source that is asked for data. The caller decides how much it swallows; the runner owns the transaction.
+/// A source that is asked for data. Whoever asks decides how much of it is wanted; the runner owns the transaction.
 ///
 /// ```
 /// use aqueduct::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
@@ -37,19 +37,21 @@ use crate::limits::POSITIONS_PER_TRANSACTION_MAX;
 ///
 /// # Contract
 ///
-/// After a `poll` that added events or positions, exactly one of three things happens: the batch is committed to every
-/// required channel and [`committed`](Self::committed) is called; or the batch cannot be committed yet and is tried again
-/// (the source is not asked again before it is); or the agent stops, and the next [`open`](Self::open) finds the position
-/// of the last committed batch. So a source that derives where it reads from its committed position loses nothing and
-/// repeats nothing.
+/// After a `poll` that added events or positions, exactly one of these happens:
 ///
-/// A batch with positions that is too large for the channel is discarded, and the source is opened again behind its last
-/// committed position and asked for less, with a smaller [`PullBatch::room`]. A source without positions ends with a fatal error
-/// then, as does one that was asked for a single event, or delivered one.
+/// * The batch is committed to every required channel, and [`committed`](Self::committed) is called.
+/// * The batch cannot be committed yet. It is tried again, and the source is not polled until it is committed.
+/// * The agent stops, and the next [`open`](Self::open) finds the position of the last committed batch.
 ///
-/// A commit whose outcome is unknown ends a source with positions: what is committed is known once the store has been opened again,
-/// and the position from before could bring the same events twice. A source without positions is opened again after a
-/// back-off; it does not get the batch back, which may or may not be in the channel.
+/// So a source that reads on from its committed position loses nothing and repeats nothing.
+///
+/// A batch with positions that is too large for the channel is discarded. The source is opened again at its last committed
+/// position and asked for less, with a smaller [`PullBatch::room`]. If it has no positions, or was asked for a single event or
+/// delivered only one, it ends with a fatal error instead.
+///
+/// A commit whose outcome is unknown ends a source with positions: what is committed is known only after the store has been opened
+/// again, and to read on from the position before it could bring the same events twice. A source without positions is opened
+/// again after a back-off; it does not get the batch back, which may or may not be in the channel.
 pub trait PullSource: Send {
     /// Adds up to [`PullBatch::room`] events to `out`.
     ///
@@ -61,9 +63,9 @@ pub trait PullSource: Send {
     /// back-off. [`SourceError::Fatal`] ends the source.
     fn poll(&mut self, out: &mut PullBatch) -> Result<Pulled, SourceError>;
 
-    /// Called before the first poll, after every error, and before a batch is read again in smaller parts: continue behind the
-    /// committed position, [`SourceContext::position`]. Without one begin at the beginning, whatever was polled before: it was
-    /// discarded.
+    /// Called before the first poll, after every error, and before a batch is read again in smaller parts. Continue behind the
+    /// committed position, [`SourceContext::position`]; if there is none, begin at the beginning, because whatever was polled
+    /// before was discarded.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -110,7 +112,7 @@ pub enum Pulled {
     More,
     /// Nothing more for now: poll again after a back-off.
     Idle,
-    /// Nothing more for now, and the source has waited for it itself: poll again at once.
+    /// Nothing more for now, and the source itself has waited: poll again at once.
     Waited,
     /// Nothing more, ever: the source is done once this batch is committed.
     Done,
@@ -146,7 +148,7 @@ impl PullBatch {
         set_position(&mut self.positions, key.into(), None);
     }
 
-    /// How many more events are wanted. More are accepted, if a unit of the source holds them.
+    /// How many more events are wanted. More are accepted, for a source that reads units of several events.
     #[must_use]
     pub fn room(&self) -> usize {
         self.events_max.saturating_sub(self.events.len())

@@ -101,7 +101,10 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in a directory with the default settings, creating it if need be.
+    /// Opens the store in a directory with the default settings, creating it if there is none.
+    ///
+    /// # Blocking
+    /// As [`FileStoreBuilder::open`].
     ///
     /// # Errors
     /// As [`FileStoreBuilder::open`].
@@ -109,7 +112,7 @@ impl FileStore {
         Self::builder(path).open()
     }
 
-    /// Settings to open the store in a directory with.
+    /// The settings with which to open the store in a directory.
     pub fn builder(path: impl Into<PathBuf>) -> FileStoreBuilder {
         FileStoreBuilder::new(path.into())
     }
@@ -140,6 +143,9 @@ impl FileStore {
 
     /// The channel `name`. It is created, durably, if the store has none of that name, and opened again if it was closed.
     ///
+    /// # Blocking
+    /// For the storage, if the channel is created.
+    ///
     /// # Errors
     /// If the name is empty, too long or has a control character in it, there are too many channels, or the store's list cannot be
     /// written.
@@ -147,7 +153,7 @@ impl FileStore {
         Ok(FileChannel::new(self.inner.clone(), self.inner.channel(name)?))
     }
 
-    /// The names of all channels, also those that nobody asked for since the open.
+    /// The names of all channels, including those that nobody has asked for since the open.
     #[must_use]
     pub fn channel_names(&self) -> Vec<String> {
         self.inner.channel_names()
@@ -186,7 +192,10 @@ impl FileStore {
     }
 
     /// Does a round of what the store's own thread does: writes what is pending, syncs what waits for it, takes a checkpoint
-    /// if one is due, frees and prepares segments. For stores opened without that thread.
+    /// if one is due, frees and prepares segments. For stores that were opened without that thread.
+    ///
+    /// # Blocking
+    /// For the storage.
     pub fn maintain(&self) {
         self.inner.maintain();
     }
@@ -194,6 +203,9 @@ impl FileStore {
     /// Refuses new transactions, waits for those in flight, makes everything durable and takes a checkpoint, so that the
     /// next open has nothing to replay. Other handles stay usable only for their statistics. Closing again, by any handle, does
     /// nothing and says what the first time said.
+    ///
+    /// # Blocking
+    /// For the commits in flight, and for the storage.
     ///
     /// # Errors
     /// If what was accepted under a weaker durability than `Sync` could not be made durable.
@@ -270,8 +282,8 @@ impl StorePut {
     }
 
     /// Replaces everything collected so far by a batch that a put over channels of this store gave back. Its events go to the
-    /// channels they were for. Any other batch with events does not say where they go: the commit refuses it with
-    /// [`PutError::ForeignChannel`].
+    /// channels that they were meant for. Any other batch does not say where its events go: the commit refuses it with
+    /// [`PutError::ForeignChannel`], unless it has none.
     pub fn set_batch(&mut self, batch: PutBatch) {
         self.batch = batch;
         self.foreign = None;
@@ -280,7 +292,7 @@ impl StorePut {
         }
     }
 
-    /// Sets the position of an owner, with the commit. All channels of the store have it.
+    /// Sets the position of an owner, with the commit. It is the same in all channels of the store.
     pub fn set_position(&mut self, owner: impl Into<String>, position: impl Into<bytes::Bytes>) {
         crate::batch::set_position(&mut self.batch.positions, owner.into(), Some(position.into()));
     }
@@ -302,6 +314,9 @@ impl StorePut {
 
     /// Puts all events, or none.
     ///
+    /// # Blocking
+    /// As [`PutTransaction::commit`].
+    ///
     /// # Errors
     /// As [`PutTransaction::commit`]; also if a channel was of another store.
     pub fn commit(self) -> Result<Receipt, PutError> {
@@ -309,6 +324,9 @@ impl StorePut {
     }
 
     /// Starts the commit and returns a ticket for its outcome.
+    ///
+    /// # Blocking
+    /// As [`PutTransaction::submit`].
     ///
     /// # Errors
     /// As [`PutTransaction::submit`]; also if a channel was of another store.

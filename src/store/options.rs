@@ -12,7 +12,7 @@ use crate::wait::Wait;
 
 use super::{FileStore, Inspection, OpenError};
 
-/// How events are read that are not in the tail cache any more.
+/// How events that are no longer in the tail cache are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadMode {
@@ -31,17 +31,17 @@ pub enum OnCorruption {
     /// Opening, or the take that comes to the place, fails and names it. The default: nothing is lost silently.
     #[default]
     Fail,
-    /// The damaged records are passed over, and what is lost is reported once: by the recovery report if the open finds it,
-    /// and by the channel's `lost_events`, which are complete once the channel has been read to its end. An open that finds
-    /// damage reads all that waits, to count it; the next one finds a store in order, whatever its policy. Segments that are of
-    /// no use any more keep their bytes under a name that ends in `.damaged`.
+    /// Damaged records are passed over, and what is lost is reported once: by the recovery report if the open finds it, and by
+    /// the channel's `lost_events`, which is complete once the channel has been read to its end. An open that finds damage reads
+    /// everything that waits, to count what is lost; the next open finds nothing wrong, whatever its policy. Segments that cannot
+    /// be used any more keep their bytes under a name that ends in `.damaged`.
     ///
-    /// It does not help against a missing data directory, a damaged manifest or mark of a directory, and files of another
-    /// store or directory: the open fails and nothing is changed.
+    /// This does not help if a data directory is missing, the manifest or the mark of a directory is damaged, or files belong to
+    /// another store or directory: then the open fails, and nothing is changed.
     Salvage,
 }
 
-/// Settings of a [`FileStore`], with which it is opened.
+/// The settings with which a [`FileStore`] is opened.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -117,7 +117,7 @@ impl FileStoreBuilder {
         Self { path, data_dirs: Vec::new(), options }
     }
 
-    /// Adds a data directory. Each becomes a lane with a log of its own; put them on different disks. Without any, the
+    /// Adds a data directory. Each becomes a lane with a log of its own; put them on different disks. If none is added, the
     /// events are kept in `data` below the store's directory. A store that has events must be opened with all of its
     /// directories; new ones may be added.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
@@ -138,7 +138,7 @@ impl FileStoreBuilder {
         self
     }
 
-    /// Events that each channel may hold. Default: [`limits::FILE_CHANNEL_EVENTS`]. May change at every open.
+    /// Events that each channel may hold. Default: [`limits::FILE_CHANNEL_EVENTS`]. It may be another number at every open.
     pub fn capacity_events(mut self, events: u64) -> Self {
         self.options.capacity_events = events;
         self
@@ -188,7 +188,7 @@ impl FileStoreBuilder {
         self
     }
 
-    /// Bytes of log that an open replays at most, one segment and one group commit apart. Default:
+    /// Bytes of log that an open replays, at most; one segment and one group commit may come on top. Default:
     /// [`limits::REPLAY_BYTES_MAX`].
     pub fn replay_bytes_max(mut self, bytes: u64) -> Self {
         self.options.replay_bytes_max = bytes;
@@ -214,8 +214,8 @@ impl FileStoreBuilder {
         self
     }
 
-    /// Whether the store runs a thread of its own. Default: yes. Without it, someone must call
-    /// [`FileStore::maintain`] from time to time, and tickets are written when they are polled or waited for.
+    /// Whether the store runs a thread of its own. Default: yes. Without it, the program must call [`FileStore::maintain`] from time
+    /// to time, and submitted transactions are written when their tickets are polled or waited for.
     pub fn background(mut self, background: bool) -> Self {
         self.options.background = background;
         self
@@ -233,28 +233,32 @@ impl FileStoreBuilder {
         self
     }
 
-    /// Makes the ids and salts of the store repeatable, for simulations. Two stores with one seed can mistake each other's
-    /// files for their own.
+    /// Makes the ids and salts of the store repeatable, for simulations. Two stores with the same seed can mistake each other's
+    /// files for their own. Default: random.
     pub fn seed(mut self, seed: u64) -> Self {
         self.options.seed = Some(seed);
         self
     }
 
-    /// Opens the store and recovers what is in it. Where there is none, it is created, also in a directory with other files
-    /// in it; but not over data directories with events of another store.
+    /// Opens the store and recovers what is in it. If there is none it is created, even in a directory with other files in it, but
+    /// not over data directories with events of another store.
+    ///
+    /// # Blocking
+    /// For the storage. How much is read depends on [`replay_bytes_max`](Self::replay_bytes_max), not on how much waits, unless
+    /// there is damage to pass over.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing that holds events is changed then. Directories and `lock` files that were missing may have been
-    /// made.
+    /// [`OpenError`]. Nothing that holds events has been changed then, but missing directories and `lock` files may have been
+    /// created.
     pub fn open(self) -> Result<FileStore, OpenError> {
         super::open::open(self.checked()?)
     }
 
-    /// Looks at what is in the store, without changing a byte of it or keeping a lock (whether it is in use is seen by trying
-    /// the lock for a moment): what an open with these settings would report, what waits in the channels, and the files behind
-    /// it. Works on stores that cannot be opened, and on file systems that cannot be written to.
+    /// Looks at what is in the store, without changing a byte of it: what an open with these settings would report, what waits in
+    /// the channels, and the files behind it. It works on stores that cannot be opened, and on file systems that cannot be
+    /// written to. It holds no lock, but tries it for a moment to see whether the store is in use.
     ///
-    /// The store may be in use: then [`Inspection::in_use`] says so, and what is found may be out of date or look damaged.
+    /// If the store is in use, [`Inspection::in_use`] says so, and what is found may be out of date or look damaged.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -277,7 +281,7 @@ impl FileStoreBuilder {
     /// ```
     ///
     /// # Errors
-    /// If there is no store, or not enough of one can be read to say anything. What would only stop an open is in
+    /// If there is no store, or too little of it can be read to say anything. Whatever would only make an open fail is in
     /// [`Inspection::obstacles`].
     pub fn inspect(self) -> Result<Inspection, OpenError> {
         super::inspect::inspect(self.checked()?)

@@ -15,8 +15,8 @@ pub struct RecoveryReport {
     pub lanes: Vec<LaneReport>,
     /// Events waiting, by channel.
     pub backlog: Vec<(String, u64)>,
-    /// Events lost, by channel, where damage was passed over: those that later records still count. See
-    /// [`LaneReport::damage`] for the others, of whose channels nothing is left.
+    /// Events lost by channel, where damage was passed over and later records still tell how many there were. For the others, of
+    /// whose channels nothing is known, see [`LaneReport::damage`].
     pub lost: Vec<(String, u64)>,
     /// How long it took.
     pub took: Duration,
@@ -112,8 +112,8 @@ pub struct Damage {
     pub offset: u64,
     /// How many bytes; 0 if that is not known.
     pub bytes: u64,
-    /// Events lost by it, where the sequence numbers around it tell. With several channels it is the most that it can be: an
-    /// event of one channel may lie among those that another one still waits for.
+    /// Events lost by it, if the sequence numbers around it tell. With several channels it is an upper bound: an event of one
+    /// channel may lie among those that another one still waits for.
     pub events: Option<u64>,
     /// What is wrong.
     pub detail: String,

@@ -300,8 +300,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
                 Outcome::Known(answer) => answer,
                 Outcome::Committing(ticket, events) => match ticket.wait() {
                     Ok(_) => {
-                        count(&counters.accepted_events, events);
-                        count(&counters.accepted_batches, 1);
+                        counters.count_accepted(events as u64);
                         Answer::Ok
                     }
                     Err(error) => self.refused(&error),
