@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::time_pattern::{DAYS, MONTHS, literal, name, numeric_offset};
+use super::date_text::{DAYS, MONTHS, literal, name, numeric_offset};
 
 /// A pattern for times.
 ///

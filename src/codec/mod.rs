@@ -3,6 +3,7 @@
 #[cfg(any(feature = "avro", feature = "rpc"))]
 pub(crate) mod avro;
 pub mod charset;
+mod date_text;
 pub(crate) mod java_date;
 pub(crate) mod java_hash;
 #[cfg(feature = "http")]

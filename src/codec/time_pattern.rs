@@ -3,6 +3,8 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+use super::date_text::{DAYS, MONTHS, digits, literal, name, offset_of, sign};
+
 /// Reads times that are written as a pattern says.
 ///
 /// Letters: `y` or `Y` year (`yy` two digits, around the year that the pattern was made in), `M` month (from three letters on
@@ -123,12 +125,12 @@ impl TimePattern {
     }
 
     fn short_year(&self, rest: &mut &str, lenient: bool) -> Option<i64> {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let two = if lenient { digits == 2 } else { digits >= 2 };
+        let count = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let two = if lenient { count == 2 } else { count >= 2 };
         if !two {
             return year(rest, 9).filter(|_| lenient);
         }
-        let value = digits_of(rest, 2, 2)?;
+        let value = digits(rest, 2, 2)?;
         let first = self.century.rem_euclid(100);
         Some(self.century + value - first + if value < first { 100 } else { 0 })
     }
@@ -205,52 +207,17 @@ fn begins_numeric(rest: &str) -> bool {
     }
 }
 
-/// Text up to the next letter, quoted or not.
-pub(super) fn literal(rest: &mut &str) -> Result<String, String> {
-    let mut text = String::new();
-    let mut quoted = false;
-    let mut chars = rest.char_indices().peekable();
-    let mut end = rest.len();
-    while let Some((at, c)) = chars.next() {
-        if c == '\'' {
-            if chars.next_if(|(_, next)| *next == '\'').is_some() {
-                text.push('\'');
-            } else {
-                quoted = !quoted;
-            }
-        } else if c.is_ascii_alphabetic() && !quoted {
-            end = at;
-            break;
-        } else {
-            text.push(c);
-        }
-    }
-    if quoted {
-        return Err("a single quote is not closed; write two for the character itself".to_owned());
-    }
-    *rest = rest.get(end..).unwrap_or_default();
-    Ok(text)
-}
-
-/// Between `min` and `max` digits, as many as there are.
-fn digits_of(rest: &mut &str, min: usize, max: usize) -> Option<i64> {
-    let count = rest.bytes().take(max).take_while(u8::is_ascii_digit).count();
-    let digits = rest.get(..count).filter(|_| count >= min)?;
-    *rest = rest.get(count..)?;
-    digits.parse().ok()
-}
-
 fn year(rest: &mut &str, max: usize) -> Option<i64> {
     let (sign, unsigned) = match rest.strip_prefix('-') {
         Some(unsigned) => (-1, unsigned),
         None => (1, rest.strip_prefix('+').unwrap_or(rest)),
     };
     *rest = unsigned;
-    digits_of(rest, 1, max).map(|year| sign * year)
+    digits(rest, 1, max).map(|year| sign * year)
 }
 
 fn number(field: Field, rest: &mut &str, fields: &mut Fields) -> Option<()> {
-    let value = digits_of(rest, 1, if field == Field::DayOfYear { 3 } else { 2 })?;
+    let value = digits(rest, 1, if field == Field::DayOfYear { 3 } else { 2 })?;
     let within = |low: i64, high: i64| (low..=high).contains(&value).then_some(value);
     match field {
         Field::Month => fields.month = Some(within(1, 12)?),
@@ -267,30 +234,15 @@ fn number(field: Field, rest: &mut &str, fields: &mut Fields) -> Option<()> {
     Some(())
 }
 
-/// The index of the name, long or short, that `rest` begins with.
-pub(super) fn name(rest: &mut &str, names: &[&str]) -> Option<i64> {
-    for short in [false, true] {
-        for (index, name) in names.iter().enumerate() {
-            let length = if short { name.len().min(SHORT_NAME) } else { name.len() };
-            let name = name.get(..length)?;
-            if rest.get(..length).is_some_and(|head| head.eq_ignore_ascii_case(name)) {
-                *rest = rest.get(length..)?;
-                return i64::try_from(index).ok();
-            }
-        }
-    }
-    None
-}
-
 /// Digits behind the point, as nanoseconds.
 fn fraction(rest: &mut &str, max: usize) -> Option<i64> {
     let before = rest.len();
-    let value = digits_of(rest, 1, max.min(NANO_DIGITS))?;
-    let digits = before - rest.len();
+    let value = digits(rest, 1, max.min(NANO_DIGITS))?;
+    let count = before - rest.len();
     // Digits beyond the nanosecond are read and left out.
-    let more = rest.bytes().take(max.saturating_sub(digits)).take_while(u8::is_ascii_digit).count();
+    let more = rest.bytes().take(max.saturating_sub(count)).take_while(u8::is_ascii_digit).count();
     *rest = rest.get(more..)?;
-    Some((digits..NANO_DIGITS).fold(value, |value, _| value * 10))
+    Some((count..NANO_DIGITS).fold(value, |value, _| value * 10))
 }
 
 /// `Z`, `+hh`, `+hhmm` or `+hh:mm`.
@@ -299,145 +251,15 @@ fn offset(rest: &mut &str) -> Option<Offset> {
         *rest = after;
         return Some(Offset::UTC);
     }
-    let (sign, unsigned) = match rest.strip_prefix('-') {
-        Some(unsigned) => (-1, unsigned),
-        None => (1, rest.strip_prefix('+')?),
-    };
-    *rest = unsigned;
-    let hours = digits_of(rest, 2, 2)?;
+    let sign = sign(rest)?;
+    let hours = digits(rest, 2, 2)?;
     let colon = rest.strip_prefix(':').filter(|after| after.starts_with(|c: char| c.is_ascii_digit()));
     *rest = colon.unwrap_or(rest);
-    let minutes = if rest.starts_with(|c: char| c.is_ascii_digit()) { digits_of(rest, 2, 2)? } else { 0 };
-    if hours > 23 || minutes > 59 {
-        return None;
-    }
-    Offset::from_seconds(i32::try_from(sign * (hours * 60 + minutes) * 60).ok()?).ok()
-}
-
-/// `+hhmm`, or `+hh:mm` with a colon.
-pub(super) fn numeric_offset(rest: &mut &str, colon: bool) -> Option<Offset> {
-    let (sign, unsigned) = match rest.strip_prefix('-') {
-        Some(unsigned) => (-1, unsigned),
-        None => (1, rest.strip_prefix('+')?),
-    };
-    *rest = unsigned;
-    let hours = digits_of(rest, 2, 2)?;
-    if colon {
-        *rest = rest.strip_prefix(':')?;
-    }
-    let minutes = digits_of(rest, 2, 2)?;
-    if hours > 23 || minutes > 59 {
-        return None;
-    }
-    Offset::from_seconds(i32::try_from(sign * (hours * 60 + minutes) * 60).ok()?).ok()
+    let minutes = if rest.starts_with(|c: char| c.is_ascii_digit()) { digits(rest, 2, 2)? } else { 0 };
+    offset_of(sign, hours, minutes)
 }
 
 const YEAR_DIGITS_MAX: usize = 9;
 const NANO_DIGITS: usize = 9;
-/// Letters of the short form of a name.
-const SHORT_NAME: usize = 3;
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn millis(pattern: &str, text: &str) -> Option<i64> {
-        millis_in(pattern, text, TimeZone::UTC)
-    }
-
-    fn millis_in(pattern: &str, text: &str, zone: TimeZone) -> Option<i64> {
-        TimePattern::new(pattern, zone, 2026).unwrap().parse(text)
-    }
-
-    // The expected numbers are those of `date -u -d ... +%s`.
-    #[test]
-    fn times_are_read_in_the_patterns_that_people_use() {
-        let cases = [
-            ("yyyy-MM-dd HH:mm", "2012-10-17 14:34", 1_350_484_440_000),
-            ("yyyy-MM-dd'T'HH:mm:ss.SSSZ", "2026-11-23T08:09:10.250+0100", 1_795_417_750_250),
-            ("yyyy-MM-dd'T'HH:mm:ssZZ", "2026-11-23T08:09:10Z", 1_795_421_350_000),
-            ("dd/MMM/yyyy:HH:mm:ss Z", "23/Nov/2026:08:09:10 -0530", 1_795_441_150_000),
-            ("EEE, d MMMM yyyy hh:mm a", "Mon, 3 february 2020 01:05 PM", 1_580_735_100_000),
-            ("yyyyMMddHHmmss", "20200203130500", 1_580_735_100_000),
-            ("yy-M-d", "20-2-3", 1_580_688_000_000),
-            ("yy-M-d", "99-2-3", 918_000_000_000),
-            ("yy-M-d", "2020-2-3", 1_580_688_000_000),
-            ("yyyy-DDD", "2020-034", 1_580_688_000_000),
-            ("yyyy", "2020", 1_577_836_800_000),
-            ("MM-dd", "02-03", 949_536_000_000),
-            ("HH:mm:ss", "00:00:01", 1_000),
-            ("kk:mm", "24:01", 60_000),
-            ("KK a", "11 pm", 82_800_000),
-            ("h 'o''clock'", "12 O'clock", 0),
-            ("ss.S", "01.5", 1_500),
-            ("ss.SSSSSSSSSSSS", "01.123456789012", 1_123),
-        ];
-        for (pattern, text, expected) in cases {
-            assert_eq!(millis(pattern, text), Some(expected), "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn without_an_offset_the_zone_counts() {
-        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let read = |text| millis_in("yyyy-MM-dd HH:mm", text, berlin.clone());
-        assert_eq!(read("2026-01-01 00:00"), Some(1_767_222_000_000));
-        assert_eq!(read("2026-07-01 00:00"), Some(1_782_856_800_000));
-        // An hour that does not exist is that much after the one before the gap.
-        assert_eq!(read("2026-03-29 02:30"), read("2026-03-29 03:30"));
-    }
-
-    #[test]
-    fn what_is_not_written_like_the_pattern_is_no_time() {
-        let cases = [
-            ("yyyy-MM-dd", "2026-13-01"),
-            ("yyyy-MM-dd", "2026-02-30"),
-            ("yyyy-MM-dd", "2026-02-03x"),
-            ("yyyy-MM-dd", "2026-02"),
-            ("yyyy-MM-dd", ""),
-            ("HH:mm:ss", "24:00:00"),
-            ("HH:mm:ss", "23:59:60"),
-            ("MMM", "Foo"),
-            ("Z", "0100"),
-            ("Z", "+1:00"),
-            ("Z", "+24:00"),
-            ("yyyyMMdd", "2020-2-3"),
-            ("yyyy", "40000"),
-            ("yyMM", "2"),
-            ("dd", "\u{e9}"),
-            ("MMM dd", "Ja\u{f6} 01"),
-        ];
-        for (pattern, text) in cases {
-            assert_eq!(millis(pattern, text), None, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn letters_that_are_not_supported_are_refused_by_name() {
-        let refusal = |pattern| TimePattern::new(pattern, TimeZone::UTC, 2026).unwrap_err();
-        assert_eq!(
-            refusal("yyyy z"),
-            "z, the short name of a time zone, is ambiguous and not supported; write Z for an offset"
-        );
-        assert_eq!(refusal("ZZZ"), "ZZZ, the name of a time zone, is not supported; write Z for an offset");
-        assert!(refusal("xxxx-'W'ww").starts_with("the letter x "));
-        assert_eq!(refusal("yyyyTHH"), "T is not a letter of time patterns; put text into single quotes");
-        assert_eq!(refusal("yyyy 'at"), "a single quote is not closed; write two for the character itself");
-        assert_eq!(refusal(""), "it is empty");
-    }
-}
+mod tests;
