@@ -13,6 +13,8 @@ use bytes::Bytes;
 use super::*;
 use crate::channel::Channel;
 use crate::clock::StepClock;
+use crate::event::Event;
+use crate::limits::FILE_ROLL_WRITE_BYTES;
 use crate::sink::testing::{Run, TestChannel};
 use crate::sink::{HeaderAndText, SerializeResult};
 
