@@ -2,6 +2,7 @@
 //!
 //! Unlike Flume, which drops what it does not understand and runs a smaller agent, every mistake is an error with its file,
 //! line and key, what is expected there, and the nearest key that exists; all mistakes are reported at once.
+mod batch_size;
 mod channels;
 mod components;
 mod file;
@@ -26,9 +27,10 @@ mod setup;
 mod site;
 mod stores;
 
+pub use batch_size::BatchSize;
 pub use channels::Channels;
 pub use file::Properties;
-pub use keys::{BatchSize, Keys};
+pub use keys::Keys;
 pub use number::Number;
 pub use options::Options;
 pub use plan::Plan;

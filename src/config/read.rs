@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::batch_size::BatchSize;
 use super::file::Properties;
 use super::filters;
 use super::groups::{Members, PlannedGroup};
 use super::header_maps;
-use super::keys::{BatchSize, Entry, Keys, shown};
+use super::keys::{Entry, Keys, shown};
 use super::lookup::{Mentions, Resolver};
 use super::options::Options;
 use super::plan::{Parts, Plan, PlannedChannel, PlannedSink, PlannedSource};

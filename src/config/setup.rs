@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::keys::BatchSize;
+use super::batch_size::BatchSize;
 use super::stores::{StoreSettings, Stores};
 use crate::agent::{AnySource, Backoff, IntoSink, IntoSource, PermanentPolicy};
 use crate::channel::Channel;

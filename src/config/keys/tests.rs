@@ -1,3 +1,4 @@
+use super::super::problem::Refused;
 use super::*;
 
 fn keys(pairs: &[(&'static str, &'static str)]) -> Keys {
