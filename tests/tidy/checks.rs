@@ -201,6 +201,31 @@ pub(crate) fn machine_paths(path: &str, raw: &str) -> Vec<String> {
     found
 }
 
+/// What `exclude` of a manifest leaves out of the package.
+pub(crate) fn excluded(manifest: &str) -> Vec<String> {
+    let list = manifest.lines().find_map(|line| line.strip_prefix("exclude = [")).unwrap_or_default();
+    list.split('"').skip(1).step_by(2).map(|path| path.trim_start_matches('/').to_owned()).collect()
+}
+
+/// Files that a packaged source includes and that are left out of the package, so that it does not compile there.
+pub(crate) fn left_out(path: &str, raw: &str, excluded: &[String]) -> Vec<String> {
+    let is_out = |file: &str| excluded.iter().any(|out| file.strip_prefix(&**out).is_some_and(|r| r.starts_with('/')));
+    if is_out(path) {
+        return Vec::new();
+    }
+    let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
+    let mut found = Vec::new();
+    for name in [concat!("include", "_str!(\""), concat!("include", "_bytes!(\"")] {
+        for (at, _) in raw.match_indices(name) {
+            let file = join(folder, raw[at + name.len()..].split('"').next().unwrap_or_default());
+            if is_out(&file) {
+                found.push(format!("{path}:{}: {file} is not in the package, see Cargo.toml", line_of(raw, at)));
+            }
+        }
+    }
+    found
+}
+
 /// Files of `docs/` that no other page links to, and links of pages that lead nowhere. `pages` are paths with contents,
 /// `exists` tells of any path of the repository.
 pub(crate) fn links(pages: &BTreeMap<String, String>, exists: impl Fn(&str) -> bool) -> Vec<String> {

@@ -64,6 +64,13 @@ fn no_path_of_one_machine_is_named() {
 }
 
 #[test]
+fn what_sources_include_is_in_the_package() {
+    let excluded = checks::excluded(&read(&root().join("Cargo.toml")));
+    assert!(!excluded.is_empty(), "nothing is excluded from the package");
+    report(&files(&root(), &["rs"]), |path, raw| checks::left_out(path, raw, &excluded));
+}
+
+#[test]
 fn pages_are_linked_and_links_lead_somewhere() {
     let pages: BTreeMap<String, String> = files(&root(), &["md"]).into_iter().collect();
     assert!(pages.contains_key("README.md"), "README.md is missing");

@@ -177,3 +177,16 @@ fn a_promise_that_names_no_test_is_found() {
     let found = checks::tests_named("docs/a.md", text, |name| name == "a_real_test");
     assert_eq!(found, ["docs/a.md:1: no test an_invented_test"]);
 }
+
+#[test]
+fn a_file_that_is_included_and_not_packaged_is_found() {
+    let excluded = checks::excluded("[package]\nexclude = [\"/fuzz\", \"/tests/fixtures\"]\nname = \"x\"\n");
+    assert_eq!(excluded, ["fuzz", "tests/fixtures"]);
+    let code = |file: &str| format!("\nconst A: &[u8] = {}{file}\");", concat!("include", "_bytes!(\""));
+    assert_eq!(
+        checks::left_out("src/tls/fuzz.rs", &code("../../tests/fixtures/a.jks"), &excluded),
+        ["src/tls/fuzz.rs:2: tests/fixtures/a.jks is not in the package, see Cargo.toml"]
+    );
+    assert_eq!(checks::left_out("src/lib.rs", &code("../README.md"), &excluded), [""; 0]);
+    assert_eq!(checks::left_out("fuzz/main.rs", &code("../tests/fixtures/a.jks"), &excluded), [""; 0]);
+}
