@@ -4,8 +4,6 @@
 //!
 //! A service installs the subscriber and the recorder that it has anyway, such as an exporter for Prometheus. Here the
 //! one writes to standard error, and the other prints what it has at the end.
-//!
-//! run:
 
 #![allow(clippy::print_stdout)] // a program prints
 
