@@ -1,0 +1,99 @@
+use super::super::super::Options;
+use super::super::super::stores::Stores;
+use super::*;
+use crate::channel::Channel;
+
+fn problems(dir: &std::path::Path, pairs: &[(&str, &str)]) -> (Made<ChannelSetup>, Vec<String>) {
+    let options = Options::new().with_home(dir);
+    let site = Site::new(&options, "a1", "c1");
+    let mut keys = Keys::of("a1.channels.c1.", pairs.iter().copied());
+    let made = make(&mut keys, &site);
+    (made, keys.finish("SPILLABLEMEMORY").iter().map(ToString::to_string).collect())
+}
+
+fn open(dir: &std::path::Path, pairs: &[(&str, &str)]) -> std::sync::Arc<dyn Channel> {
+    let (made, problems) = problems(dir, pairs);
+    assert_eq!(problems, [] as [&str; 0], "{pairs:?}");
+    (made.unwrap().open)(&Stores::default()).unwrap()
+}
+
+#[test]
+fn the_capacity_is_that_of_memory_and_overflow() {
+    let dir = tempfile::tempdir().unwrap();
+    for (pairs, capacity) in [
+        (&[][..], 10_000 + 100_000_000),
+        (&[("memoryCapacity", "20"), ("overflowCapacity", "7")], 27),
+        (&[("memoryCapacity", "0"), ("overflowCapacity", "7")], 7),
+        (&[("memoryCapacity", "20"), ("overflowCapacity", "0")], 20),
+        (&[("memoryCapacity", "20"), ("overflowCapacity", "-1"), ("transactionCapacity", "500")], 20),
+        (&[("overflowTimeout", "-1")], 10_000 + 100_000_000),
+    ] {
+        let channel = open(dir.path(), pairs);
+        assert_eq!(channel.stats().capacity_events, capacity, "{pairs:?}");
+        channel.close().unwrap();
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_memory_goes_into_the_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let (checkpoint, data) = (dir.path().join("c"), dir.path().join("d"));
+    let pairs = [
+        ("memoryCapacity", "2"),
+        ("overflowCapacity", "3"),
+        ("overflowTimeout", "0"),
+        ("checkpointDir", checkpoint.to_str().unwrap()),
+        ("dataDirs", data.to_str().unwrap()),
+    ];
+    let channel = open(dir.path(), &pairs);
+    for event in 0..5 {
+        channel.put(format!("{event}")).unwrap();
+    }
+    assert!(channel.put("too much").is_err());
+    channel.close().unwrap();
+    drop(channel);
+    let channel = open(dir.path(), &pairs);
+    let mut bodies = Vec::new();
+    while bodies.len() < 5 {
+        let take = channel.take(5, Wait::NONE).unwrap();
+        assert!(!take.is_empty(), "{bodies:?}");
+        bodies.extend(take.iter().map(|event| String::from_utf8_lossy(event.body()).into_owned()));
+        take.commit().unwrap();
+    }
+    assert_eq!(bodies, ["0", "1", "2", "3", "4"]);
+    channel.close().unwrap();
+    assert!(data.is_dir() && !dir.path().join(".flume").exists());
+}
+
+#[test]
+fn every_key_of_flumes_is_known_and_mistakes_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let known = [
+        ("transactionCapacity", "10"),
+        ("byteCapacity", "1000000"),
+        ("byteCapacityBufferPercentage", "10"),
+        ("fsyncPerTransaction", "false"),
+        ("fsyncInterval", "1"),
+    ];
+    open(dir.path(), &known).close().unwrap();
+    for (key, value, expected) in [
+        ("capacity", "5", "has no effect, as in Flume; use memoryCapacity and overflowCapacity"),
+        ("keep-alive", "5", "use overflowTimeout"),
+        ("avgEventSize", "200", "bytes are counted"),
+        ("avgEventSize", "large", "must be a number from -2147483648 to 2147483647; Flume takes the default of 500"),
+        ("overflowDeactivationThreshold", "10", "when the overflow is empty"),
+        ("checkpointInterval", "1000", "takes checkpoints by itself"),
+        ("encryption.activeKey", "k", "there is no encryption"),
+        ("memoryCapacity", "-1", "must be a number from 0"),
+        ("overflowTimeot", "1", "is it overflowTimeout?"),
+        ("transactionCapacity", "100000001", "is over the capacity of 100000000"),
+    ] {
+        let (_, found) = problems(dir.path(), &[(key, value)]);
+        assert!(matches!(&found[..], [only] if only.contains(expected)), "{key}: {found:?}");
+    }
+    for overflow in ["0", "-5"] {
+        let (_, found) = problems(dir.path(), &[("memoryCapacity", "0"), ("overflowCapacity", overflow)]);
+        let expected = format!("overflowCapacity = {overflow}: is not above 0, and memoryCapacity is 0: no event");
+        assert!(matches!(&found[..], [only] if only.contains(&expected)), "{found:?}");
+    }
+}
