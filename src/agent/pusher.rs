@@ -13,6 +13,7 @@ use crate::error::PutError;
 use crate::event::Event;
 use crate::source::{SourceContext, SourceCounters};
 use crate::ticket::{PutTicket, RawTicket, Receipt, Ticket};
+use crate::wait::Wait;
 
 /// Puts events into a running agent from the application's own threads. Clones share one source.
 ///
@@ -116,6 +117,19 @@ impl Pusher {
         let batch = batch.into();
         let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
         self.context.put_batch(batch, None)
+    }
+
+    /// As [`put_batch`](Self::put_batch), waiting for room in the channels so long instead of as long as they are configured to.
+    ///
+    /// # Blocking
+    /// For room, in each channel at most for `wait`, then for the storage. An agent that stops waits for the put, up to its grace.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_batch_within(&self, batch: impl Into<PutBatch>, wait: Wait) -> Result<Receipt, PutError> {
+        let batch = batch.into();
+        let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
+        self.context.put_batch(batch, Some(wait))
     }
 
     /// Starts the commit of a batch and returns a ticket for its outcome; many may be in flight. Batches keep the order

@@ -54,6 +54,19 @@ fn the_few_that_an_interceptor_or_a_selector_leaves_do_not_keep_the_others_in_me
 }
 
 #[test]
+fn a_put_waits_for_room_as_long_as_its_caller_wants() {
+    let channel = Faulty::new("c", &[]);
+    let running = start(agent().channel("c", channel.clone()).pusher("app").to(["c"]));
+    let app = running.pusher("app").unwrap();
+    app.put("one").unwrap();
+    app.put_batch_within(vec!["two".into()], Wait::FOREVER).unwrap();
+    app.put_batch_within(vec!["three".into()], Wait::NONE).unwrap();
+    assert_eq!(*channel.waits.lock(), [None, Some(Wait::FOREVER), Some(Wait::NONE)]);
+    drop(running);
+    assert!(matches!(app.put_batch_within(vec!["late".into()], Wait::FOREVER), Err(PutError::Stopped { .. })));
+}
+
+#[test]
 fn a_stopped_agent_refuses_and_gives_the_events_back() {
     let running = start(agent().channel("c", memory("c")).pusher("app").to(["c"]));
     let app = running.pusher("app").unwrap();
