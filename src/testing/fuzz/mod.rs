@@ -7,6 +7,8 @@
 //!
 //! A new decoder needs two lines here: its module and its place in [`TARGETS`]. `docs/testing.md` says how they are run.
 
+#[cfg(feature = "rpc")]
+mod calls;
 mod codec;
 mod deserializers;
 #[cfg(any(feature = "avro", feature = "http"))]
@@ -68,6 +70,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "avro_events", run: rpc::avro_events, seeds: rpc::avro_event_seeds },
     #[cfg(feature = "rpc")]
     Target { name: "thrift", run: rpc::thrift, seeds: rpc::thrift_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "avro_answers", run: calls::avro_answers, seeds: calls::avro_answer_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "avro_calls", run: calls::avro_calls, seeds: calls::avro_call_seeds },
+    #[cfg(feature = "rpc")]
+    Target { name: "thrift_answers", run: calls::thrift_answers, seeds: calls::thrift_answer_seeds },
     #[cfg(feature = "tls")]
     Target { name: "jks", run: crate::tls::fuzz::jks, seeds: crate::tls::fuzz::jks_seeds },
 ];
