@@ -141,8 +141,8 @@ fn a_directory_is_the_same_one_by_whatever_path() {
         let one = format!("checkpointDir = {real}/{first}\ndataDirs = {real}/1");
         let two = format!("checkpointDir = {real}/2\ndataDirs = {real}/{second}");
         let found = mistakes(&text(1, &[("a", one), ("b", two)]));
-        let message = format!("is a directory of a1.channels.a.checkpointDir (f:7) already; each can be used once");
-        assert!(matches!(&found[..], [only] if only.contains(&message)), "{first} {second}: {found:?}");
+        let message = "is a directory of a1.channels.a.checkpointDir (f:7) already; each can be used once";
+        assert!(matches!(&found[..], [only] if only.contains(message)), "{first} {second}: {found:?}");
     }
 }
 

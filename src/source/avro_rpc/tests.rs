@@ -325,8 +325,8 @@ fn a_put_that_waits_for_room_does_not_hold_up_a_stop() {
         raw.send(request);
         running.until(|_| running.channel.stats().put_attempt_events == 2);
         let (stats, _) = running.stop();
-        let (status, dropped) = if ack == RpcAck::AfterCommit { (FAILED, 0) } else { (OK, 1) };
-        assert_eq!((raw.status(), stats.dropped_events, stats.accepted_events), (status, dropped, 1));
+        let (answer, dropped) = if ack == RpcAck::AfterCommit { (FAILED, 0) } else { (OK, 1) };
+        assert_eq!((raw.status(), stats.dropped_events, stats.accepted_events), (answer, dropped, 1));
     }
 }
 
