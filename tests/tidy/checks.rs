@@ -45,6 +45,8 @@ const UPWARD: &[(&str, &str, &str)] = &[
 
 pub(crate) const FILE_LINES_MAX: usize = 600;
 pub(crate) const FUNCTION_LINES_MAX: usize = 70;
+/// Of unit tests that stand in the file of what they test.
+pub(crate) const INLINE_TESTS_LINES_MAX: usize = 80;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Siblings {
@@ -106,6 +108,16 @@ pub(crate) fn file_length(path: &str, raw: &str) -> Vec<String> {
         return Vec::new();
     }
     vec![format!("{path}: {lines} lines, more than {FILE_LINES_MAX}; split it by concept")]
+}
+
+/// Unit tests at the end of a file that are long enough for a file of their own.
+pub(crate) fn inline_tests(path: &str, raw: &str) -> Vec<String> {
+    let Some(begin) = raw.lines().position(|line| line == "mod tests {") else { return Vec::new() };
+    let lines = raw.lines().count() - begin - 2;
+    if lines <= INLINE_TESTS_LINES_MAX {
+        return Vec::new();
+    }
+    vec![format!("{path}: {lines} lines of tests, more than {INLINE_TESTS_LINES_MAX}; move them to a sibling tests.rs")]
 }
 
 pub(crate) fn function_length(path: &str, source: &Source) -> Vec<String> {

@@ -28,6 +28,11 @@ fn files_are_short() {
 }
 
 #[test]
+fn long_unit_tests_stand_in_files_of_their_own() {
+    report(&product(), checks::inline_tests);
+}
+
+#[test]
 fn functions_are_short() {
     report(&product(), |path, raw| checks::function_length(path, &Source::parse(raw)));
 }

@@ -190,3 +190,15 @@ fn a_file_that_is_included_and_not_packaged_is_found() {
     assert_eq!(checks::left_out("src/lib.rs", &code("../README.md"), &excluded), [""; 0]);
     assert_eq!(checks::left_out("fuzz/main.rs", &code("../tests/fixtures/a.jks"), &excluded), [""; 0]);
 }
+
+#[test]
+fn long_unit_tests_are_found_at_the_end_of_a_file() {
+    let file = |lines| format!("fn f() {{}}\n\n#[cfg(test)]\nmod tests {{\n{}}}\n", "    // x\n".repeat(lines));
+    let max = checks::INLINE_TESTS_LINES_MAX;
+    assert_eq!(checks::inline_tests("src/a.rs", &file(max)), [""; 0]);
+    assert_eq!(
+        checks::inline_tests("src/a.rs", &file(max + 1)),
+        ["src/a.rs: 81 lines of tests, more than 80; move them to a sibling tests.rs"]
+    );
+    assert_eq!(checks::inline_tests("src/a.rs", "#[cfg(test)]\nmod tests;\n"), [""; 0]);
+}
