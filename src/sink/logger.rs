@@ -219,12 +219,15 @@ fn flume(event: &Event, map: HeaderMap, bytes_max: usize, out: &mut String) -> f
     Ok(())
 }
 
-/// Text of a header as it is, unless it could deceive whoever reads the log.
+/// Text of a header as it is, but for what could deceive whoever reads the log: ends of lines, other control characters, and
+/// those that change the direction of text or stand for nothing.
 fn flume_text(text: &str, out: &mut String) -> fmt::Result {
     for c in text.chars() {
-        match c {
-            '\'' | '"' | '\\' => out.push(c),
-            _ => write!(out, "{}", c.escape_debug())?,
+        let is_hidden = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if is_hidden || (c.is_control() && c != '\t') {
+            write!(out, "{}", c.escape_debug())?;
+        } else {
+            out.push(c);
         }
     }
     Ok(())
