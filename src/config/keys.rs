@@ -262,7 +262,7 @@ impl Keys {
     }
 
     /// One of several words, instead of which Flume takes the default if it is none of them: `instead` says so.
-    #[cfg(feature = "rpc")]
+    #[cfg(any(feature = "avro", feature = "rpc"))]
     pub(super) fn bearable_choice<T: Clone>(
         &mut self,
         key: &str,

@@ -30,9 +30,11 @@ fn avro_event(registry: &mut Registry) {
     ];
     registry.serializer(&AVRO_EVENT, |keys: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
         let range = AVRO_SYNC_INTERVAL_BYTES_MIN..=AVRO_SYNC_INTERVAL_BYTES_CEILING;
+        let plain = AvroCompression::Null;
+        let codec = keys.bearable_choice("compressionCodec", &COMPRESSIONS, plain, "Flume does not compress then");
         let serializer = AvroEvent::new()
             .sync_interval_bytes(keys.number("syncIntervalBytes", range, AVRO_SYNC_INTERVAL_BYTES))
-            .compression(keys.choice("compressionCodec", &COMPRESSIONS, AvroCompression::Null));
+            .compression(codec);
         Ok(Box::new(serializer))
     });
 }
