@@ -18,29 +18,41 @@ pub(crate) enum HeaderMap {
         /// So many were put into it later.
         added: usize,
     },
+    /// A copy of another `HashMap` of so many headers, into which more were put later.
+    CopiedFrom(usize),
 }
 
 impl HeaderMap {
     /// The number of buckets for so many headers. A map grows as soon as more than three quarters are used; a copy is made
     /// larger by one, so that with three, six, or twelve headers it has twice the buckets of one that grew.
     fn buckets(self, headers: usize) -> usize {
-        let begun = match self {
-            Self::Copied { added, .. } if headers > added => (headers - added).saturating_mul(4) / 3 + 1,
+        let begun = match self.begun(headers) {
             // The copy of an empty one is as one that was not copied.
-            Self::Copied { .. } | Self::Filled => BUCKETS_MIN,
+            0 => BUCKETS_MIN,
+            copied => copied.saturating_mul(4) / 3 + 1,
         };
         begun.max(headers.saturating_mul(4).div_ceil(3)).next_power_of_two()
+    }
+
+    /// Of so many headers, how many it was made with.
+    fn begun(self, headers: usize) -> usize {
+        match self {
+            Self::Filled => 0,
+            Self::Copied { added, .. } => headers.saturating_sub(added),
+            Self::CopiedFrom(count) => count.min(headers),
+        }
     }
 
     /// The place of the header `index` among so many.
     fn place(self, name: &str, index: usize, headers: usize) -> (u32, u32) {
         let place = place(name, self.buckets(headers));
+        let begun = self.begun(headers);
         let before = match self {
             // What is in one bucket comes in the order that the original had.
-            Self::Copied { of_map: true, added } if index + added < headers => {
-                self::place(name, Self::Filled.buckets(headers - added))
+            Self::Copied { of_map: true, .. } | Self::CopiedFrom(_) if index < begun => {
+                self::place(name, Self::Filled.buckets(begun))
             }
-            Self::Copied { of_map: true, .. } => u32::MAX,
+            Self::Copied { of_map: true, .. } | Self::CopiedFrom(_) => u32::MAX,
             Self::Copied { of_map: false, .. } | Self::Filled => 0,
         };
         (place, before)

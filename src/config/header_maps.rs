@@ -28,17 +28,29 @@ fn of_source(source: &Section, registry: &Registry) -> HeaderMap {
         #[cfg(feature = "http")]
         "http" => match super::components::map_of_handler(value(source, "handler").unwrap_or_default()) {
             HeaderMap::Copied { of_map, .. } => of_map,
-            HeaderMap::Filled => return HeaderMap::Filled,
+            map => return map,
         },
-        "thrift" | "netcatudp" => false,
+        "thrift" => false,
+        "netcatudp" => return HeaderMap::CopiedFrom(1),
         // The headers of a group of files come first, and all at once.
-        "TAILDIR" if !is_on(source, "byteOffsetHeader") && has_keys_below(source, "headers.") => true,
+        "TAILDIR" if !is_on(source, "byteOffsetHeader") => return of_files(source),
         _ => return HeaderMap::Filled,
     };
     let added = words(source, "interceptors").map(|name| added_by(source, name, registry)).sum::<usize>();
     let of_clients = OF_CLIENTS.iter().filter(|key| value(source, key).is_some()).count();
-    let of_files = usize::from(is_on(source, "fileHeader"));
-    HeaderMap::Copied { of_map, added: added + of_clients + of_files }
+    HeaderMap::Copied { of_map, added: added + of_clients }
+}
+
+/// Where the groups have as many headers as the first one, or none.
+fn of_files(source: &Section) -> HeaderMap {
+    let count = |group: &str| {
+        let prefix = format!("headers.{group}.");
+        source.entries.keys().filter(|key| key.starts_with(&prefix)).count()
+    };
+    match words(source, "filegroups").map(count).find(|count| *count > 0) {
+        Some(count) => HeaderMap::CopiedFrom(count),
+        None => HeaderMap::Filled,
+    }
 }
 
 /// How many headers an interceptor adds, if all goes well.
@@ -61,10 +73,6 @@ fn value<'a>(section: &'a Section, key: &str) -> Option<&'a str> {
 
 fn is_on(section: &Section, key: &str) -> bool {
     value(section, key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-}
-
-fn has_keys_below(section: &Section, prefix: &str) -> bool {
-    section.entries.keys().any(|key| key.starts_with(prefix))
 }
 
 fn words<'a>(section: &'a Section, key: &str) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -106,10 +114,14 @@ mod tests {
                 copied(false, 3),
             ),
             (&["type = thrift"], copied(false, 0)),
-            (&["type = TAILDIR", "headers.f.k = v"], copied(true, 0)),
-            (&["type = TAILDIR", "headers.f.k = v", "fileHeader = TRUE"], copied(true, 1)),
-            (&["type = TAILDIR", "headers.f.k = v", "byteOffsetHeader = true"], HeaderMap::Filled),
-            (&["type = TAILDIR", "fileHeader = true"], HeaderMap::Filled),
+            (&["type = netcatudp", "interceptors = i", "interceptors.i.type = host"], HeaderMap::CopiedFrom(1)),
+            (&["type = TAILDIR", "filegroups = e f", "headers.f.k = v"], HeaderMap::CopiedFrom(1)),
+            (
+                &["type = TAILDIR", "filegroups = f", "headers.f.k = v", "headers.f.l = w", "fileHeader = TRUE"],
+                HeaderMap::CopiedFrom(2),
+            ),
+            (&["type = TAILDIR", "filegroups = f", "headers.f.k = v", "byteOffsetHeader = true"], HeaderMap::Filled),
+            (&["type = TAILDIR", "filegroups = f", "headers.e.k = v", "fileHeader = true"], HeaderMap::Filled),
         ] {
             let maps = maps(lines, "memory");
             assert_eq!(maps, [expected; 2], "{lines:?}");
