@@ -223,7 +223,9 @@ fn flume(event: &Event, map: HeaderMap, bytes_max: usize, out: &mut String) -> f
 /// those that change the direction of text or stand for nothing.
 fn flume_text(text: &str, out: &mut String) -> fmt::Result {
     for c in text.chars() {
-        let is_hidden = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let turns =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+        let is_hidden = turns || matches!(c, '\u{200b}' | '\u{feff}');
         if is_hidden || (c.is_control() && c != '\t') {
             write!(out, "{}", c.escape_debug())?;
         } else {
