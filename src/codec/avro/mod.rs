@@ -9,4 +9,6 @@ pub(crate) mod container;
 #[allow(dead_code)] // each of the features `avro` and `rpc` needs only a part of it
 pub(crate) mod data;
 #[cfg(feature = "avro")]
+pub(crate) mod java_text;
+#[cfg(feature = "avro")]
 pub(crate) mod schema;

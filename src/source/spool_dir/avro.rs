@@ -9,6 +9,7 @@ use super::deserializer::AvroSchema;
 use super::report::SpoolProblem;
 use crate::codec::avro::blocks::{BlockError, Blocks};
 use crate::codec::avro::container::{ContainerError, read_header};
+use crate::codec::avro::java_text::java_text;
 use crate::codec::avro::schema::ShapeError;
 use crate::event::Headers;
 use crate::limits::AVRO_HEADER_BYTES_MAX;
@@ -55,7 +56,10 @@ impl Container {
         let Ok(blocks) = &self.0 else { return Ok(()) };
         let (name, value) = match how {
             AvroSchema::Hash => ("flume.avro.schema.hash", blocks.shape().fingerprint()),
-            AvroSchema::Literal => ("flume.avro.schema.literal", blocks.header().schema.as_str()),
+            AvroSchema::Literal => {
+                let text = java_text(&blocks.header().schema);
+                return headers.insert("flume.avro.schema.literal", &text).map_err(io::Error::other);
+            }
         };
         headers.insert(name, value).map_err(io::Error::other)
     }

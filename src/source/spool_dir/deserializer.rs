@@ -34,7 +34,7 @@ pub enum AvroSchema {
     /// Header `flume.avro.schema.hash`: the schema's fingerprint CRC-64-AVRO, in hexadecimal digits.
     #[default]
     Hash,
-    /// Header `flume.avro.schema.literal`: the schema as it stands in the file.
+    /// Header `flume.avro.schema.literal`: the schema of the file, as Java writes it (`Schema.toString`).
     Literal,
 }
 
