@@ -432,6 +432,7 @@ impl Inner {
         let mut result = Ok(());
         for lane in &self.lanes {
             lane.drain_pending();
+            let upkeep = lane.upkeep.lock();
             let mut writer = lane.writer.lock();
             lane.closed.store(true, Ordering::Release);
             let synced = match lane.poisoned() {
@@ -446,6 +447,7 @@ impl Inner {
             }
             writer.spares.discard(&lane.log.dir);
             drop(writer);
+            drop(upkeep);
             // Whatever came in between is refused now, and hears of it.
             lane.drain_pending();
             if synced.is_ok() && lane.poisoned().is_none() {
@@ -498,9 +500,11 @@ impl Drop for Handle {
         self.0.stop_thread();
         for lane in &self.0.lanes {
             lane.drain_pending();
+            let upkeep = lane.upkeep.lock();
             lane.closed.store(true, Ordering::Release);
             // Tickets may be left: what they would still write must not go into what the next open makes of the files.
             drop(lane.writer.lock());
+            drop(upkeep);
             lane.drain_pending();
         }
         self.0.locks.lock().clear();

@@ -107,6 +107,9 @@ pub(crate) struct Lane {
     checkpoint_generation: Mutex<u64>,
     /// Held while files are synced; after `writer`, if both.
     pub(crate) syncing: Mutex<()>,
+    /// Held while files are made, freed and noted in checkpoints aside from commits, and while the lane is closed: what is under way
+    /// then is waited for, and what comes later finds it closed. Before `writer`; nobody is woken while it is held.
+    pub(crate) upkeep: Mutex<()>,
 }
 
 impl Lane {
@@ -127,6 +130,7 @@ impl Lane {
             durable_seq: AtomicU64::new(durable_seq),
             checkpoint_generation: Mutex::new(checkpoint_generation),
             syncing: Mutex::new(()),
+            upkeep: Mutex::new(()),
         }
     }
 
@@ -241,6 +245,11 @@ impl Lane {
     /// are durable as far as they are in other lanes' logs.
     pub(crate) fn maintain(&self, free: &[u32]) {
         self.lead_unattended();
+        let _upkeep = self.upkeep.lock();
+        // IMPORTANT: looked at under the lock. Once the lane is closed, its directory belongs to whoever opens the store next.
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
         // First of all, as a commit that finds no segment prepared waits for one; but not from zeros if files are about to
         // become free.
         if self.poisoned().is_none() && (free.is_empty() || self.writer.lock().spares.has_reusable()) {

@@ -182,7 +182,8 @@ impl LaneDir {
         let not = |error, left: &Path, names_unknown| NotActivated { error, left: left.to_path_buf(), names_unknown };
         written.map_err(|error| not(self.error("write the header of", &spare.path, error), &spare.path, false))?;
         // ORDER: the header is durable before the file gets a segment's name, the name before the first record.
-        let renamed = self.vfs.rename(&spare.path, &path);
+        // Never over another: a file of that name can only be somebody's events.
+        let renamed = self.vfs.rename_new(&spare.path, &path);
         renamed.map_err(|error| not(self.error("rename to", &path, error), &spare.path, false))?;
         let synced = if planted(Bug::NoDirSync) { Ok(()) } else { self.sync_names() };
         synced.map_err(|error| not(error, &path, true))?;

@@ -89,7 +89,8 @@ impl Writer {
         let mut level = Level::default();
         // The puts behind one that found no room are refused, too: they may have been submitted in this order.
         let mut no_puts = None;
-        if entries.iter().any(|entry| entry.body.kind() == Kind::Put) {
+        // A ticket that is left over a close must not make a file in what the next open has.
+        if lane.refusal().is_none() && entries.iter().any(|entry| entry.body.kind() == Kind::Put) {
             no_puts = self.secure_reserve(lane).err();
         }
         let mut rest = entries.into_iter().enumerate().peekable();

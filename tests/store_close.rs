@@ -1,0 +1,89 @@
+//! The close of a store beside what other threads are at.
+
+#![allow(clippy::expect_used)] // an error is a failed test
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use aqueduct::Channel;
+use aqueduct::store::{FileStore, FileStoreBuilder};
+use aqueduct::vfs::sim::{Gate, Inject, OpKind, OpRecord, SimVfs};
+use aqueduct::vfs::{OpenMode, Vfs};
+
+fn settings(disk: &SimVfs) -> FileStoreBuilder {
+    FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
+}
+
+/// Closes a store while `work` hangs at a gate. Returns what came of the work, and what was still done to the disk once the
+/// close was over.
+fn close_beside<T: Send>(
+    disk: &SimVfs,
+    store: &FileStore,
+    hang: impl FnOnce(&Gate) -> Inject,
+    work: impl FnOnce(&FileStore) -> T + Send,
+) -> (T, Vec<OpRecord>) {
+    let gate = Gate::new();
+    disk.inject(hang(&gate));
+    let (closed, has_closed) = channel();
+    let (came, over) = thread::scope(|scope| {
+        let working = scope.spawn(|| work(store));
+        gate.wait_for(1);
+        let closing = scope.spawn(move || {
+            store.close().expect("a close");
+            let over = disk.op_count();
+            // Nobody listens where the close waited for the work.
+            let _ = closed.send(());
+            over
+        });
+        let _ = has_closed.recv_timeout(LOOK);
+        gate.open();
+        (working.join().expect("no panic"), closing.join().expect("no panic"))
+    });
+    (came, disk.ops_since(over).into_iter().filter(|op| op.kind.changes_disk()).collect())
+}
+
+/// `maintain` went on in the directories after `close` had given them up, and put its new segment over the one with which the
+/// next open had begun: acknowledged events were gone.
+#[test]
+fn nothing_is_done_to_the_files_once_the_close_is_over() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..3 {
+        channel.put(vec![b'x'; 700]).expect("a put");
+    }
+    let hang = |gate: &Gate| Inject::pause(gate).on(OpKind::Available);
+    let ((), late) = close_beside(&disk, &store, hang, FileStore::maintain);
+    assert!(late.is_empty(), "{late:?}");
+
+    let store = settings(&disk).open().expect("an open");
+    assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 3);
+}
+
+/// What did so in the end was the renaming of the new segment, over whatever had its name.
+#[test]
+fn a_new_segment_is_never_put_over_another_file() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let names: Vec<_> = (2..20).map(|id| format!("/store/data/{id:010}.seg")).collect();
+    for name in &names {
+        drop(disk.open(name.as_ref(), OpenMode::CreateNew).expect("a file"));
+    }
+    let put = |_| channel.put(vec![b'x'; 700]);
+    let refused = (0..40).map(put).find_map(Result::err).expect("no file for the next segment");
+    assert!(refused.to_string().contains("exists"), "{refused}");
+    assert!(names.iter().all(|name| disk.peek(name).is_ok_and(|bytes| bytes.is_empty())));
+    // Nothing is poisoned: once a name is free, it goes on.
+    for _ in 0..40 {
+        if channel.put("more").is_ok() {
+            return;
+        }
+    }
+    panic!("the lane takes no more");
+}
+
+/// How long a close that does not wait has to show it.
+const LOOK: Duration = Duration::from_millis(200);
