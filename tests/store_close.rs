@@ -7,10 +7,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use aqueduct::Channel;
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::vfs::sim::{Gate, Inject, OpKind, OpRecord, SimVfs};
 use aqueduct::vfs::{OpenMode, Vfs};
+use aqueduct::{Channel, StorageError, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -60,6 +60,29 @@ fn nothing_is_done_to_the_files_once_the_close_is_over() {
 
     let store = settings(&disk).open().expect("an open");
     assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 3);
+}
+
+/// A channel was made, and the list of channels written, after `close` had given the store up: the next open had given the same
+/// number to another channel, whose events came out of the late one.
+#[test]
+fn a_channel_that_is_made_beside_a_close_is_there_or_refused() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let hang = |gate: &Gate| Inject::pause(gate).on(OpKind::Create).path("*manifest*");
+    let (made, late) = close_beside(&disk, &store, hang, |store| store.channel("late"));
+    assert!(late.is_empty(), "{late:?}");
+    let refused = made.expect("it came before the close").put("x").expect_err("the store is closed");
+    assert!(refused.to_string().contains("closed"), "{refused}");
+    assert!(matches!(store.channel("later"), Err(StorageError::Closed)));
+
+    let store = settings(&disk).open().expect("an open");
+    let orders = store.channel("orders").expect("a channel");
+    orders.put("an order").expect("a put");
+    store.close().expect("a close");
+    let store = settings(&disk).open().expect("an open");
+    let take = store.channel("orders").expect("a channel").take(10, Wait::NONE).expect("a take");
+    assert_eq!(take.len(), 1);
+    assert_eq!(store.channel_names(), ["late", "orders"]);
 }
 
 /// What did so in the end was the renaming of the new segment, over whatever had its name.

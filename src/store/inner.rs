@@ -423,6 +423,9 @@ impl Inner {
             return result.clone();
         }
         self.closed.store(true, Ordering::Release);
+        // IMPORTANT: whoever makes a channel looks at `closed` under this lock. What is under way writes the list of channels, which
+        // belongs to the next open once the locks are free.
+        drop(self.manifest.lock());
         let queues: Vec<_> = self.shared.queues.read().values().cloned().collect();
         queues.iter().for_each(|queue| queue.close());
         self.shared.space_freed();
