@@ -176,8 +176,10 @@ impl Inner {
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });
         if self.lanes.len() > 1 {
-            LAST_PUTS.with(|puts| {
-                let mut puts = puts.borrow_mut();
+            // Not there any more for what a thread puts while its own values are dropped at its end; and in use while a put that is
+            // forgotten here drops events whose bodies put something themselves.
+            let _ = LAST_PUTS.try_with(|puts| {
+                let Ok(mut puts) = puts.try_borrow_mut() else { return };
                 puts.retain(|put| put.instance != self.instance && put.in_flight());
                 puts.push(LastPut { instance: self.instance, lane: lane.index, group: Arc::downgrade(&place.group) });
             });
@@ -191,11 +193,12 @@ impl Inner {
         if self.lanes.len() == 1 {
             return None;
         }
-        LAST_PUTS.with(|puts| {
-            let puts = puts.borrow();
-            let put = puts.iter().find(|put| put.instance == self.instance && put.in_flight())?;
-            self.lanes.get(usize::from(put.lane))
-        })
+        let lane = LAST_PUTS.try_with(|puts| {
+            let puts = puts.try_borrow().ok()?;
+            puts.iter().find(|put| put.instance == self.instance && put.in_flight()).map(|put| put.lane)
+        });
+        // See where it is noted.
+        self.lanes.get(usize::from(lane.ok().flatten()?))
     }
 
     fn reserve(&self, meta: &PutMeta, patience: &Patience) -> Result<Vec<Share>, (String, Refused)> {
