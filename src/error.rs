@@ -58,6 +58,17 @@ pub enum StorageError {
         /// How much it may be.
         max: u64,
     },
+    /// A channel could not write what it has in memory into its store. It has it still, and closing it again tries again, unless
+    /// the store takes no more.
+    #[error("{events} events of channel {channel} are in memory only, as they could not be saved: {source}")]
+    NotSaved {
+        /// The channel.
+        channel: String,
+        /// Events in memory, at the time.
+        events: u64,
+        /// Why they could not be saved.
+        source: Box<Self>,
+    },
     /// A channel has no name.
     #[error("the name of a channel is empty")]
     EmptyName,
@@ -79,6 +90,11 @@ impl StorageError {
     #[must_use]
     pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { operation, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+
+    /// Whether a close that ended like this is not over: the channel has something that a later close may still save.
+    pub(crate) fn leaves_something_to_save(&self) -> bool {
+        matches!(self, Self::NotSaved { source, .. } if !matches!(**source, Self::Poisoned { .. }))
     }
 }
 

@@ -1,8 +1,10 @@
 //! What an agent tells about itself: while it runs, and when it has stopped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::component::{ComponentEnd, ComponentKind};
+use crate::channel::Channel;
 use crate::error::StorageError;
 use crate::stats::{ChannelStats, ComponentStatus, SinkStats, SourceStats};
 
@@ -255,7 +257,8 @@ pub enum StartError {
 }
 
 /// The agent has stopped, but a channel could not be closed cleanly: what was put into it under a weaker durability
-/// than `Sync` may be lost in a power cut.
+/// than `Sync` may be lost in a power cut, and what it could not save is lost with the process unless it is
+/// [closed again](Self::close_again).
 #[derive(Debug, thiserror::Error)]
 #[error("channel {channel} cannot be closed: {source}")]
 #[non_exhaustive]
@@ -266,6 +269,19 @@ pub struct ShutdownError {
     pub source: StorageError,
     /// All the rest.
     pub report: Box<ShutdownReport>,
+    pub(super) unclosed: Vec<Arc<dyn Channel>>,
+}
+
+impl ShutdownError {
+    /// Closes the channels that could not be closed once more: what one could not save ([`StorageError::NotSaved`]) is in memory as
+    /// long as this error is there, or another handle of the channel.
+    ///
+    /// # Errors
+    /// The first failure; all are tried.
+    pub fn close_again(&self) -> Result<(), StorageError> {
+        let closed: Vec<_> = self.unclosed.iter().map(|channel| channel.close()).collect();
+        closed.into_iter().collect()
+    }
 }
 
 /// A bounded run failed before or after its work.

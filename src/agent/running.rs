@@ -138,16 +138,17 @@ impl RunningAgent {
         self.stop_threads(drain);
         let stats = self.stats();
         let mut left = Vec::with_capacity(self.channels.len());
-        let mut failed = None;
+        let (mut failed, mut unclosed) = (None, Vec::new());
         for running in &self.channels {
             let ChannelStats { depth_events: events, depth_bytes: bytes, .. } = running.channel.stats();
             let (name, has_sink) = (running.name.clone(), self.sinks_of(running).next().is_some());
-            left.push(ChannelLeft { name, events, bytes, closed: running.close, has_sink });
-            if running.close
-                && let Err(error) = running.channel.close()
-            {
+            let mut closed = running.close;
+            if closed && let Err(error) = running.channel.close() {
+                closed = !error.leaves_something_to_save();
                 failed.get_or_insert((running.name.clone(), error));
+                unclosed.push(running.channel.clone());
             }
+            left.push(ChannelLeft { name, events, bytes, closed, has_sink });
         }
         for ChannelLeft { name, events, .. } in &left {
             tell!(INFO, "agent leaves a channel", agent = self.name, channel = name, events = events);
@@ -161,7 +162,7 @@ impl RunningAgent {
         };
         match failed {
             None => Ok(report),
-            Some((channel, source)) => Err(ShutdownError { channel, source, report: Box::new(report) }),
+            Some((channel, source)) => Err(ShutdownError { channel, source, report: Box::new(report), unclosed }),
         }
     }
 

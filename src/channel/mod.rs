@@ -108,7 +108,8 @@ pub trait Channel: Debug + Send + Sync {
     /// For the commits in flight, and for the storage.
     ///
     /// # Errors
-    /// If what was accepted under a weaker durability than `Sync` could not be made durable.
+    /// If what was accepted under a weaker durability than `Sync` could not be made durable. [`StorageError::NotSaved`] says that
+    /// there are events that closing again may still save.
     fn close(&self) -> Result<(), StorageError>;
 
     /// Puts one event in a transaction of its own and returns once it is as durable as the channel is configured to be.

@@ -24,6 +24,8 @@ pub struct Channels {
 struct Open {
     values: BTreeMap<String, String>,
     channel: Arc<dyn Channel>,
+    // Its close has begun and could not save what is in memory.
+    is_closing: bool,
 }
 
 impl Channels {
@@ -50,7 +52,8 @@ impl Channels {
     /// Closes all channels.
     ///
     /// # Errors
-    /// If one cannot be closed in good order; the others are closed all the same.
+    /// If one cannot be closed in good order; the others are closed all the same. One that could not save what it has in memory
+    /// ([`StorageError::NotSaved`]) is kept, and closing again, or opening a plan, tries again.
     pub fn close(&mut self) -> Result<(), StorageError> {
         self.close_others(&[])
     }
@@ -58,11 +61,16 @@ impl Channels {
     pub(super) fn close_others(&mut self, planned: &[PlannedChannel]) -> Result<(), StorageError> {
         let mut outcome = Ok(());
         self.open.retain(|name, open| {
-            let stays = open.is_in(name, planned);
-            if !stays && let Err(error) = open.channel.close() {
-                outcome = Err(error);
+            if open.is_in(name, planned) {
+                return true;
             }
-            stays
+            let closed = open.channel.close();
+            open.is_closing = closed.as_ref().is_err_and(StorageError::leaves_something_to_save);
+            // What is not saved is told rather than another failure: it may be lost yet.
+            if closed.is_err() && (open.is_closing || outcome.is_ok()) {
+                outcome = closed;
+            }
+            open.is_closing
         });
         outcome
     }
@@ -74,13 +82,13 @@ impl Channels {
             return Ok(open.channel.clone());
         }
         let channel = (setup.open)(&self.stores)?;
-        self.open.insert(site.name, Open { values, channel: channel.clone() });
+        self.open.insert(site.name, Open { values, channel: channel.clone(), is_closing: false });
         Ok(channel)
     }
 }
 
 impl Open {
     fn is_in(&self, name: &str, planned: &[PlannedChannel]) -> bool {
-        planned.iter().any(|planned| planned.site.name == name && planned.values == self.values)
+        !self.is_closing && planned.iter().any(|planned| planned.site.name == name && planned.values == self.values)
     }
 }

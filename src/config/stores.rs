@@ -173,13 +173,17 @@ impl Shared {
 pub(crate) struct StoreChannel<C> {
     channel: C,
     shared: Arc<Shared>,
-    // What closing it said.
+    // What closing it said, unless it is to be tried again.
     closed: Mutex<Option<Result<(), StorageError>>>,
 }
 
 impl<C: Channel> StoreChannel<C> {
     fn close_first(&self) -> Result<(), StorageError> {
         let closed = self.channel.close();
+        if closed.as_ref().is_err_and(StorageError::leaves_something_to_save) {
+            // It needs the store for that.
+            return closed;
+        }
         let is_last = self.shared.users.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_last { closed.and(self.shared.store.close()) } else { closed }
     }
@@ -228,13 +232,22 @@ impl<C: Channel> Channel for StoreChannel<C> {
 
     fn close(&self) -> Result<(), StorageError> {
         // Not a second time: another may have opened the channel again meanwhile.
-        self.closed.lock().get_or_insert_with(|| self.close_first()).clone()
+        let mut closed = self.closed.lock();
+        if let Some(said) = &*closed {
+            return said.clone();
+        }
+        let said = self.close_first();
+        if !said.as_ref().is_err_and(StorageError::leaves_something_to_save) {
+            *closed = Some(said.clone());
+        }
+        said
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Spillable;
     use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
 
     #[test]
@@ -294,5 +307,40 @@ mod tests {
             assert_eq!(later.close().map_err(|error| error.to_string()), said);
             assert!(shared.is_closed());
         }
+    }
+
+    /// Closing again said that all was well, and the store was closed, although what was in memory was not saved.
+    #[test]
+    fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
+        let disk = SimVfs::new();
+        let open = || FileStore::builder("/store").vfs(Arc::new(disk.clone())).background(false).open().unwrap();
+        let store = open();
+        let channel = Spillable::builder("c").open(&store).unwrap();
+        let settings = StoreSettings {
+            checkpoint: PathBuf::new(),
+            data: Vec::new(),
+            capacity: 1,
+            transaction_events: 1,
+            put_wait: Wait::NONE,
+            durability: Durability::Sync,
+        };
+        let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1) });
+        let channel = StoreChannel { channel, shared, closed: Mutex::default() };
+        let mut put = channel.begin_put();
+        put.push("in memory");
+        put.commit().unwrap();
+
+        disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+        for _ in 0..2 {
+            let error = channel.close().unwrap_err();
+            assert!(error.to_string().starts_with("1 events of channel c are in memory only"), "{error}");
+        }
+        assert!(!channel.shared.is_closed());
+        disk.clear_faults();
+        channel.close().unwrap();
+        assert!(channel.shared.is_closed());
+        channel.close().unwrap();
+        drop(channel);
+        assert_eq!(Spillable::builder("c").open(&open()).unwrap().stats().depth_events, 1);
     }
 }

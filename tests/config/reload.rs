@@ -1,8 +1,14 @@
 //! A configuration that changes: what stays and what is opened anew.
 
-use super::plan;
-use aqueduct::Wait;
-use aqueduct::config::Channels;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{plan, plan_with};
+use aqueduct::agent::{Drain, Outcome};
+use aqueduct::config::{ChannelSetup, Channels, Options, Registry};
+use aqueduct::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+use aqueduct::{Channel, FileStore, Spillable, Wait};
 
 fn text(keys: &str) -> String {
     format!(
@@ -80,4 +86,79 @@ fn channels_say_whether_what_is_left_in_them_outlives_their_close() {
         assert_eq!(left, if outlives { 5 } else { 0 }, "{kind}");
         channels.close().unwrap();
     }
+}
+
+/// A channel of the type `spilling`, with its store on a simulated disk.
+fn spilling(disk: &SimVfs) -> Options {
+    let mut registry = Registry::standard();
+    let disk = disk.clone();
+    registry.channel(&["spilling"], move |keys, site| {
+        let events = keys.number("memoryCapacity", 1..=1000, 100);
+        let (name, disk) = (site.name().to_owned(), disk.clone());
+        Ok(ChannelSetup::new(move || -> Result<_, Box<dyn Error + Send + Sync>> {
+            let store = FileStore::builder("/store").vfs(Arc::new(disk)).background(false).open()?;
+            Ok(Spillable::builder(name).memory_events(events).open(&store)?)
+        }))
+    });
+    Options::new().with_registry(registry)
+}
+
+fn no_room() -> Inject {
+    Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky()
+}
+
+/// Goal: what a channel cannot save when it is closed is not lost, however often the configuration is read. Method: the disk of
+/// its store is full at a reload and at the close, for a while.
+#[test]
+fn a_channel_that_cannot_be_saved_stays_until_it_can() {
+    let disk = SimVfs::new();
+    let spilling = |more: &str| {
+        plan_with(&text(&format!("a1.channels.c2.type = spilling\n{more}")), spilling(&disk)).expect("a plan")
+    };
+    let mut channels = Channels::new();
+    let depth = |channels: &Channels| channels.get("c2").map(|channel| channel.stats().depth_events);
+    spilling("").open_with(&mut channels).unwrap().run_to_completion(Wait::FOREVER).unwrap();
+    assert_eq!(depth(&channels), Some(5));
+
+    disk.inject(no_room());
+    for changed in ["a1.channels.c2.memoryCapacity = 50", ""] {
+        let plan = spilling(changed);
+        assert_eq!(channels.changed_by(&plan), ["c2"]);
+        let error = plan.open_with(&mut channels).expect_err("no room");
+        let told = Error::source(&error).map(ToString::to_string).unwrap_or_default() + &error.to_string();
+        assert!(told.contains("5 events of channel c2 are in memory only"), "{told}");
+        assert_eq!(depth(&channels), Some(5));
+    }
+    disk.clear_faults();
+    spilling("").open_with(&mut channels).unwrap().run_to_completion(Wait::FOREVER).unwrap();
+    assert_eq!(depth(&channels), Some(10));
+
+    disk.inject(no_room());
+    for _ in 0..2 {
+        channels.close().expect_err("no room");
+        assert_eq!(depth(&channels), Some(10));
+    }
+    disk.clear_faults();
+    channels.close().unwrap();
+    drop(spilling("").open_with(&mut channels).unwrap());
+    assert_eq!(depth(&channels), Some(10));
+}
+
+#[test]
+fn an_agent_that_cannot_save_a_channel_says_so_and_can_try_again() {
+    let disk = SimVfs::new();
+    let plan = || plan_with(&text("a1.channels.c2.type = spilling"), spilling(&disk)).expect("a plan");
+    let running = plan().open().unwrap().start().unwrap();
+    assert_eq!(running.wait_done(Wait::up_to(Duration::from_secs(60))), Outcome::Completed);
+    disk.inject(no_room());
+    let error = running.shutdown(Drain::NONE).expect_err("no room");
+    assert!(error.to_string().contains("5 events of channel c2 are in memory only"), "{error}");
+    assert_eq!(error.report.left.iter().map(|left| left.closed).collect::<Vec<_>>(), [true, false]);
+    error.close_again().expect_err("no room yet");
+    disk.clear_faults();
+    error.close_again().expect("room again");
+    drop(error);
+    let mut channels = Channels::new();
+    drop(plan().open_with(&mut channels).unwrap());
+    assert_eq!(channels.get("c2").map(|channel| channel.stats().depth_events), Some(5));
 }

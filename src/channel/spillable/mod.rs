@@ -225,7 +225,8 @@ impl Channel for Spillable {
     /// positions. Takes that are open may still be committed or rolled back. The store stays open.
     ///
     /// # Errors
-    /// If the store takes no more; what could not be written is still in memory, and closing again tries again.
+    /// [`StorageError::NotSaved`] if the store takes no more; what could not be written is still in memory, and closing again
+    /// tries again. Others as [`FileChannel`]'s.
     fn close(&self) -> Result<(), StorageError> {
         self.shared.close()
     }

@@ -35,8 +35,7 @@ impl Shared {
                 self.settled.wait(&mut gate);
             }
             drop(gate);
-            self.save_events()?;
-            self.save_positions()?;
+            self.save_events().and_then(|()| self.save_positions()).map_err(|source| self.left_in_memory(source))?;
             *is_saved = true;
         }
         flushed.and(self.saved.close())
@@ -116,6 +115,15 @@ impl Shared {
             positions = rest;
         }
         Ok(())
+    }
+
+    /// The failure of a close, with what it leaves behind.
+    fn left_in_memory(&self, source: StorageError) -> StorageError {
+        if matches!(source, StorageError::Closed) {
+            return source;
+        }
+        let (events, _) = self.memory.depth();
+        StorageError::NotSaved { channel: self.settings.name.clone(), events, source: Box::new(source) }
     }
 
     fn not_saved(&self, error: PutError) -> StorageError {

@@ -555,7 +555,8 @@ fn a_close_that_is_tried_again_saves_what_was_committed_since() {
     let mut late = channel.take(2, Wait::NONE).expect("take");
     drop(memory);
     disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
-    channel.close().expect_err("no room");
+    let error = channel.close().expect_err("no room");
+    assert!(matches!(error, StorageError::NotSaved { events: 3, .. }), "{error}");
     disk.clear_faults();
     late.set_position("sink", "5");
     late.commit().expect("a take that was open may be committed");
