@@ -54,6 +54,9 @@ pub const READY_TASKS_MAX: usize = 1024;
 pub const CHANNELS_MAX: usize = 1024;
 /// Data directories (lanes) of one store, at most. Format limit.
 pub const LANES_MAX: usize = 64;
+/// How long opening a store asks again for a directory that somebody else has: 300 ms. Whoever looks at a store, and programs that
+/// are being started, hold it for a moment.
+pub const LOCK_WAIT: Duration = Duration::from_millis(300);
 /// Default size of a full-grown segment: 64 MiB.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// The smallest size of a full-grown segment that can be set: 4 KiB.

@@ -20,7 +20,7 @@ fn bodies(channel: &FileChannel) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_second_opener_is_refused_at_once_and_told_where() {
+fn a_second_opener_is_refused_and_told_where() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = FileStore::open(dir.path()).expect("a store");
     match FileStore::open(dir.path()) {

@@ -168,7 +168,7 @@ pub trait Vfs: Debug + Send + Sync {
     /// returned guard is dropped or the process ends.
     ///
     /// # Errors
-    /// `WouldBlock` if someone else, in this or another process, holds it.
+    /// `WouldBlock` if someone else, in this or another process, holds it, and does so for longer than a moment.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
 
     /// Whether someone, in this or another process, holds the lock on the file `path`. Creates nothing, and keeps nobody from

@@ -1,4 +1,4 @@
-//! The operating system's file system. Thin on purpose: each method is one system call.
+//! The operating system's file system. Thin on purpose: but for locks, each method is one system call.
 #![allow(clippy::disallowed_methods)] // this is the one file that may name `std::fs`
 
 use std::fs::{self, File};
@@ -6,12 +6,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use std::{process, thread};
 
 use bytes::Bytes;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::{FileId, FileKind, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
+use crate::limits::LOCK_WAIT;
 
 #[cfg(test)]
 mod tests;
@@ -99,13 +102,15 @@ impl Vfs for OsVfs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
-        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CREATE;
-        let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
-            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(fs::TryLockError::Error(error)) => Err(error),
+        // Held for a moment by who looks whether it is held, and longer than its owner by a program that is being started: until
+        // that begins, it has all descriptors of the process that starts it.
+        for _ in 0..LOCK_WAIT.as_millis() / LOCK_PAUSE.as_millis() {
+            match OsLock::take(path) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOCK_PAUSE),
+                decided => return Ok(Box::new(decided?)),
+            }
         }
+        Ok(Box::new(OsLock::take(path)?))
     }
 
     fn is_locked(&self, path: &Path) -> io::Result<bool> {
@@ -114,9 +119,12 @@ impl Vfs for OsVfs {
             Err(rustix::io::Errno::NOENT) => return Ok(false),
             file => File::from(file?),
         };
-        // A shared lock, so that several who look do not see each other; it ends with the descriptor, at once.
+        // A shared lock, so that several who look do not see each other.
         match file.try_lock_shared() {
-            Ok(()) => Ok(false),
+            Ok(()) => {
+                let _ = file.unlock();
+                Ok(false)
+            }
             Err(fs::TryLockError::WouldBlock) => Ok(true),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -205,11 +213,33 @@ impl VfsFile for OsFile {
 
 #[derive(Debug)]
 struct OsLock {
-    // Closing the descriptor releases the lock.
-    _file: File,
+    file: File,
+    process: u32,
+}
+
+impl OsLock {
+    fn take(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CREATE;
+        let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, process: process::id() }),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl VfsLock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // Closing the descriptor does not suffice while a program that is being started has a copy of it. A process that was forked
+        // from the owner must not release the owner's lock.
+        if self.process == process::id() {
+            let _ = self.file.unlock();
+        }
+    }
+}
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
@@ -233,5 +263,6 @@ fn convert(metadata: &fs::Metadata) -> io::Result<Metadata> {
 }
 
 const IOV_MAX: usize = 1024;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// As the kernel has it.
 const LINKS_MAX: usize = 40;

@@ -1,6 +1,7 @@
 //! What the traits promise beyond a plain system call.
 use std::io::IoSlice;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::vfs::Following;
@@ -136,6 +137,37 @@ fn a_lock_excludes_others_in_the_same_process_until_its_guard_drops() {
     assert_eq!(kind(OsVfs::new().lock(&path)), io::ErrorKind::WouldBlock);
     drop(guard);
     drop(OsVfs::new().lock(&path).unwrap());
+}
+
+/// A program that is being started has a copy of each descriptor for a moment.
+#[test]
+fn a_lock_ends_with_its_guard_although_its_descriptor_has_a_copy() {
+    let dir = dir();
+    let path = dir.path().join("lock");
+    let guard = OsLock::take(&path).unwrap();
+    let copy = guard.file.try_clone().unwrap();
+    drop(guard);
+    drop(OsLock::take(&path).unwrap());
+    drop(copy);
+}
+
+#[test]
+fn nobody_is_refused_a_lock_because_of_those_who_look_at_it() {
+    let dir = dir();
+    let path = dir.path().join("lock");
+    drop(OsVfs::new().lock(&path).unwrap());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                OsVfs::new().is_locked(&path).unwrap();
+            }
+        });
+        let refused = (0..3000).find_map(|_| OsVfs::new().lock(&path).err());
+        is_over.store(true, Ordering::Relaxed);
+        looking.join().unwrap();
+        assert!(refused.is_none(), "{refused:?}");
+    });
 }
 
 #[test]
