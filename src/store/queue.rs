@@ -529,12 +529,14 @@ pub(crate) struct OpenTake {
 }
 
 impl OpenTake {
-    pub(crate) fn acknowledged(self, ack: &Ack) {
+    /// Notes that it is done with. Returns its events, to be dropped once nothing is locked.
+    pub(crate) fn acknowledged(self, ack: &Ack) -> Vec<Event> {
         if self.events.is_empty() {
             self.queue.forgotten(&ack.ranges);
         } else {
             self.queue.acknowledged(&ack.ranges);
         }
+        self.events
     }
 
     pub(crate) fn give_back(self) -> Vec<Waker> {
