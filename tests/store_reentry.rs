@@ -3,8 +3,11 @@
 #![allow(clippy::expect_used)] // an error is a failed test
 
 use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -127,6 +130,46 @@ fn bodies_come_back(cache_bytes: u64, background: bool) {
     put(1).expect_err("a failed sync");
     while back.load(Ordering::Relaxed) < 221 {
         thread::yield_now();
+    }
+}
+
+/// Closes the store in its waker, as an executor does that polls its task in place.
+struct Closer(FileStore);
+
+impl Wake for Closer {
+    fn wake(self: Arc<Self>) {
+        self.0.close().expect("a close");
+    }
+}
+
+/// A task that closed the store when its channel or its commit woke it hung, and with it the close that had woken it.
+#[test]
+fn a_waker_may_close_the_store() {
+    for background in [true, false] {
+        in_time(move || {
+            let store = settings(&SimVfs::new()).background(background).open().expect("a new store");
+            let channel = store.channel("channel").expect("a channel");
+            let waker = Waker::from(Arc::new(Closer(store.clone())));
+            assert!(channel.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+            store.close().expect("a close");
+            assert!(channel.put("late").is_err());
+        });
+        in_time(move || {
+            let disk = SimVfs::new();
+            let store = settings(&disk).background(background).open().expect("a new store");
+            let channel = store.channel("channel").expect("a channel");
+            let mut put = channel.begin_put();
+            put.push("an event");
+            let mut ticket = put.submit().expect("a ticket");
+            let waker = Waker::from(Arc::new(Closer(store.clone())));
+            let polled = Pin::new(&mut ticket).poll(&mut Context::from_waker(&waker));
+            store.close().expect("a close");
+            if polled.is_pending() {
+                ticket.wait().expect("it was written");
+            }
+            let store = settings(&disk).open().expect("the locks are free");
+            assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 1);
+        });
     }
 }
 

@@ -425,9 +425,7 @@ impl Inner {
 
     /// Closes the store. The first failure is returned; everything is tried.
     pub(crate) fn close(&self) -> Result<(), StorageError> {
-        // Whoever closes second waits for the first, and hears the same.
-        let mut closing = self.closing.lock();
-        if let Some(result) = &*closing {
+        if let Some(result) = &*self.closing.lock() {
             return result.clone();
         }
         self.closed.store(true, Ordering::Release);
@@ -435,46 +433,29 @@ impl Inner {
         // belongs to the next open once the locks are free.
         drop(self.manifest.lock());
         let queues: Vec<_> = self.shared.queues.read().values().cloned().collect();
+        // From here on tasks are woken, and wherever that is, one of them may close the store in its waker, and go ahead of this.
         queues.iter().for_each(|queue| queue.close());
         self.shared.space_freed();
         self.stop_thread();
         // First all, then each: what one lane frees may rest on acknowledgements in the log of another.
-        let flushed = self.flush();
-        let mut result = Ok(());
-        for lane in &self.lanes {
-            lane.drain_pending();
-            let upkeep = lane.upkeep.lock();
-            let mut writer = lane.writer.lock();
-            lane.closed.store(true, Ordering::Release);
-            let synced = match lane.poisoned() {
-                Some(error) if !writer.dirty.is_empty() => Err(error),
-                Some(_) => Ok(()),
-                None => writer.sync(lane),
-            };
-            if synced.is_ok() && lane.poisoned().is_none() {
-                // What cannot be freed now is freed by the next open.
-                let free = if flushed.is_ok() { writer.free_segments(lane) } else { Vec::new() };
-                let _ = writer.retire(lane, &free);
+        let frees = self.flush().is_ok();
+        let result = {
+            // Whoever closes second waits for the first, and hears the same. Nobody is woken while this is locked.
+            let mut closing = self.closing.lock();
+            if let Some(result) = &*closing {
+                return result.clone();
             }
-            writer.spares.discard(&lane.log.dir);
-            drop(writer);
-            drop(upkeep);
-            // Whatever came in between is refused now, and hears of it.
-            lane.drain_pending();
-            if synced.is_ok() && lane.poisoned().is_none() {
-                // A cache: without it the next open only takes longer.
-                let _ = lane.checkpoint(true);
-            }
-            if result.is_ok() {
-                result = synced;
-            }
-        }
-        self.locks.lock().clear();
+            let closed: Vec<_> = self.lanes.iter().map(|lane| lane.close(frees)).collect();
+            let result: Result<(), StorageError> = closed.into_iter().collect();
+            self.locks.lock().clear();
+            closing.insert(result).clone()
+        };
+        // Whatever came in between is refused now, and hears of it.
+        self.lanes.iter().for_each(|lane| lane.drain_pending());
         match &result {
             Ok(()) => tell!(INFO, "store is closed", store = self.path.display()),
             Err(error) => tell!(ERROR, "store is closed with a failure", store = self.path.display(), error = error),
         }
-        *closing = Some(result.clone());
         result
     }
 }

@@ -284,6 +284,32 @@ impl Lane {
         self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
     }
 
+    /// Makes everything durable, refuses whatever comes from now on, and takes a last checkpoint. `frees`: acknowledgements in the
+    /// logs of the other lanes are durable.
+    pub(crate) fn close(&self, frees: bool) -> Result<(), StorageError> {
+        let upkeep = self.upkeep.lock();
+        let mut writer = self.writer.lock();
+        self.closed.store(true, Ordering::Release);
+        let synced = match self.poisoned() {
+            Some(error) if !writer.dirty.is_empty() => Err(error),
+            Some(_) => Ok(()),
+            None => writer.sync(self),
+        };
+        if synced.is_ok() && self.poisoned().is_none() {
+            // What cannot be freed now is freed by the next open.
+            let free = if frees { writer.free_segments(self) } else { Vec::new() };
+            let _ = writer.retire(self, &free);
+        }
+        writer.spares.discard(&self.log.dir);
+        drop(writer);
+        drop(upkeep);
+        if synced.is_ok() && self.poisoned().is_none() {
+            // A cache: without it the next open only takes longer.
+            let _ = self.checkpoint(true);
+        }
+        synced
+    }
+
     /// Prepares the segment to come, so that no commit waits for it.
     fn prepare(&self) {
         let wanted = {
