@@ -82,6 +82,13 @@ impl Channels {
             return Ok(open.channel.clone());
         }
         let channel = (setup.open)(&self.stores)?;
+        if let Some(settings) = setup.store.filter(|_| site.kind == "file")
+            && let Err(error) = self.stores.refuse_parked(&site.name, &settings)
+        {
+            // Nothing was put into it.
+            let _ = channel.close();
+            return Err(error.into());
+        }
         self.open.insert(site.name, Open { values, channel: channel.clone(), is_closing: false });
         Ok(channel)
     }

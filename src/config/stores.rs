@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::channel::spillable::SpillableError;
-use crate::channel::{Channel, FileChannel, PutTransaction, TakeTransaction};
+use crate::channel::{Channel, FileChannel, PutTransaction, Spillable, TakeTransaction};
 use crate::durability::Durability;
 use crate::error::{StorageError, TakeError};
 use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX};
@@ -61,6 +61,12 @@ pub(crate) enum StoreOpenError {
     Spillable(#[from] SpillableError),
     #[error("the file channel in {} {SHARED}", dir.display())]
     Settings { dir: PathBuf },
+    #[error(
+        "the file channel in {} was of the type SPILLABLEMEMORY, and {events} events that were in memory then wait in {channel}.saved, from \
+         where only that type delivers them: let it be of that type until it is empty, with memoryCapacity = 0 if all is to be in files",
+        dir.display()
+    )]
+    Parked { dir: PathBuf, channel: String, events: u64 },
 }
 
 /// What is wrong with two channels of one store that are configured differently.
@@ -79,6 +85,22 @@ impl Stores {
         })?;
         channel.channel.set_capacity(settings.capacity, u64::MAX);
         Ok(channel)
+    }
+
+    /// Refuses a channel of an open store that has events which it had in memory when it was a spillable one.
+    pub(crate) fn refuse_parked(&self, name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
+        let dir = settings.checkpoint.clone();
+        let Some(shared) = self.open.lock().get(&dir).and_then(Weak::upgrade) else { return Ok(()) };
+        let saved = Spillable::saved_name(name);
+        if !shared.store.channel_names().contains(&saved) {
+            return Ok(());
+        }
+        let parked = shared.store.channel(&saved);
+        let parked = parked.map_err(|source| StoreOpenError::Channel { dir: dir.clone(), source })?;
+        match parked.stats().depth_events {
+            0 => Ok(()),
+            events => Err(StoreOpenError::Parked { dir, channel: name.to_owned(), events }),
+        }
     }
 
     /// Opens a channel that `open` makes of the store of these settings, which may be open already.
@@ -247,7 +269,6 @@ impl<C: Channel> Channel for StoreChannel<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Spillable;
     use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
 
     #[test]

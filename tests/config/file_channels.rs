@@ -213,3 +213,25 @@ fn a_channel_without_overflow_does_not_look_at_its_directories() {
     assert!(mistakes(&text(10))[0].contains("holds the files of a Flume file channel"));
     agent(&text(0)).run_to_completion(Wait::FOREVER).unwrap();
 }
+
+/// Goal: a channel that was a spillable one does not leave behind, without a word, what it had in memory. Method: it is made a file
+/// channel while events are there, and once they are delivered.
+#[test]
+fn a_spillable_channel_becomes_a_file_channel_only_once_nothing_waits_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = |kind: &str| format!("{}\ntype = {kind}", dirs(dir.path(), "c"));
+    let spilling = text(5, &[("c1", keys("SPILLABLEMEMORY"))]);
+    let file = text(5, &[("c1", keys("file"))]);
+    agent(&spilling).run_to_completion(Wait::FOREVER).unwrap();
+    for _ in 0..2 {
+        let error = plan(&file).unwrap().open().expect_err("events are in c1.saved");
+        assert!(error.to_string().contains("5 events that were in memory then wait in c1.saved"), "{error}");
+    }
+    let mut channels = Channels::new();
+    drop(plan(&spilling).unwrap().open_with(&mut channels).unwrap());
+    let take = channels.get("c1").unwrap().take(10, Wait::NONE).unwrap();
+    assert_eq!(take.len(), 5);
+    take.commit().unwrap();
+    drop(plan(&file).unwrap().open_with(&mut channels).unwrap());
+    channels.close().unwrap();
+}

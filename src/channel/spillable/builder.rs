@@ -143,7 +143,7 @@ impl SpillableBuilder {
         }
         let failed = |source| SpillableError::Store { channel: settings.name.clone(), source };
         let overflow = store.channel(&settings.name).map_err(failed)?;
-        let saved = store.channel(&format!("{}.saved", settings.name)).map_err(failed)?;
+        let saved = store.channel(&Spillable::saved_name(&settings.name)).map_err(failed)?;
         saved.set_capacity(u64::MAX, u64::MAX);
         let limits = overflow.transaction_limits();
         let events_max = u64::try_from(limits.events).unwrap_or(u64::MAX).min(settings.memory_events.max(1));

@@ -110,6 +110,11 @@ impl Spillable {
         SpillableBuilder::new(name.into())
     }
 
+    /// The channel of a store in which a channel of this name leaves what is in memory when it is closed.
+    pub(crate) fn saved_name(name: &str) -> String {
+        format!("{name}.saved")
+    }
+
     /// What the overflow holds and did. Its events are among those of [`stats`](Channel::stats).
     #[must_use]
     pub fn overflow_stats(&self) -> ChannelStats {
