@@ -35,6 +35,7 @@ fn main() -> std::process::ExitCode {
         ("store::segments", store::segments),
         ("store::poison", store::poison),
         ("store::closing", store::closing),
+        ("store::closing_beside_work", store::closing_beside_work),
         ("store::closing_a_channel", store::closing_a_channel),
         ("store::last_handle", store::last_handle),
         ("memory::takers", memory::takers),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aqueduct::vfs::sim::{Fault, Inject, OpKind};
-use aqueduct::{Channel, Durability, Wait};
+use aqueduct::{Channel, Durability, StorageError, Wait};
 use rustix::io::Errno;
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -217,6 +217,40 @@ pub(crate) fn closing() {
     let closers = [world.store.clone(), world.store.clone()];
     let closers = closers.map(|store| thread::spawn(move || store.close().expect("a close")));
     join(producers.into_iter().chain([taker, task]).chain(closers));
+    world.check_after_the_end(false);
+}
+
+/// The store is closed, by two threads, beside a round of its upkeep, a channel that is made and puts. Nothing is done to its files
+/// once a close is over: they may belong to somebody else.
+pub(crate) fn closing_beside_work() {
+    let mut world = World::new(|store| store.replay_bytes_max(4 << 10));
+    world.hand.padding = 1500;
+    for number in 0..3 {
+        assert!(world.hand.put(&format!("0.{number}"), Wait::NONE));
+    }
+    world.hand.take_all(2);
+    let producer = start(&world.hand, |hand| {
+        hand.put("1.0", Wait::NONE);
+    });
+    let (keeping, making) = (world.store.clone(), world.store.clone());
+    let keeper = thread::spawn(move || keeping.maintain());
+    let maker = thread::spawn(move || {
+        let made = making.channel("late");
+        assert!(matches!(made, Ok(_) | Err(StorageError::Closed)), "{made:?}");
+    });
+    let closers = [0, 1].map(|_| {
+        let (store, disk) = (world.store.clone(), world.disk.clone());
+        thread::spawn(move || {
+            store.close().expect("a close");
+            disk.op_count()
+        })
+    });
+    let over = closers.map(|closer| closer.join().expect("no panic"));
+    join([producer, keeper, maker]);
+    // The other close may have begun to sync what is synced already.
+    let is_late = |kind: OpKind| kind.changes_disk() && kind != OpKind::SyncData;
+    let ops = world.disk.ops_since(over[0].min(over[1]));
+    assert!(!ops.iter().any(|op| is_late(op.kind)), "{ops:?}");
     world.check_after_the_end(false);
 }
 
