@@ -1,0 +1,98 @@
+//! Paths of directories, and closing channels of a shared store.
+
+use super::*;
+use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+
+#[test]
+fn paths_are_resolved_as_far_as_they_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    for made in ["a", "a/b"] {
+        std::fs::create_dir(root.join(made)).unwrap();
+    }
+    std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+    for (path, expected) in [
+        ("a", "a"),
+        ("a/../a/b/.", "a/b"),
+        ("link", "a/b"),
+        ("link/..", "a"),
+        ("link/new/x", "a/b/new/x"),
+        ("link/../new", "a/new"),
+        ("new/../a", "a"),
+        ("new/x/../y", "new/y"),
+    ] {
+        assert_eq!(resolved(&root.join(path)), root.join(expected), "{path}");
+    }
+    let here = Path::new(".").canonicalize().unwrap();
+    assert_eq!(resolved(Path::new("no/such")), here.join("no/such"));
+    assert_eq!(resolved(Path::new("/no/such/./dir/")), Path::new("/no/such/dir"));
+}
+
+#[test]
+fn closing_again_says_what_the_first_time_said() {
+    for fails in [false, true] {
+        let disk = SimVfs::new();
+        let store = FileStore::builder("/s").vfs(Arc::new(disk.clone())).seed(1).durability(Durability::Os);
+        let store = store.background(false).open().unwrap();
+        let settings = StoreSettings {
+            checkpoint: "/s".into(),
+            data: Vec::new(),
+            capacity: 1,
+            transaction_events: 1,
+            put_wait: Wait::NONE,
+            durability: Durability::Os,
+        };
+        let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
+        let open = || {
+            let channel = store.channel("c").unwrap();
+            StoreChannel { channel, shared: shared.clone(), closed: Mutex::default() }
+        };
+        let (channel, later) = (open(), open());
+        channel.put("x").unwrap();
+        if fails {
+            disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData));
+        }
+        let said = channel.close().map_err(|error| error.to_string());
+        assert_eq!(said.is_err(), fails);
+        store.channel("c").unwrap();
+        assert_eq!(channel.close().map_err(|error| error.to_string()), said);
+        assert!(later.take(1, Wait::NONE).is_ok() && !shared.is_closed(), "it is another's now");
+        assert_eq!(later.close().map_err(|error| error.to_string()), said);
+        assert!(shared.is_closed());
+    }
+}
+
+/// Closing again said that all was well, and the store was closed, although what was in memory was not saved.
+#[test]
+fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
+    let disk = SimVfs::new();
+    let open = || FileStore::builder("/store").vfs(Arc::new(disk.clone())).background(false).open().unwrap();
+    let store = open();
+    let channel = Spillable::builder("c").open(&store).unwrap();
+    let settings = StoreSettings {
+        checkpoint: PathBuf::new(),
+        data: Vec::new(),
+        capacity: 1,
+        transaction_events: 1,
+        put_wait: Wait::NONE,
+        durability: Durability::Sync,
+    };
+    let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1) });
+    let channel = StoreChannel { channel, shared, closed: Mutex::default() };
+    let mut put = channel.begin_put();
+    put.push("in memory");
+    put.commit().unwrap();
+
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+    for _ in 0..2 {
+        let error = channel.close().unwrap_err();
+        assert!(error.to_string().starts_with("1 events of channel c are in memory only"), "{error}");
+    }
+    assert!(!channel.shared.is_closed());
+    disk.clear_faults();
+    channel.close().unwrap();
+    assert!(channel.shared.is_closed());
+    channel.close().unwrap();
+    drop(channel);
+    assert_eq!(Spillable::builder("c").open(&open()).unwrap().stats().depth_events, 1);
+}
