@@ -158,7 +158,8 @@ impl<'o> Object<'o> {
     /// The members that Avro does not know.
     fn others(&mut self, members: &Map<String, Value>, known: &[&str], has_default: bool) {
         for (key, value) in members {
-            if !known.contains(&key.as_str()) && !(has_default && key == "default") {
+            let is_known = known.contains(&key.as_str()) || (has_default && key == "default");
+            if !is_known {
                 self.key(key);
                 self.out.push_str(&value.to_string());
             }
