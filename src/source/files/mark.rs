@@ -32,6 +32,15 @@ impl Mark {
         Self { head_len, head_crc: crc32fast::hash(head), ..self }
     }
 
+    /// The mark with these bytes behind the beginning that it has.
+    pub(crate) fn with_more_head(self, more: &[u8]) -> Self {
+        let more = more.get(..HEAD_BYTES_MAX.saturating_sub(self.head_len.into())).unwrap_or(more);
+        let mut hasher = crc32fast::Hasher::new_with_initial_len(self.head_crc, self.head_len.into());
+        hasher.update(more);
+        let head_len = self.head_len.saturating_add(u16::try_from(more.len()).unwrap_or(u16::MAX));
+        Self { head_len, head_crc: hasher.finalize(), ..self }
+    }
+
     /// The mark of the same file as it is now.
     pub(crate) fn updated(self, metadata: &Metadata) -> Self {
         Self { id: metadata.id, len: metadata.len, modified: nanos(metadata.modified), ..self }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::position::Place;
 use super::report::TailProblem;
+use super::seen::Seen;
 use super::settings::{Checked, Settings};
 use crate::codec::charset::Charset;
 use crate::codec::line::{Line, LineEnd, LineFramer};
@@ -64,6 +65,7 @@ pub(super) struct OpenFile {
     pub(super) stamp: u64,
     pieces: Pieces,
     framer: LineFramer,
+    seen: Seen,
     // Of the lines that the framer has dropped.
     counted: u64,
 }
@@ -158,12 +160,11 @@ impl Tracked {
             self.is_ending = false;
         }
         let read = place.offset;
-        let problem = if metadata.len < read {
-            Some(TailProblem::Truncated { from: read, to: metadata.len })
-        } else if place.is_of(open.pieces.file())? {
-            None
-        } else {
-            Some(TailProblem::Rewritten { read })
+        let recognised = if metadata.len < read { None } else { place.recognised(open.pieces.file())? };
+        let problem = match &recognised {
+            Some(_) => None,
+            None if metadata.len < read => Some(TailProblem::Truncated { from: read, to: metadata.len }),
+            None => Some(TailProblem::Rewritten { read }),
         };
         if problem.is_some() {
             place.restart();
@@ -171,6 +172,7 @@ impl Tracked {
         if problem.is_some() || open.pieces.at() > metadata.len {
             open.go_back(place.offset, settings);
         }
+        open.seen.begin_behind(&recognised.unwrap_or_default());
         Ok(problem)
     }
 
@@ -179,25 +181,30 @@ impl Tracked {
         let Some(open) = &mut self.open else { return Ok(Stop::End) };
         let stop = open.read(end, &mut self.place, &self.headers, room);
         // Also behind lines that were dropped.
-        self.place.offset = open.framer.offset();
+        open.pass(&mut self.place);
+        if matches!(stop, Ok(Stop::End)) {
+            open.seen.fold();
+        }
         stop
     }
 
     /// Hands over the last line, which has no line feed.
     pub(super) fn end(&mut self, room: &mut Room<'_>) -> io::Result<Stop> {
         let Some(open) = &mut self.open else { return Ok(Stop::End) };
+        let mut stop = Stop::End;
         while open.framer.offset() < open.pieces.at() {
             if room.is_full() {
-                return Ok(Stop::Full);
+                stop = Stop::Full;
+                break;
             }
             let Some(line) = open.framer.finish() else { break };
             hand_over(line, &mut self.place, &self.headers, room)?;
         }
-        self.place.offset = open.framer.offset();
-        Ok(Stop::End)
+        open.pass(&mut self.place);
+        Ok(stop)
     }
 
-    /// Notes by what the file is recognised as far as it is read.
+    /// Notes by what the file is recognised, of which nothing is read yet.
     pub(super) fn note_content(&mut self) {
         if let Some(open) = &self.open {
             self.place.note_content(open.pieces.file());
@@ -224,13 +231,19 @@ impl OpenFile {
             return Ok(None);
         }
         let pieces = Pieces::new(file, settings.read_bytes, offset);
-        Ok(Some(Self { stamp, pieces, framer: framer(offset, settings), counted: 0 }))
+        Ok(Some(Self { stamp, pieces, framer: framer(offset, settings), seen: Seen::new(offset), counted: 0 }))
     }
 
     fn go_back(&mut self, offset: u64, settings: &Settings) {
         self.pieces.seek(offset);
         self.framer = framer(offset, settings);
+        self.seen = Seen::new(offset);
         self.counted = 0;
+    }
+
+    /// What is handed over is passed.
+    fn pass(&mut self, place: &mut Place) {
+        place.pass(self.framer.offset(), &mut self.seen, self.pieces.file());
     }
 
     fn read(&mut self, end: u64, place: &mut Place, headers: &Headers, room: &mut Room<'_>) -> io::Result<Stop> {
@@ -248,11 +261,14 @@ impl OpenFile {
             if room.budget.read_bytes == 0 {
                 return Ok(Stop::Full);
             }
+            // Before another piece is there.
+            self.pass(place);
             let piece = self.pieces.next(end, room.budget)?;
             if piece.is_empty() {
                 // It was cut just now, which the next look finds.
                 return Ok(Stop::End);
             }
+            self.seen.push(&piece);
             self.framer.push(piece);
         }
     }

@@ -10,6 +10,7 @@ mod position_file;
 mod position_json;
 mod report;
 mod run;
+mod seen;
 mod settings;
 
 use std::collections::HashMap;

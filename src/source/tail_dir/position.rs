@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::seen::Seen;
 use crate::source::files::{HEAD_BYTES_MAX, Mark, read_range};
 use crate::vfs::VfsFile;
 
@@ -33,29 +34,62 @@ pub(super) struct Place {
 impl Place {
     /// Whether the file still begins with what was read.
     pub(super) fn is_of(&self, file: &dyn VfsFile) -> io::Result<bool> {
+        Ok(self.recognised(file)?.is_some())
+    }
+
+    /// The bytes before `offset` by which the file is recognised, if it still begins with what was read.
+    pub(super) fn recognised(&self, file: &dyn VfsFile) -> io::Result<Option<Bytes>> {
         let head = read_range(file, 0, usize::from(self.mark.head_len))?;
         if !self.mark.begins_with(&head) {
-            return Ok(false);
+            return Ok(None);
         }
         let len = usize::from(self.end_len);
         let end = read_range(file, self.offset.saturating_sub(len as u64), len)?;
-        Ok(end.len() == len && crc32fast::hash(&end) == self.end_crc)
+        Ok((end.len() == len && crc32fast::hash(&end) == self.end_crc).then_some(end))
     }
 
-    /// Notes by what the file is recognised, now that it is read up to `offset`. If that cannot be read, less will do.
+    /// Goes on to `offset`, and notes by which of the bytes that were read the file is recognised from now on.
+    pub(super) fn pass(&mut self, offset: u64, seen: &mut Seen, file: &dyn VfsFile) {
+        if offset == self.offset {
+            return;
+        }
+        self.offset = offset;
+        let (head_len, read) = (usize::from(self.mark.head_len), self.read_len());
+        let to = read.min(HEAD_BYTES_MAX);
+        if head_len < to {
+            match seen.take_head(head_len, to) {
+                Some(bytes) => self.mark = self.mark.with_more_head(&bytes),
+                // Reading began behind bytes that could not be noted.
+                None => self.note_head(file),
+            }
+        }
+        self.note_end(&seen.before(offset, read.min(END_BYTES_MAX)));
+    }
+
+    /// Notes by what the file is recognised that is passed over up to `offset`. If that cannot be read, less will do.
     pub(super) fn note_content(&mut self, file: &dyn VfsFile) {
-        let read = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        let head_len = read.min(HEAD_BYTES_MAX);
-        if usize::from(self.mark.head_len) < head_len
-            && let Ok(head) = read_range(file, 0, head_len)
+        self.note_head(file);
+        let len = self.read_len().min(END_BYTES_MAX);
+        // Fewer bytes: the file was cut just now, and will be found to be.
+        self.note_end(&read_range(file, self.offset.saturating_sub(len as u64), len).unwrap_or_default());
+    }
+
+    fn note_head(&mut self, file: &dyn VfsFile) {
+        let len = self.read_len().min(HEAD_BYTES_MAX);
+        if usize::from(self.mark.head_len) < len
+            && let Ok(head) = read_range(file, 0, len)
         {
             self.mark = self.mark.with_head(&head);
         }
-        let len = read.min(END_BYTES_MAX);
-        let end = read_range(file, self.offset.saturating_sub(len as u64), len).unwrap_or_default();
-        // Fewer bytes: the file was cut just now, and will be found to be.
+    }
+
+    fn note_end(&mut self, end: &[u8]) {
         self.end_len = u16::try_from(end.len()).unwrap_or_default();
-        self.end_crc = crc32fast::hash(&end);
+        self.end_crc = crc32fast::hash(end);
+    }
+
+    fn read_len(&self) -> usize {
+        usize::try_from(self.offset).unwrap_or(usize::MAX)
     }
 
     /// The place at the beginning of what the file holds now.
@@ -114,7 +148,7 @@ pub(super) const FILE_PREFIX: &str = "file/";
 /// Key of the position that says that the position file was read.
 pub(super) const TAKEN_KEY: &str = "taken";
 /// Bytes before the offset that are part of the identity.
-const END_BYTES_MAX: usize = 256;
+pub(super) const END_BYTES_MAX: usize = 256;
 const VERSION: u8 = 1;
 const FIXED_BYTES: usize = 64;
 

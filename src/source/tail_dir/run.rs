@@ -329,7 +329,6 @@ impl Run {
             stop = file.end(&mut room);
         }
         if file.place.offset != offset || problem.is_some() {
-            file.note_content();
             touched.insert(number);
         }
         if matches!(stop, Ok(Stop::End)) {

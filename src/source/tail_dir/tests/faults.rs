@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::vfs::Vfs as _;
-use crate::vfs::sim::{Fault, Inject};
+use crate::vfs::sim::{Fault, Gate, Inject, OpKind};
 
 /// A simulated disk with logs, and the channel of a machine that has it.
 struct Machine {
@@ -175,4 +175,26 @@ fn an_operation_that_fails_once_neither_loses_nor_repeats_a_line() {
         }
     }
     println!("{faults} faults");
+}
+
+/// Goal: what is noted of a file is what was read of it, not what the file holds by then. Method: a program empties it and goes on
+/// writing between a piece and the next time that the file is looked at, and the new content is as long as the old.
+#[test]
+fn a_file_that_is_emptied_just_behind_a_read_is_not_taken_for_what_was_read() {
+    let machine = Machine::new(1);
+    let path = Path::new("/logs/app");
+    append_to(&machine.sim, path, "AAAA\nnot read before it is emptied\n");
+    let gate = Gate::new();
+    machine.sim.inject(Inject::pause(&gate).on(OpKind::Read).path("/logs/app").skip(1));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| machine.live());
+        gate.wait_for(1);
+        machine.sim.open(path, OpenMode::ReadWrite).unwrap().set_len(0).unwrap();
+        append_to(&machine.sim, path, "BBBB\nCCCC\nDDDD and so much more that it is longer than before\n");
+        gate.open();
+        reader.join().unwrap().unwrap();
+    });
+    let last = "DDDD and so much more that it is longer than before";
+    assert_eq!(machine.bench.bodies(), ["AAAA", "BBBB", "CCCC", last]);
+    assert_one_report(&machine.bench.reports(), "holds other content");
 }
