@@ -134,6 +134,9 @@ pub const TAIL_GONE: Duration = Duration::from_secs(3);
 /// Bytes of unfinished lines that the tail directory source holds for files whose turn is over, at most; those beyond it are
 /// read again: 64 MiB.
 pub const TAIL_BUFFERED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of an unfinished line, the last of them, that the tail directory source compares with its file at each look, at most:
+/// 4 KiB.
+pub const TAIL_COMPARED_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a position file that are read, at most: 16 MiB.
 pub const TAIL_POSITION_FILE_BYTES_MAX: usize = 16 << 20;
 /// Default of the interval at which a position file is written, as in Flume.

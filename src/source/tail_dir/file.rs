@@ -12,8 +12,9 @@ use super::settings::{Checked, Settings};
 use crate::codec::charset::Charset;
 use crate::codec::line::{Line, LineEnd, LineFramer};
 use crate::event::{Event, Headers};
+use crate::limits::TAIL_COMPARED_BYTES_MAX;
 use crate::source::PullBatch;
-use crate::source::files::{Budget, Pieces, escaped, is_gone};
+use crate::source::files::{Budget, Pieces, escaped, is_gone, read_range};
 use crate::vfs::{FileId, OpenMode, Vfs};
 
 /// A file that is followed, open or not.
@@ -149,7 +150,7 @@ impl Tracked {
     }
 
     /// Looks at the open file: how long it is, and whether it still holds what was read. If not, it is to be read from its
-    /// beginning.
+    /// beginning; if only the unfinished line is another one, from there.
     pub(super) fn check(&mut self, now: Duration, settings: &Settings) -> io::Result<Option<TailProblem>> {
         let Some(open) = &mut self.open else { return Ok(None) };
         let metadata = open.pieces.metadata()?;
@@ -169,7 +170,7 @@ impl Tracked {
         if problem.is_some() {
             place.restart();
         }
-        if problem.is_some() || open.pieces.at() > metadata.len {
+        if problem.is_some() || open.pieces.at() > metadata.len || !open.holds_unfinished()? {
             open.go_back(place.offset, settings);
         }
         open.seen.begin_behind(&recognised.unwrap_or_default());
@@ -239,6 +240,15 @@ impl OpenFile {
         self.framer = framer(offset, settings);
         self.seen = Seen::new(offset);
         self.counted = 0;
+    }
+
+    /// Whether the file still holds what was read and is not handed over: its unfinished line may have been written anew.
+    /// Of a long one the end is compared.
+    fn holds_unfinished(&self) -> io::Result<bool> {
+        let at = self.pieces.at();
+        let len = usize::try_from(at - self.framer.offset()).unwrap_or(usize::MAX);
+        let held = self.seen.before(at, len.min(TAIL_COMPARED_BYTES_MAX));
+        Ok(held.is_empty() || read_range(self.pieces.file(), at - held.len() as u64, held.len())? == held)
     }
 
     /// What is handed over is passed.

@@ -70,6 +70,9 @@ pub use settings::{FileGroup, TailSettingError};
 ///   (`copytruncate`) always has this gap, and the writer must append (`O_APPEND`). Choose a pattern that the copies do not
 ///   match, because they are other files, which would be read from their beginning. Where the writer can be told to open its
 ///   file again, prefer renaming.
+/// * An *unfinished line* that is written anew, as programs do that show their progress, or in a file that was emptied, is read
+///   anew: what was read of it is compared with the file before more of it is read, the last 4 KiB
+///   ([`limits::TAIL_COMPARED_BYTES_MAX`](crate::limits::TAIL_COMPARED_BYTES_MAX)).
 /// * An *inode number* that is used again belongs to a new file, which is read from its beginning.
 /// * A power cut can take the end of a file that its writer did not sync. What is left is shorter than what was read, like an
 ///   emptied file, and is read again.

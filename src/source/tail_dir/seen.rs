@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::position::END_BYTES_MAX;
+use crate::limits::TAIL_COMPARED_BYTES_MAX;
 use crate::source::files::HEAD_BYTES_MAX;
 
 /// The last bytes that were read of a file, up to the place where reading goes on.
@@ -74,9 +75,10 @@ impl Seen {
     }
 }
 
-/// Of what was read before the last piece so much is held: the end of what was handed over, before a cut that may be some bytes
-/// before the piece.
-const TRAIL_BYTES: usize = END_BYTES_MAX + 16;
+/// Of what was read before the last piece so much is held: the end of an unfinished line, and that of what was handed over,
+/// which may be before a cut some bytes before the piece.
+const TRAIL_BYTES: usize =
+    if END_BYTES_MAX > TAIL_COMPARED_BYTES_MAX { END_BYTES_MAX } else { TAIL_COMPARED_BYTES_MAX } + 16;
 
 #[cfg(test)]
 mod tests {

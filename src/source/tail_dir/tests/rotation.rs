@@ -151,6 +151,67 @@ fn an_unfinished_line_that_is_cut_off_is_not_read() {
     assert_eq!(bench.reports(), [""; 0]);
 }
 
+#[test]
+fn an_unfinished_line_that_is_written_anew_is_read_anew() {
+    for (first, second, expected) in [
+        ("abc", "xyz123\n", &["xyz123"][..]),
+        ("one\nprogress 10%", "one\nprogress 100% done\n", &["one", "progress 100% done"]),
+        ("one\nabc", "one\nabd", &["one", "abd!"]),
+        // An over-long line that is being skipped, and one that is cut.
+        ("0123456789abcdef", "0123456789abcdeX\nnext\n", &["0123456789", "next"]),
+    ] {
+        for overlong in [Overlong::Truncate, Overlong::Split] {
+            let bench = Bench::new();
+            let max = if first.starts_with('0') { 10 } else { 100 };
+            bench.append("app.log", first);
+            let mut source = bench.ran(bench.source().line_max_bytes(max).overlong(overlong));
+            bench.drain(&mut source);
+            fs::write(bench.path("app.log"), second).unwrap();
+            bench.drain(&mut source);
+            if !second.ends_with('\n') {
+                bench.append("app.log", "!\n");
+                bench.drain(&mut source);
+            }
+            let mut bodies = bench.bodies();
+            if max == 10 && overlong == Overlong::Split {
+                assert_eq!(bodies.remove(1), "abcdeX");
+            }
+            assert_eq!(bodies, expected);
+            assert_eq!(bench.reports(), [""; 0]);
+        }
+    }
+}
+
+/// Goal: a long line that grows is compared where it may have changed, and the cost has a limit. Method: its last bytes are
+/// written anew, and the bytes read at each look are counted, on the simulated file system.
+#[test]
+fn of_a_long_unfinished_line_the_end_is_compared() {
+    use crate::limits::TAIL_COMPARED_BYTES_MAX;
+    use crate::vfs::sim::OpKind;
+
+    let sim = SimVfs::new();
+    sim.make_dirs("/logs").unwrap();
+    let bench = Bench::new();
+    let path = Path::new("/logs/app");
+    let long = "x".repeat(100_000);
+    append_to(&sim, path, &long);
+    let group = || FileGroup::new("/logs", "app");
+    let make = || bench.source_of([group()]).line_max_bytes(1 << 20).with_vfs(Arc::new(sim.clone()));
+    let mut source = bench.ran(make());
+    for _ in 0..10 {
+        append_to(&sim, path, "more");
+        let before = sim.op_count();
+        bench.drain(&mut source);
+        let reads = sim.ops_since(before).into_iter().filter(|op| op.kind == OpKind::Read);
+        let bytes: u64 = reads.map(|op| op.len).sum();
+        assert!(bytes <= (TAIL_COMPARED_BYTES_MAX + 4) as u64, "{bytes} bytes");
+    }
+    sim.open(path, OpenMode::ReadWrite).unwrap().set_len(long.len() as u64).unwrap();
+    append_to(&sim, path, &format!("{}\n", "less".repeat(10)));
+    bench.drain(&mut source);
+    assert_eq!(bench.bodies(), [format!("{long}{}", "less".repeat(10))]);
+}
+
 /// Goal: the number of a removed file says nothing about the file that has it now. Method: files are removed and created
 /// until an inode number comes again, with the source running and stopped.
 #[test]
