@@ -217,7 +217,7 @@ impl LineFramer {
         }
         // With this much and no line feed in it, the line is too long. To search no further keeps the cost of cutting
         // one long line into many linear.
-        let enough = (self.bytes_max + unit).saturating_sub(self.carry.len());
+        let enough = self.bytes_max.saturating_add(unit).saturating_sub(self.carry.len());
         let window = enough.min(self.chunk.len());
         if let Some(at) = self.chunk.get(..window).and_then(|text| self.charset.find_newline(text)) {
             let rest = self.chunk.split_to(at);
@@ -308,7 +308,7 @@ impl LineFramer {
 
     fn end_skip(&mut self, skip: Skip, newline: usize) -> Found {
         let start = self.start;
-        self.start += skip.seen + newline as u64;
+        self.start = self.start.saturating_add(skip.seen + newline as u64);
         let Some(body) = skip.body else {
             self.dropped_lines += 1;
             return Found::Nothing;
@@ -319,7 +319,7 @@ impl LineFramer {
 
     fn line(&mut self, body: Bytes, newline: usize, end: LineEnd) -> Line {
         let start = self.start;
-        self.start += (body.len() + newline) as u64;
+        self.start = self.start.saturating_add((body.len() + newline) as u64);
         Line { body, start, next: self.start, end }
     }
 

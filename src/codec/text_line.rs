@@ -42,7 +42,7 @@ impl TextLines {
             self.may_skip_feed = false;
         }
         // Beyond this there is nothing to look for: the line is cut before it.
-        let window = self.buffered.len().min(self.bytes_max + unit);
+        let window = self.buffered.len().min(self.bytes_max.saturating_add(unit));
         let text = self.buffered.get(self.searched..window).unwrap_or_default();
         let Some((at, is_return)) = self.charset.find_line_end(text) else {
             self.searched = window / unit * unit;
@@ -127,5 +127,10 @@ mod tests {
         let endless = vec![b'x'; 1 << 20];
         let found = lines(Charset::BYTES, 4, &endless, 1 << 16);
         assert!(found.len() == 1 << 18 && found.iter().all(|line| line == b"xxxx"));
+    }
+
+    #[test]
+    fn a_maximum_may_be_as_large_as_it_likes() {
+        assert_eq!(lines(Charset::UTF_8, usize::MAX, b"one\r\ntwo", 2), [b"one", b"two"]);
     }
 }

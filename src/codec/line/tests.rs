@@ -227,3 +227,27 @@ fn a_maximum_in_characters_counts_as_flume_does() {
         assert!(lines.windows(2).all(|pair| pair[0].next == pair[1].start));
     }
 }
+
+#[test]
+fn a_maximum_may_be_as_large_as_it_likes() {
+    let both = |mut framer: LineFramer, unit: &[u8]| {
+        let text: Vec<u8> = b"one\ntwo".iter().flat_map(|byte| [&[*byte], unit].concat()).collect();
+        let half = text.len() / 2;
+        framer.push(Bytes::copy_from_slice(&text[..half]));
+        assert_eq!(framer.next_line(), None);
+        framer.push(Bytes::copy_from_slice(&text[half..]));
+        let first = framer.next_line().map(|line| line.body.len());
+        let last = framer.finish().map(|line| (line.body.len(), line.end));
+        assert_eq!((first, last), (Some(3 + 3 * unit.len()), Some((3 + 3 * unit.len(), LineEnd::Eof))));
+    };
+    for (label, unit) in [("UTF-8", &[][..]), ("ISO-8859-1", &[]), ("UTF-16LE", &[0])] {
+        let charset = Charset::for_label(label).unwrap();
+        for overlong in [Overlong::Split, Overlong::Truncate, Overlong::Drop] {
+            for max in [usize::MAX, usize::MAX - 1] {
+                both(LineFramer::new(charset, max, overlong), unit);
+                both(LineFramer::with_chars_max(charset, max, overlong), unit);
+                both(LineFramer::new(charset, max, overlong).starting_at(u64::MAX - 1), unit);
+            }
+        }
+    }
+}
