@@ -324,6 +324,8 @@ pub const CONNECTION_STOP: Duration = Duration::from_millis(500);
 pub const CONNECTION_STACK_BYTES: usize = 512 << 10;
 /// The smallest stack of the thread of one connection; less is rounded up to it.
 pub const CONNECTION_STACK_BYTES_MIN: usize = 128 << 10;
+/// The largest such stack: 1 GiB.
+pub const CONNECTION_STACK_BYTES_MAX: usize = 1 << 30;
 /// Bytes that one connection reads at once: 16 KiB.
 pub const CONNECTION_READ_BYTES: usize = 16 << 10;
 /// Connections that wait in the kernel to be accepted.

@@ -515,6 +515,11 @@ fn options_that_cannot_work_are_refused_with_what_to_do() {
         (local().silence_timeout(Duration::ZERO), "silence_timeout is zero"),
         (local().frame_bytes_max(1 << 30), "the largest request, which needs 2147483648, need"),
         (local().bytes_in_flight_max(1 << 20), "raise it to that, or lower connections_max"),
+        (
+            local().frame_bytes_max(usize::MAX).bytes_in_flight_max(usize::MAX),
+            "is 18446744073709551615; lower connections_max",
+        ),
+        (local().connection_stack_bytes(usize::MAX), "it must be at most 1073741824"),
     ] {
         let mut source = source;
         match source.open(&context) {

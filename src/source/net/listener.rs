@@ -87,16 +87,24 @@ impl ListenerOptions {
         if self.handshake_timeout.is_zero() {
             return Err("handshake_timeout is zero, so that every client would be closed at once".to_owned());
         }
-        let all = self.connections_max.saturating_mul(self.unit_bytes_max);
-        let needed = all.saturating_add(self.reserve_bytes);
-        if needed > self.bytes_in_flight_max {
+        if self.stack_bytes > limits::CONNECTION_STACK_BYTES_MAX {
+            let (bytes, max) = (self.stack_bytes, limits::CONNECTION_STACK_BYTES_MAX);
+            return Err(format!("connection_stack_bytes is {bytes}; it must be at most {max}"));
+        }
+        let all = self.connections_max.checked_mul(self.unit_bytes_max);
+        let needed = all.and_then(|all| all.checked_add(self.reserve_bytes));
+        if needed.is_none_or(|needed| needed > self.bytes_in_flight_max) {
             let reserve = match self.reserve_bytes {
                 0 => String::new(),
                 bytes => format!(", and the largest request, which needs {bytes},"),
             };
+            let (needed, remedy) = match needed {
+                Some(needed) => (needed.to_string(), "raise it to that, or lower"),
+                None => (format!("more than {}", usize::MAX), "lower"),
+            };
             return Err(format!(
                 "{} connections that hold up to {} bytes each{reserve} need {needed} bytes, but bytes_in_flight_max is \
-                 {}; raise it to that, or lower connections_max or the length limit",
+                 {}; {remedy} connections_max or the length limit",
                 self.connections_max, self.unit_bytes_max, self.bytes_in_flight_max
             ));
         }
@@ -248,7 +256,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
                     Ok(accepted) => {
                         backoff = ACCEPT_BACKOFF_MIN;
                         number += 1;
-                        self.admit(scope, accepted, number);
+                        self.admit(scope, accepted, number)?;
                     }
                     Err(error) => match Failure::of(&error) {
                         Failure::None => {}
@@ -265,21 +273,27 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         }
     }
 
-    /// Starts the thread of a connection, or refuses it.
-    fn admit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, accepted: (TcpStream, SocketAddr), number: u64) {
+    /// Starts the thread of a connection, or refuses it. An error if no connection at all can be served.
+    fn admit<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        accepted: (TcpStream, SocketAddr),
+        number: u64,
+    ) -> io::Result<()> {
         let counts = self.handle.counts();
         let filter = self.options.filter.as_ref();
         let is_admitted = filter.map_or(Some(true), |filter| filter.admits_at_once(&accepted.0, accepted.1));
         if is_admitted == Some(false) {
             tell!(DEBUG, "connection refused by the filter", peer = accepted.1);
-            return count(&counts.refused);
+            count(&counts.refused);
+            return Ok(());
         }
         let Some(slot) = self.peers.admit(accepted.1.ip()) else {
             tell!(DEBUG, "connection refused, there are too many", peer = accepted.1);
             count(&counts.refused);
             let plain = !self.options.layers.are_any();
             refuse(&accepted.0, if plain { self.options.refusal } else { b"" });
-            return;
+            return Ok(());
         };
         // The shares of all connections fit into the budget, so what is missing comes free with the next commits, or when
         // the thread of a connection that has ended is gone.
@@ -289,7 +303,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
                 break share;
             }
             if self.stop.is_raised() {
-                return;
+                return Ok(());
             }
         };
         let serve = move || {
@@ -325,11 +339,17 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             }
             connection.say_goodbye();
         };
-        let builder =
-            Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(self.options.stack_bytes);
-        if builder.spawn_scoped(scope, serve).is_err() {
-            count(&counts.refused);
+        let stack_bytes = self.options.stack_bytes;
+        let builder = Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(stack_bytes);
+        let Err(error) = builder.spawn_scoped(scope, serve) else { return Ok(()) };
+        count(&counts.refused);
+        let text = format!("no thread for a connection, with a stack of {stack_bytes} bytes: {error}");
+        // The next client may find one, when one of those that are served is gone. Without any, this is all that there is to say.
+        if self.peers.open_connections() > 0 {
+            tell!(WARN, "connection refused", message = text);
+            return Ok(());
         }
+        Err(io::Error::new(error.kind(), text))
     }
 }
 

@@ -15,7 +15,8 @@ macro_rules! listener_settings {
         /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
         /// space: only what is used becomes memory. Default:
         /// [`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES), at least
-        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN).
+        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN), at most
+        /// [`CONNECTION_STACK_BYTES_MAX`](crate::limits::CONNECTION_STACK_BYTES_MAX).
         #[must_use]
         pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
             self.listener.stack_bytes = bytes.max($crate::limits::CONNECTION_STACK_BYTES_MIN);

@@ -43,6 +43,11 @@ impl Peers {
         self.counters.open_connections.fetch_add(1, Ordering::Relaxed);
         Some(Slot { peers: Arc::clone(self), peer })
     }
+
+    /// How many are connected.
+    pub(super) fn open_connections(&self) -> usize {
+        self.state.lock().total
+    }
 }
 
 /// The place of one connection. Dropping it frees the place.

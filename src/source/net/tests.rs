@@ -70,6 +70,22 @@ fn a_listening_socket_that_is_broken_ends_the_run_with_an_error_that_can_pass() 
 }
 
 #[test]
+fn without_a_thread_for_any_connection_the_run_ends_with_the_reason() {
+    let (shutdown, handle) = (Shutdown::new(), ListenerHandle::default());
+    let (context, mut listener) = (context(&shutdown), listener(&handle));
+    // More than there are addresses.
+    listener.options.stack_bytes = 1 << 60;
+    let _client = TcpStream::connect(handle.local_addr().unwrap()).unwrap();
+    match listener.run(&context, |_| ()) {
+        Err(SourceError::Retry(error)) => {
+            assert!(error.to_string().contains("no thread for a connection, with a stack of"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((handle.stats().refused_connections, handle.stats().accepted_connections), (1, 0));
+}
+
+#[test]
 fn a_stop_ends_connections_that_wait_to_read_or_to_write() {
     let (shutdown, handle) = (Shutdown::new(), ListenerHandle::default());
     let (context, listener) = (context(&shutdown), listener(&handle));
