@@ -9,7 +9,7 @@ use super::component::{Component, ComponentEnd};
 use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
 use crate::error::PutError;
-use crate::limits::RECALL_LOOK;
+use crate::limits::{RECALL_LOOK, SOURCE_EMPTY_POLLS_MAX};
 use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, SourceError};
 use crate::ticket::PutTicket;
 use crate::wait::Recall;
@@ -95,7 +95,7 @@ impl PullRunner {
         source: &mut dyn PullSource,
         pace: &mut Pace,
     ) -> Result<Option<ComponentEnd>, Failure> {
-        let mut idle_polls = 0;
+        let (mut idle_polls, mut empty_polls) = (0, 0_u32);
         while !self.component.stop.is_requested() {
             let mut out = PullBatch::new(pace.events_max);
             let pulled = guarded(|| source.poll(&mut out)).inspect_err(|_| self.count_read_failure())?;
@@ -110,12 +110,19 @@ impl PullRunner {
                     }
                 }
                 self.component.progressed();
-                idle_polls = 0;
+                (idle_polls, empty_polls) = (0, 0);
             }
             match pulled {
-                Pulled::More => {}
+                Pulled::More => {
+                    empty_polls = empty_polls.saturating_add(u32::from(was_empty));
+                    if empty_polls > SOURCE_EMPTY_POLLS_MAX {
+                        // A source that reads much without finding an event is not slowed down further and further.
+                        self.component.stop.sleep(self.idle.pause(0));
+                    }
+                }
                 Pulled::Done => return Ok(Some(ComponentEnd::Done)),
                 Pulled::Idle | Pulled::Waited => {
+                    empty_polls = 0;
                     pace.events_max = self.events_max;
                     pace.counted = 0;
                     if was_empty && idle_polls == 0 {

@@ -108,7 +108,9 @@ impl<S: PullSource + ?Sized> PullSource for Box<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pulled {
-    /// There may be more: poll again at once.
+    /// There may be more: poll again at once. A source that says so and brings nothing, neither event nor position, more than
+    /// [`SOURCE_EMPTY_POLLS_MAX`](crate::limits::SOURCE_EMPTY_POLLS_MAX) times in a row is asked again after the first pause
+    /// of `idle` each time, so that it does not keep a processor busy.
     More,
     /// Nothing more for now: poll again after a back-off.
     Idle,

@@ -1,10 +1,11 @@
 //! Errors and panics: contained, tried again, told, and nothing lost by them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::channels::{Fault, Faulty};
 use super::*;
 use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, PermanentPolicy};
+use crate::limits::SOURCE_EMPTY_POLLS_MAX;
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::source::{PullSource, Source, SourceContext};
 use crate::testing::Random;
@@ -396,4 +397,27 @@ fn a_channel_closed_by_someone_else_ends_its_components() {
         running.stats().source("in").unwrap().status.last_error.as_deref().unwrap().contains("channel c is closed")
     );
     println!("covered: closed channel");
+}
+
+/// Goal: a source that says `More` and brings nothing does not spin. Method: the pause that it gets then has no end.
+#[test]
+fn a_source_that_says_more_and_brings_nothing_is_asked_after_pauses() {
+    let polls = Arc::new(AtomicU32::new(0));
+    let source = {
+        let polls = polls.clone();
+        move |out: &mut PullBatch| {
+            // An event in between begins the count anew.
+            if polls.fetch_add(1, Ordering::SeqCst) == SOURCE_EMPTY_POLLS_MAX / 2 {
+                out.push("x");
+            }
+            Ok(Pulled::More)
+        }
+    };
+    let endless = Backoff::new(Duration::MAX, Duration::MAX);
+    let builder = agent().channel("c", memory("c")).source("in", source).idle(endless).to(["c"]);
+    let running = start(builder.sink("out", Log::default().sink()).from("c"));
+    let expected = SOURCE_EMPTY_POLLS_MAX / 2 + 1 + SOURCE_EMPTY_POLLS_MAX + 1;
+    wait_for(&running, "its polls", || polls.load(Ordering::SeqCst) >= expected);
+    running.shutdown(Drain::NONE).unwrap();
+    assert_eq!(polls.load(Ordering::SeqCst), expected);
 }
