@@ -356,6 +356,8 @@ pub const SINK_IDLE: Duration = Duration::from_secs(1);
 pub const RECALL_LOOK: Duration = Duration::from_millis(100);
 /// How long the put into the channel for what a sink cannot deliver waits for room.
 pub const DEAD_LETTER_WAIT: Duration = Duration::from_millis(100);
+/// Events that the sinks of channels which divert into each other divert without one that is delivered, at most, before they pause.
+pub const DIVERTED_IN_A_ROW_MAX: u64 = 100;
 /// Starting an agent waits at most this long for the sinks to open before it opens the sources.
 pub const SINK_OPEN_WAIT: Duration = Duration::from_secs(1);
 /// Default of the time that stopping waits for a source or sink that does not return.

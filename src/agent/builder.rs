@@ -272,6 +272,11 @@ pub enum PermanentPolicy {
     ///
     /// If both channels are of one store, it is there exactly once, also after a crash in between: the transaction that puts it
     /// there notes its identity, by which it is known again when it comes again. Otherwise it may be there twice then.
+    ///
+    /// Sinks of two channels may divert into each other's, or of more channels in a circle: what one cannot deliver, another one may.
+    /// What none of them can goes round. When they have diverted
+    /// [`DIVERTED_IN_A_ROW_MAX`](crate::limits::DIVERTED_IN_A_ROW_MAX) events in a row and delivered none, they pause before the
+    /// next, as after errors (`backoff`).
     Divert(String),
 }
 

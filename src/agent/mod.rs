@@ -19,6 +19,7 @@
 
 mod backoff;
 mod builder;
+mod circle;
 mod component;
 mod dead_letter;
 mod failure;

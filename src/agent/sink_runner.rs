@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use super::circle::Circle;
 use super::component::{Component, ComponentEnd};
 use super::dead_letter::DeadLetters;
 use super::failure::{BoxError, Failure, guarded};
@@ -27,6 +28,8 @@ pub(super) struct SinkRunner {
     pub(super) channel: Arc<dyn Channel>,
     pub(super) events_max: usize,
     pub(super) on_permanent: OnPermanent,
+    /// Its channel is one of a circle.
+    pub(super) circle: Option<Arc<Circle>>,
     pub(super) counters: Arc<SinkCounters>,
     pub(super) bell: Arc<Bell>,
 }
@@ -84,10 +87,12 @@ impl SinkRunner {
                 Outcome::Committed => {
                     guarded(|| sink.committed())?;
                     self.component.progressed();
+                    self.circle.iter().for_each(|circle| circle.progressed());
                     nothing_in_a_row = 0;
                 }
                 Outcome::Removed => {
                     self.component.progressed();
+                    self.pause_in_circle();
                     return Ok(None);
                 }
                 Outcome::Nothing => {
@@ -98,6 +103,16 @@ impl SinkRunner {
             last_active = self.component.signal.now();
         }
         Ok(Some(ComponentEnd::Stopped))
+    }
+
+    /// Pauses if what was put out of the way may come round again, and this happened often in a row.
+    fn pause_in_circle(&self) {
+        let Some(circle) = &self.circle else { return };
+        if !matches!(self.on_permanent, OnPermanent::Divert(_)) {
+            circle.progressed();
+        } else if let Some(earlier) = circle.diverted() {
+            self.component.stop.sleep(self.component.backoff().pause(earlier));
+        }
     }
 
     /// Waits until the channel may have events, the agent stops, or the sink's idle call is due, and makes that.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::builder::PermanentPolicy;
+use super::circle::{Circle, circles};
 use super::component::{Component, ComponentEnd, ComponentKind};
 use super::dead_letter::DeadLetters;
 use super::failure::guarded;
@@ -60,8 +61,16 @@ pub(super) fn start(topology: Topology) -> Result<RunningAgent, StartError> {
 fn start_sinks(agent: &mut RunningAgent, mut sinks: Vec<SinkPlan>, groups: Vec<GroupPlan>) -> Result<(), StartError> {
     let groups: Vec<_> = groups.into_iter().map(|group| assemble(group, &mut sinks)).collect();
     let groups = groups.into_iter().map(|(plan, members)| (plan, Some(members)));
-    for (plan, members) in sinks.into_iter().map(|plan| (plan, None)).chain(groups) {
-        let sink = start_sink(agent, plan, members)?;
+    let plans: Vec<_> = sinks.into_iter().map(|plan| (plan, None)).chain(groups).collect();
+    let diversion = |plan: &'_ SinkPlan| match &plan.on_permanent {
+        PermanentPolicy::Divert(into) => Some((plan.channel.clone(), into.clone())),
+        _ => None,
+    };
+    let diversions: Vec<_> = plans.iter().filter_map(|(plan, _)| diversion(plan)).collect();
+    let circles = circles(&diversions.iter().map(|(from, into)| (&**from, &**into)).collect::<Vec<_>>());
+    for (plan, members) in plans {
+        let circle = circles.get(&plan.channel).cloned();
+        let sink = start_sink(agent, plan, members, circle)?;
         agent.sinks.push(sink);
     }
     // A sink that cannot reach its destination yet must not hold up the sources: what they bring waits in the channels.
@@ -86,7 +95,12 @@ fn failed_open(component: &Component) -> Result<(), StartError> {
     }
 }
 
-fn start_sink(agent: &RunningAgent, plan: SinkPlan, members: Option<GroupMonitor>) -> Result<RunningSink, StartError> {
+fn start_sink(
+    agent: &RunningAgent,
+    plan: SinkPlan,
+    members: Option<GroupMonitor>,
+    circle: Option<Arc<Circle>>,
+) -> Result<RunningSink, StartError> {
     let SinkPlan { name, mut sink, channel, batch, retry, on_permanent } = plan;
     let stop = agent.stop_sinks.clone();
     let kind = if members.is_some() { ComponentKind::SinkGroup } else { ComponentKind::Sink };
@@ -109,6 +123,7 @@ fn start_sink(agent: &RunningAgent, plan: SinkPlan, members: Option<GroupMonitor
         channel: channel.clone(),
         events_max: batch,
         on_permanent,
+        circle,
         counters: counters.clone(),
         bell: bell.clone(),
     };

@@ -10,6 +10,7 @@ use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, StartErr
 use crate::channel::{FileChannel, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 use crate::error::{StorageError, TakeError};
 use crate::event::EventId;
+use crate::limits::DIVERTED_IN_A_ROW_MAX;
 use crate::sink::group::{Failover, LoadBalance, Single};
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::stats::ChannelStats;
@@ -239,4 +240,59 @@ fn without_a_common_store_a_dead_letter_may_be_put_again() {
     assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
     assert_eq!(peek(&dead), ["1", "1"]);
     assert_eq!(running.stats().sink("out").unwrap().stats.diverted_events, 1);
+}
+
+/// Goal: an event that two sinks divert into each other's channels does not keep processors busy. Method: the pauses that they get
+/// then have no end.
+#[test]
+fn what_no_sink_of_a_circle_can_deliver_goes_round_with_pauses() {
+    let writes = Arc::new(AtomicU64::new(0));
+    let refuse = || {
+        let writes = writes.clone();
+        move |_: &[Event]| {
+            writes.fetch_add(1, Ordering::SeqCst);
+            Err(SinkError::permanent("no"))
+        }
+    };
+    let endless = Backoff::new(Duration::MAX, Duration::MAX);
+    let (a, b) = (memory("a"), memory("b"));
+    a.put("x").unwrap();
+    let builder = agent().channel("a", a).channel("b", b);
+    let builder = builder.sink("one", refuse()).backoff(endless).dead_letter("b").from("a");
+    let running = start(builder.sink("two", refuse()).backoff(endless).dead_letter("a").from("b"));
+    // One of the two pauses then, and the other one at its next turn at the latest.
+    wait_for(&running, "the laps", || writes.load(Ordering::SeqCst) > DIVERTED_IN_A_ROW_MAX);
+    running.shutdown(Drain::NONE).unwrap();
+    let writes = writes.load(Ordering::SeqCst);
+    assert!(writes <= DIVERTED_IN_A_ROW_MAX + 2, "{writes} writes");
+}
+
+/// Goal: each of two sinks may be the way out of the other. Method: one delivers even numbers, the other one odd ones, and both
+/// get all kinds.
+#[test]
+fn what_one_sink_of_a_circle_cannot_deliver_the_other_one_may() {
+    let (a, b) = (memory("a"), memory("b"));
+    for number in 0..300_u32 {
+        (if number % 3 == 0 { &a } else { &b }).put(number.to_string()).unwrap();
+    }
+    let delivered = Arc::new(Mutex::new(Vec::new()));
+    let only = |rest: u32| {
+        let delivered = delivered.clone();
+        move |events: &[Event]| {
+            let number: u32 = text(&events[0]).parse().unwrap();
+            if number % 2 != rest {
+                return Err(SinkError::permanent("not mine"));
+            }
+            delivered.lock().push(number);
+            Ok(Delivered::First(1))
+        }
+    };
+    let builder = agent().channel("a", a).channel("b", b);
+    let builder = builder.sink("even", only(0)).backoff(quick()).dead_letter("b").from("a");
+    let running = start(builder.sink("odd", only(1)).backoff(quick()).dead_letter("a").from("b"));
+    wait_for(&running, "all numbers", || delivered.lock().len() == 300);
+    running.shutdown(Drain::NONE).unwrap();
+    let mut numbers = std::mem::take(&mut *delivered.lock());
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
 }
