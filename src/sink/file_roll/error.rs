@@ -36,6 +36,18 @@ pub enum FileRollError {
         /// The events in them.
         events: u64,
     },
+    /// The file that is written to was removed or renamed by someone else, or its directory was. What was committed to it is gone
+    /// with it, or wherever it is now. This is said once, what is not committed stays in the channel, and the next file is begun.
+    #[error(
+        "{} is gone while it is written to: someone removed or renamed it, or its directory, with {events} events in it that \
+         were committed", path.display()
+    )]
+    Removed {
+        /// The file.
+        path: PathBuf,
+        /// The events in it that were committed.
+        events: u64,
+    },
     /// A part of the file names cannot be used.
     #[error("the {what} {value:?} of file names {why}")]
     Name {
@@ -64,7 +76,7 @@ impl FileRollError {
     /// As an answer to the runner.
     pub(super) fn into_sink_error(self) -> SinkError {
         match self {
-            Self::Io { .. } | Self::NotOpen => SinkError::retry(self),
+            Self::Io { .. } | Self::Removed { .. } | Self::NotOpen => SinkError::retry(self),
             Self::Short { .. } | Self::Name { .. } | Self::Position(_) => SinkError::fatal(self),
         }
     }

@@ -86,7 +86,9 @@ use crate::vfs::{OsVfs, Vfs};
 ///
 /// # Errors
 ///
-/// A full disk and a missing permission are [`SinkError::Retry`]: the events stay in the channel. A directory that cannot be
+/// A full disk and a missing permission are [`SinkError::Retry`]: the events stay in the channel. So is a file in progress that
+/// somebody removes or renames ([`FileRollError::Removed`]), which is noticed before the next commit: what was committed to it is
+/// gone with it, what comes goes to the next file. A directory that cannot be
 /// synced is [`SinkError::Fatal`]: nobody knows which files will be there after the next start of the machine.
 pub struct FileRoll {
     directory: Directory,

@@ -1,6 +1,6 @@
 //! The file in progress.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::position::Position;
 use super::{FileRollError, Fsync};
 use crate::limits::SERIALIZER_HEAD_BYTES;
 use crate::sink::SinkError;
-use crate::vfs::VfsFile;
+use crate::vfs::{Vfs, VfsFile};
 
 /// The file that batches are written to.
 #[derive(Debug)]
@@ -51,6 +51,20 @@ impl Output {
             self.dirty = false;
         }
         Ok(())
+    }
+
+    /// Fails if the file is not found under its name any more: what is written to it then, nobody will read.
+    pub(super) fn check_there(&self, vfs: &dyn Vfs) -> Result<(), FileRollError> {
+        let look = |error| FileRollError::io("look at", &self.path, error);
+        let found = match vfs.metadata(&self.path) {
+            Ok(found) => Some(found.id),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+            Err(error) => return Err(look(error)),
+        };
+        if found == Some(self.file.metadata().map_err(look)?.id) {
+            return Ok(());
+        }
+        Err(FileRollError::Removed { path: self.path.clone(), events: self.at.events })
     }
 
     /// Cuts the file, which is `len` bytes long, to what is committed.

@@ -94,6 +94,8 @@ impl FileRoll {
         if self.directory.fsync == Fsync::EveryBatch {
             output.sync(Fsync::EveryBatch)?;
         }
+        // ORDER: behind the write, so that nothing is committed that was written to a file which was gone by then.
+        output.check_there(&*self.directory.vfs)?;
         let at = &mut output.at;
         at.events += delivered as u64;
         at.complete = (self.roll_bytes > 0 && at.len >= self.roll_bytes)
@@ -184,6 +186,7 @@ impl FileRoll {
 
     fn finish_without_end(&mut self) -> Result<(), SinkError> {
         let Some(mut output) = self.current.take() else { return Ok(()) };
+        output.check_there(&*self.directory.vfs)?;
         // ORDER: the content is durable before the name says that it is whole.
         output.sync(self.directory.fsync)?;
         self.last = Some(self.directory.rename(&output.path, &output.at)?);

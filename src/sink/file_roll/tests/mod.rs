@@ -3,6 +3,7 @@
 
 mod crashes;
 mod naming;
+mod removed;
 
 use std::collections::BTreeMap;
 use std::fs;
