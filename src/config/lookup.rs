@@ -1,5 +1,6 @@
 //! References in values: `${env:NAME}`, `${key:-default}` and the like, as Flume resolves them with commons-text.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -13,13 +14,16 @@ use super::properties;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::java_date::JavaDate;
 use crate::limits::{
-    NESTED_REFERENCES_MAX, PROPERTIES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX, VALUE_BYTES_MAX,
+    NESTED_REFERENCES_MAX, PROPERTIES_BYTES_MAX, REFERENCES_BYTES_MAX, REFERENCES_DEPTH_MAX, REFERENCES_MAX,
+    VALUE_BYTES_MAX,
 };
 
 /// Resolves the references of values.
 pub(super) struct Resolver<'a> {
-    pub(super) entries: &'a BTreeMap<String, Raw>,
-    pub(super) options: &'a Options,
+    entries: &'a BTreeMap<String, Raw>,
+    options: &'a Options,
+    // Bytes that further references may bring in: a short file can refer to a long value as often as it likes.
+    left: Cell<usize>,
 }
 
 /// What became of a value.
@@ -30,7 +34,16 @@ pub(super) struct Resolved {
     pub(super) problems: Vec<(Severity, String)>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    pub(super) fn new(entries: &'a BTreeMap<String, Raw>, options: &'a Options) -> Self {
+        Self { entries, options, left: Cell::new(REFERENCES_BYTES_MAX) }
+    }
+
+    /// Whether no more references are resolved, because of what those so far have brought in.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.left.get() == 0
+    }
+
     /// The value of a property with its references resolved.
     pub(super) fn resolve(&self, raw: &Raw) -> Resolved {
         let mut work = Work { resolver: self, foreign: None, within: Vec::new(), count: 0, problems: Vec::new() };
@@ -250,6 +263,9 @@ impl Work<'_> {
             }
             return None;
         }
+        if self.resolver.is_exhausted() {
+            return None;
+        }
         self.within.push(written.to_owned());
         let inner = self.replace(written);
         let (name, default) = match inner.split_once(":-") {
@@ -291,7 +307,18 @@ impl Work<'_> {
         let value = value.map(|value| self.replace(&value));
         self.foreign = outer;
         self.within.pop();
+        self.charge(written.len() + value.as_ref().map_or(0, String::len));
         value
+    }
+
+    /// Counts what a reference has cost. The one that is too much tells, once.
+    fn charge(&mut self, bytes: usize) {
+        let left = self.resolver.left.get();
+        self.resolver.left.set(left.saturating_sub(bytes));
+        if left > 0 && self.resolver.is_exhausted() {
+            let why = format!("with this value all references bring in more than {REFERENCES_BYTES_MAX} bytes");
+            self.problems.push((Severity::Fatal, why));
+        }
     }
 
     /// A problem, in words that show nothing of a value that stands elsewhere.

@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 /// What an agent is put together of.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) channels: Vec<PlannedChannel>,
     pub(super) sources: Vec<PlannedSource>,

@@ -30,7 +30,9 @@ pub(super) fn plan(properties: &Properties, agent: &str, options: &Options) -> R
     let mut reader = Reader::new(agent, options);
     reader.problems.extend(properties.problems_of(agent).cloned());
     reader.problems.extend(of_no_agent(properties, &mentions));
-    let entries = reader.resolve(properties);
+    let Some(entries) = reader.resolve(properties) else {
+        return reader.finish(Parts::default());
+    };
     let mut sections = Sections::sort(agent, entries, &reader.blank, &mentions, &mut reader.problems);
     filters::apply(agent, &mut sections, options, &mut reader.problems);
     reader.check_names(&sections);
@@ -122,9 +124,9 @@ impl<'a> Reader<'a> {
         Self { agent, options, problems: Vec::new(), blank, connected, dirs: Vec::new() }
     }
 
-    /// The agent's keys, without its name, with their references resolved.
-    fn resolve(&mut self, properties: &Properties) -> BTreeMap<String, Entry> {
-        let resolver = Resolver { entries: properties.entries(), options: self.options };
+    /// The agent's keys, without its name, with their references resolved; `None` if there is too much in these.
+    fn resolve(&mut self, properties: &Properties) -> Option<BTreeMap<String, Entry>> {
+        let resolver = Resolver::new(properties.entries(), self.options);
         let prefix = format!("{}.", self.agent);
         let mut found = BTreeMap::new();
         for (key, raw) in properties.entries() {
@@ -134,6 +136,9 @@ impl<'a> Reader<'a> {
             for (severity, message) in outcome.problems {
                 let problem = Problem::new(severity, key, message).at(Some(raw.origin.clone()));
                 self.problems.push(problem.with_value(Some(shown(key, &raw.value))));
+            }
+            if resolver.is_exhausted() {
+                return None;
             }
             if outcome.value.is_empty() {
                 let message = "has no value; Flume passes over the line, and the default counts";
@@ -145,7 +150,7 @@ impl<'a> Reader<'a> {
             let entry = Entry { value: outcome.value, written: raw.value.clone(), origin };
             found.insert(name.to_owned(), entry);
         }
-        found
+        Some(found)
     }
 
     /// Names that Flume takes and that cannot be part of the names of positions.

@@ -1,6 +1,7 @@
 #![allow(clippy::disallowed_methods)] // files of the operating system are what is read
 
 use super::*;
+use crate::config::Properties;
 use crate::config::problem::Origin;
 
 fn resolve(pairs: &[(&str, &str)], value: &str) -> (String, Vec<String>) {
@@ -19,7 +20,7 @@ fn resolve(pairs: &[(&str, &str)], value: &str) -> (String, Vec<String>) {
         // The home that is given counts, here as for the default directories.
         .with_property("user.home", "/elsewhere")
         .with_property("zone", "eu");
-    let resolved = Resolver { entries: &entries, options: &options }.resolve(&raw(value));
+    let resolved = Resolver::new(&entries, &options).resolve(&raw(value));
     (resolved.value, resolved.problems.into_iter().map(|(severity, text)| format!("{severity:?}: {text}")).collect())
 }
 
@@ -141,7 +142,7 @@ fn names_come_from_the_environment_if_flume_was_told_so() {
     let entries = BTreeMap::new();
     let options = Options::new().with_environment(|name| (name == "PORT").then(|| "1".to_owned()));
     let raw = Raw { value: "${PORT}".to_owned(), origin: Origin::line("f", 1) };
-    let resolved = |options: &Options| Resolver { entries: &entries, options }.resolve(&raw).value;
+    let resolved = |options: &Options| Resolver::new(&entries, options).resolve(&raw).value;
     assert_eq!(resolved(&options), "${PORT}");
     let options = options.with_property("propertiesImplementation", "org.apache.flume.node.EnvVarResolverProperties");
     assert_eq!(resolved(&options), "1");
@@ -162,5 +163,20 @@ fn messages_show_what_is_written_and_nothing_of_what_it_stands_for() {
         let (_, problems) = resolve(&[], value);
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{value}: {problems:?}");
         assert!(!problems[0].contains("s3cret"), "{value}: {problems:?}");
+    }
+}
+
+/// Goal: a short file does not become a large one by its references. Method: many keys refer to one long value, directly or as the
+/// name of something that does not exist.
+#[test]
+fn references_that_bring_in_too_much_in_all_are_told_at_the_key_that_is_too_much() {
+    let long = "x".repeat(250_000);
+    for value in ["${big}", "${${big}:-y}"] {
+        let keys: String = (0..8000).map(|key| format!("a1.sources.r1.h{key:04} = {value}\n")).collect();
+        let text = format!("a1.sources = r1\nbig = {long}\n{keys}");
+        let properties = Properties::parse("f", text.as_bytes()).unwrap();
+        let error = properties.plan("a1", &Options::new().lenient()).unwrap_err();
+        let message = "with this value all references bring in more than 16777216 bytes";
+        assert_eq!(error.to_string(), format!("agent a1: f:70: a1.sources.r1.h0067 = {value}: {message}"));
     }
 }
