@@ -133,15 +133,20 @@ fn a_channel_that_cannot_be_saved_stays_until_it_can() {
     spilling("").open_with(&mut channels).unwrap().run_to_completion(Wait::FOREVER).unwrap();
     assert_eq!(depth(&channels), Some(10));
 
+    // While events wait in the store, nothing goes into memory.
+    while depth(&channels) > Some(0) {
+        channels.get("c2").unwrap().take(10, Wait::NONE).unwrap().commit().unwrap();
+    }
+    spilling("").open_with(&mut channels).unwrap().run_to_completion(Wait::FOREVER).unwrap();
     disk.inject(no_room());
     for _ in 0..2 {
         channels.close().expect_err("no room");
-        assert_eq!(depth(&channels), Some(10));
+        assert_eq!(depth(&channels), Some(5));
     }
     disk.clear_faults();
     channels.close().unwrap();
     drop(spilling("").open_with(&mut channels).unwrap());
-    assert_eq!(depth(&channels), Some(10));
+    assert_eq!(depth(&channels), Some(5));
 }
 
 #[test]
