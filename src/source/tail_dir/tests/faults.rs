@@ -196,5 +196,5 @@ fn a_file_that_is_emptied_just_behind_a_read_is_not_taken_for_what_was_read() {
     });
     let last = "DDDD and so much more that it is longer than before";
     assert_eq!(machine.bench.bodies(), ["AAAA", "BBBB", "CCCC", last]);
-    assert_one_report(&machine.bench.reports(), "holds other content");
+    assert_one_report(&machine.bench.reports(), "holds another content than the 5 bytes");
 }
