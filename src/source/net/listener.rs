@@ -341,10 +341,14 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
         };
         let stack_bytes = self.options.stack_bytes;
         let builder = Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(stack_bytes);
-        let Err(error) = builder.spawn_scoped(scope, serve) else { return Ok(()) };
-        count(&counts.refused);
+        builder.spawn_scoped(scope, serve).map_or_else(|error| self.no_thread(&error), |_| Ok(()))
+    }
+
+    /// A connection gets no thread. The next one may, when one of those that are served is gone; without any, this is an error.
+    fn no_thread(&self, error: &io::Error) -> io::Result<()> {
+        count(&self.handle.counts().refused);
+        let stack_bytes = self.options.stack_bytes;
         let text = format!("no thread for a connection, with a stack of {stack_bytes} bytes: {error}");
-        // The next client may find one, when one of those that are served is gone. Without any, this is all that there is to say.
         if self.peers.open_connections() > 0 {
             tell!(WARN, "connection refused", message = text);
             return Ok(());
