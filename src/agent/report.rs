@@ -279,7 +279,7 @@ impl ShutdownError {
     /// # Errors
     /// The first failure; all are tried.
     pub fn close_again(&self) -> Result<(), StorageError> {
-        let closed: Vec<_> = self.unclosed.iter().map(|channel| channel.close()).collect();
+        let closed: Vec<_> = self.unclosed.iter().map(Channel::close).collect();
         closed.into_iter().collect()
     }
 }

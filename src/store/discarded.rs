@@ -52,8 +52,10 @@ impl Discarded {
 /// The turn of whoever drops what is there; it ends also when one of the drops panics.
 struct Emptying<'a>(&'a Discarded);
 
+type Gone = (Option<Arc<Record>>, Option<Vec<Event>>);
+
 impl Emptying<'_> {
-    fn next(&self) -> Option<(Option<Arc<Record>>, Option<Vec<Event>>)> {
+    fn next(&self) -> Option<Gone> {
         let mut bin = self.0.bin.lock();
         let gone = (bin.records.pop(), bin.events.pop());
         // ORDER: under the lock that finds nothing left. What is added from then on finds nobody who drops it.

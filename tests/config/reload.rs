@@ -50,7 +50,7 @@ fn a_channel_of_a_shared_store_is_opened_anew_beside_those_that_go_on() {
     };
     let text = |c2: &str| text(&(shared("c1", "") + &shared("c2", c2)));
     let mut channels = Channels::new();
-    let stats = |channels: &Channels, name: &str| channels.get(name).map(|channel| channel.stats());
+    let stats = |channels: &Channels, name: &str| channels.get(name).map(Channel::stats);
     for (round, capacity) in (1..).zip([1_000_000, 20_000, 1_000_000]) {
         let plan = plan(&text(&format!("a1.channels.c2.capacity = {capacity}"))).unwrap();
         let changed = if round == 1 { vec![] } else { vec!["c2"] };
