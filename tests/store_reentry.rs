@@ -5,16 +5,14 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use aqueduct::store::{FileStore, FileStoreBuilder};
-use aqueduct::vfs::sim::{Fault, Inject, OpKind, SimVfs};
-use aqueduct::{Channel, FileChannel, Wait};
-use bytes::Bytes;
+use aqueduct::vfs::sim::SimVfs;
+use aqueduct::{Channel, FileChannel};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1)
@@ -67,70 +65,6 @@ fn a_thread_local_value_may_put_when_its_thread_ends() {
     });
     ended.join().expect("no panic");
     assert_eq!(channel.stats().depth_events, 3);
-}
-
-/// A body that belongs to the application, which does something when it gets the buffer back.
-struct Lent(Vec<u8>, Arc<dyn Fn() + Send + Sync>);
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        (self.1)();
-    }
-}
-
-/// Goal: a buffer of the application may use the store when it is dropped, wherever the store drops it: with a record for which the
-/// cache has no room, with one that is read, with the commit of a take, and with a transaction of unknown outcome. Each of these
-/// happened while the store was locked, and hung.
-#[test]
-fn a_body_may_come_back_to_the_store_when_it_is_dropped() {
-    for (cache, background) in [(0, true), (0, false), (10_000, true), (1 << 20, false)] {
-        in_time(move || bodies_come_back(cache, background));
-    }
-}
-
-fn bodies_come_back(cache_bytes: u64, background: bool) {
-    let disk = SimVfs::new();
-    let store = settings(&disk).background(background).tail_cache_bytes(cache_bytes).open().expect("a new store");
-    let (busy, notes) = (store.channel("busy").expect("a channel"), store.channel("notes").expect("a channel"));
-    let back = Arc::new(AtomicU64::new(0));
-    let note: Arc<dyn Fn() + Send + Sync> = Arc::new({
-        let (store, busy, notes, back) = (store.clone(), busy.clone(), notes.clone(), back.clone());
-        move || {
-            // After the failure below the put is refused, which is as good.
-            let _ = notes.put("a buffer is back");
-            let _ = store.stats();
-            drop(busy.take(1, Wait::NONE));
-            store.maintain();
-            back.fetch_add(1, Ordering::Relaxed);
-        }
-    });
-    let put = |count: u64| {
-        let mut put = busy.begin_put();
-        (0..count).for_each(|_| put.push(Bytes::from_owner(Lent(vec![1; 1000], note.clone()))));
-        put.commit()
-    };
-    for _ in 0..20 {
-        put(1).expect("a put");
-    }
-    put(200).expect("a put");
-    // Whoever drops them may be at it still, and the cache keeps what is behind a note that nobody has read.
-    let takes = |channel: &FileChannel| channel.take(7, Wait::NONE).expect("a take").commit().expect("its commit");
-    while back.load(Ordering::Relaxed) < 220 {
-        takes(&busy);
-        takes(&notes);
-        thread::yield_now();
-    }
-    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).sticky());
-    put(1).expect_err("a failed sync");
-    while back.load(Ordering::Relaxed) < 221 {
-        thread::yield_now();
-    }
 }
 
 /// Closes the store in its waker, as an executor does that polls its task in place.

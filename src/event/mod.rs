@@ -27,6 +27,10 @@ pub use packer::EventPacker;
 /// assert_eq!(event.headers().get("host"), Some("web-1"));
 /// # Ok::<(), aqueduct::HeadersError>(())
 /// ```
+///
+/// A body may be a buffer of the application's own ([`Bytes::from_owner`]). A channel or store may be what drops the last of it, in
+/// any of its threads and while parts of it are locked. What such a buffer does when it is dropped must not call a channel or a store,
+/// which would wait for itself, nor panic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Event {
     headers: Headers,

@@ -219,9 +219,6 @@ pub(crate) trait WritesGroups: Sized {
     /// Writes a group. Returns the outcomes by place, and the tasks to be woken once nothing is locked.
     fn write(&self, entries: Vec<Self::Entry>) -> (Vec<Option<Outcome>>, Vec<Waker>);
 
-    /// Drops what nobody needs any more, which may run code of a user: called while nothing is locked and nobody leads.
-    fn drop_discarded(&self) {}
-
     /// Waits for who is writing.
     fn pass_writer(&self);
 
@@ -355,7 +352,6 @@ impl<W: WritesGroups> Drop for Lead<'_, W> {
             }
         }
         wake_all(std::mem::take(&mut self.wakers));
-        self.writer.drop_discarded();
     }
 }
 

@@ -409,11 +409,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Drops the events that takes have come past.
-    pub(crate) fn drop_discarded(&self) {
-        self.lanes.iter().for_each(|lane| lane.drop_discarded());
-    }
-
     fn stop_thread(&self) {
         self.shared.keeper.stop();
         let thread = self.thread.lock().take();

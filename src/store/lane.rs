@@ -359,10 +359,6 @@ impl WritesGroups for Lane {
         (outcomes, std::mem::take(&mut writer.wakers))
     }
 
-    fn drop_discarded(&self) {
-        self.log.discarded.drop_all();
-    }
-
     fn pass_writer(&self) {
         drop(self.writer.lock());
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::discarded::Discarded;
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::options::{OnCorruption, ReadMode};
 use super::ranges::RangeSet;
@@ -46,7 +45,6 @@ impl Record {
 pub(crate) struct Log {
     pub(crate) dir: LaneDir,
     pub(crate) cache: TailCache,
-    pub(crate) discarded: Discarded,
     segments: Mutex<BTreeMap<u32, Arc<Segment>>>,
     read_mode: ReadMode,
     on_corruption: OnCorruption,
@@ -68,7 +66,6 @@ impl Log {
         Self {
             dir,
             cache: TailCache { inner: Mutex::default(), budget: cache_bytes },
-            discarded: Discarded::default(),
             segments: Mutex::new(segments),
             read_mode,
             on_corruption,
@@ -83,16 +80,6 @@ impl Log {
 
     pub(crate) fn publish(&self, end_seq: u64) {
         self.published.store(end_seq, Ordering::Release);
-    }
-
-    /// Notes a record that `readers` channels will read.
-    pub(crate) fn remember(&self, record: Record, readers: u32) {
-        self.cache.push(record, readers, &self.discarded);
-    }
-
-    /// Takes back a record that a channel has read to its end, if it is one of its own, or passed over.
-    pub(crate) fn finish(&self, record: Arc<Record>, is_own: bool) {
-        self.cache.done(record, is_own, &self.discarded);
     }
 
     pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
@@ -360,7 +347,7 @@ struct Cached {
 
 impl TailCache {
     /// Adds a record that `readers` channels will read.
-    fn push(&self, record: Record, readers: u32, discarded: &Discarded) {
+    pub(crate) fn push(&self, record: Record, readers: u32) {
         record.readers.store(readers, Ordering::Relaxed);
         let bytes =
             record.events.iter().map(Event::size_bytes).sum::<u64>() + EVENT_OVERHEAD * record.events.len() as u64;
@@ -368,9 +355,8 @@ impl TailCache {
         inner.records.push_back((Arc::new(record), bytes));
         inner.bytes += bytes;
         while inner.bytes > self.budget {
-            let Some((record, bytes)) = inner.records.pop_front() else { break };
+            let Some((_, bytes)) = inner.records.pop_front() else { break };
             inner.bytes -= bytes;
-            discarded.add_record(record);
         }
     }
 
@@ -383,25 +369,17 @@ impl TailCache {
         inner.records.get(index).map(|(record, _)| record.clone())
     }
 
-    /// Notes that one channel is done with a record, and has read it if it is one of its own; what nobody needs any more goes.
-    fn done(&self, record: Arc<Record>, is_own: bool, discarded: &Discarded) {
-        // One from a file: nobody counts on it, and its bodies are bytes of ours.
+    /// Notes that one channel has read a record to its end; what nobody needs any more goes.
+    pub(crate) fn done(&self, record: &Record) {
         if record.readers.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut inner = self.inner.lock();
-        if is_own {
-            record.readers.fetch_sub(1, Ordering::Relaxed);
-        }
+        record.readers.fetch_sub(1, Ordering::Relaxed);
         while inner.records.front().is_some_and(|(first, _)| first.readers.load(Ordering::Relaxed) == 0) {
-            if let Some((record, bytes)) = inner.records.pop_front() {
+            if let Some((_, bytes)) = inner.records.pop_front() {
                 inner.bytes -= bytes;
-                discarded.add_record(record);
             }
-        }
-        // Whoever calls this has the channel's reader locked. While the cache has the record, this is not the last of it.
-        if inner.records.front().is_none_or(|(first, _)| first.seq > record.seq) {
-            discarded.add_record(record);
         }
     }
 

@@ -10,7 +10,6 @@ mod begin;
 mod buffers;
 mod checkpoint;
 mod cursor;
-mod discarded;
 mod files;
 mod frame;
 #[cfg(any(test, feature = "testing"))]

@@ -529,14 +529,12 @@ pub(crate) struct OpenTake {
 }
 
 impl OpenTake {
-    /// Notes that it is done with. Returns its events, to be dropped once nothing is locked.
-    pub(crate) fn acknowledged(self, ack: &Ack) -> Vec<Event> {
+    pub(crate) fn acknowledged(self, ack: &Ack) {
         if self.events.is_empty() {
             self.queue.forgotten(&ack.ranges);
         } else {
             self.queue.acknowledged(&ack.ranges);
         }
-        self.events
     }
 
     pub(crate) fn give_back(self) -> Vec<Waker> {

@@ -239,8 +239,9 @@ impl LaneReader {
     fn finish_record(&mut self, lane: &Lane, channel: u16) {
         if let Some((record, _)) = self.current.take() {
             self.cursor.seq = record.end_seq();
-            let is_own = record.meta.runs.iter().any(|run| record.meta.channels(run).contains(&channel));
-            lane.log.finish(record, is_own);
+            if record.meta.runs.iter().any(|run| record.meta.channels(run).contains(&channel)) {
+                lane.log.cache.done(&record);
+            }
         }
     }
 

@@ -433,7 +433,7 @@ impl Writer {
                 if count > 0 {
                     let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
                     let readers = u32::try_from(shares.len()).unwrap_or(u32::MAX);
-                    lane.log.remember(Record::new(next, head, meta, events), readers);
+                    lane.log.cache.push(Record::new(next, head, meta, events), readers);
                     lane.log.publish(head.seq + count);
                     for share in shares {
                         let woken = share.queue.publish(lane.index, head.seq, pos, share.events, share.bytes);
@@ -443,7 +443,7 @@ impl Writer {
                 Outcome::Put(Ok(Receipt::new(first, count, 0)))
             }
             Body::Ack { ack, take } => {
-                lane.log.discarded.add_events(take.acknowledged(&ack));
+                take.acknowledged(&ack);
                 Outcome::Take(Ok(()))
             }
         }
@@ -524,14 +524,10 @@ fn settle(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
 fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
     lane.shared.suspect_positions(lane.index, body.positions());
     match body {
-        Body::Put { shares, events, .. } => {
+        Body::Put { shares, .. } => {
             shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
-            lane.log.discarded.add_events(events);
             Outcome::Put(Err(PutError::Indeterminate { source }))
         }
-        Body::Ack { take, .. } => {
-            lane.log.discarded.add_events(take.events);
-            Outcome::Take(Err(TakeError::Indeterminate { source }))
-        }
+        Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
     }
 }
