@@ -221,9 +221,10 @@ impl Http {
     }
 
     /// Bytes that are received and not committed, at most, over all connections, as received and as events. A request that
-    /// finds no room is answered with 503, and one for which there could never be room with 413. Must be at least `connections_max` times
-    /// [`HTTP_CONNECTION_BYTES`](crate::limits::HTTP_CONNECTION_BYTES), which every connection has for small requests, and two times `body_bytes_max`. So much of the
-    /// rest, or half of it if that is more, is kept for one request at a time, what is beyond is for all together: for each up to
+    /// finds no room is answered with 503, and one for which there could never be room with 413. Must be at least
+    /// `connections_max` times [`HTTP_CONNECTION_BYTES`](crate::limits::HTTP_CONNECTION_BYTES), which every connection has for
+    /// small requests, and two times `body_bytes_max`. So much of the rest, or half of it if that is more, is kept for one
+    /// request at a time, what is beyond is for all together: for each up to
     /// [`CONNECTION_BYTES_IN_FLIGHT_MAX`](crate::limits::CONNECTION_BYTES_IN_FLIGHT_MAX) or an eighth of what is free of it.
     /// Default: [`HTTP_BYTES_IN_FLIGHT_MAX`].
     #[must_use]
