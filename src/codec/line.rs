@@ -256,9 +256,13 @@ impl LineFramer {
             self.skip = Some(Skip { body: None, seen });
             return Found::Nothing;
         }
-        let cut = match self.chars_max {
-            Some(max) => self.charset.cut_chars(text, max, self.invalid),
-            None => self.charset.cut(text, self.bytes_max),
+        // Behind this much nobody looked for a line feed.
+        let text = text.get(..self.bytes_max.saturating_add(self.charset.unit())).unwrap_or(text);
+        let counted = self.chars_max.map(|max| self.charset.cut_chars(text, max, self.invalid));
+        let cut = match counted {
+            Some(cut) if cut <= self.bytes_max => cut,
+            // Bytes without a maximum in characters, or too many that do not count.
+            _ => self.charset.cut(text, self.bytes_max),
         };
         let body = if whole_in_carry {
             let mut line = std::mem::take(&mut self.carry);

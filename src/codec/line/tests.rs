@@ -228,6 +228,47 @@ fn a_maximum_in_characters_counts_as_flume_does() {
     }
 }
 
+/// Goal: many bytes that do not count neither hide a line feed nor cut a character in two.
+/// Method: a little more or less of them than a line may have, before whole characters and lines, in pieces of all sizes.
+#[test]
+fn bytes_that_are_left_out_end_a_line_where_they_are_too_many() {
+    const MAX: usize = 2048;
+    let letters = [("UTF-8", "\u{e4}"), ("UTF-8", "\u{65e5}")];
+    for (label, letter) in letters {
+        let charset = Charset::for_label(label).unwrap();
+        let encoded = |text: &str| {
+            let mut bytes = Vec::new();
+            charset.encode(text, &mut bytes);
+            bytes
+        };
+        let (letter, newline) = (encoded(letter), encoded("\n"));
+        // Half a pair is not valid, nor is this byte.
+        let unit = if charset.unit() == 2 { &b"\x00\xdc"[..] } else { &b"\xff"[..] };
+        let most = charset.bytes_of_chars(MAX, DecodeError::Ignore) / unit.len();
+        for bad in [most - 5, most - 4, most - 3, most - 2, most - 1, most, most + 1, most + 320] {
+            let stream = [&unit.repeat(bad)[..], &letter, &newline, &encoded("one\ntwo\n")].concat();
+            // Without the line feeds, of which each ends a line.
+            let first = unit.len() * bad + letter.len();
+            let cut = match unit.len() * most {
+                most if first <= most => first,
+                most if unit.len() * bad < most => unit.len() * bad,
+                most => most,
+            };
+            let (head, rest) = stream[..first].split_at(cut);
+            let (one, two) = (encoded("one"), encoded("two"));
+            let expected = [head, rest, &one, &two].into_iter().filter(|body| !body.is_empty()).collect::<Vec<_>>();
+            for piece in [7, 1000, stream.len()] {
+                let mut framer =
+                    LineFramer::with_chars_max(charset, MAX, Overlong::Split).decode_error(DecodeError::Ignore);
+                let lines = framed(&mut framer, &stream.chunks(piece).collect::<Vec<_>>(), usize::MAX);
+                let same = lines.iter().map(|line| &line.body[..]).eq(expected.iter().copied());
+                let lens = lines.iter().map(|line| line.body.len()).collect::<Vec<_>>();
+                assert!(same, "{label}, {bad} bad of {most}, in pieces of {piece}: lines of {lens:?} bytes, cut {cut}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_maximum_may_be_as_large_as_it_likes() {
     let both = |mut framer: LineFramer, unit: &[u8]| {
