@@ -21,7 +21,11 @@ fn put(schema: &Value, space: Option<&str>, out: &mut String) {
 }
 
 fn put_object(members: &Map<String, Value>, space: Option<&str>, out: &mut String) {
-    let kind = members.get("type").and_then(Value::as_str).unwrap_or_default();
+    let kind = match members.get("type") {
+        // A schema in the place of its name, which Avro for Java does not take.
+        Some(schema @ (Value::Object(_) | Value::Array(_))) => return put(schema, space, out),
+        named => named.and_then(Value::as_str).unwrap_or_default(),
+    };
     let is_named = matches!(kind, "record" | "error" | "enum" | "fixed");
     let own = if is_named { namespace(members, space) } else { None };
     let mut object = Object::begin(&mut *out);

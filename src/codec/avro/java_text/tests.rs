@@ -53,3 +53,19 @@ fn schemas_are_written_as_java_writes_them() {
         assert_eq!(java_text(expected), expected);
     }
 }
+
+#[test]
+fn a_schema_in_the_place_of_a_name_is_that_schema() {
+    for (schema, expected) in [
+        (r#"{"type": {"type": "array", "items": "int"}}"#, r#"{"type":"array","items":"int"}"#),
+        (r#"{"type": {"type": {"type": "string"}}, "doc": "d"}"#, r#""string""#),
+        (r#"{"type": ["null", {"type": "int"}]}"#, r#"["null","int"]"#),
+        (
+            r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":["null","R"]}}]}"#,
+            r#"{"type":"record","name":"R","fields":[{"name":"a","type":["null","R"]}]}"#,
+        ),
+    ] {
+        assert_eq!(java_text(schema), expected);
+        assert_eq!(java_text(expected), expected);
+    }
+}
