@@ -41,7 +41,8 @@ pub enum LogFormat {
     Plain,
     /// Flume's own: `Event: { headers:{host=web-1} body: 47 45 54 20 2F       GET / }`. Of the body the first
     /// 16 bytes are shown; more, if that is set, take a further line for every 16. Headers are shown whole and in Flume's
-    /// order, that of a Java `HashMap`, but, unlike Flume's, with control and invisible characters escaped.
+    /// order, that of a Java `HashMap`, but, unlike Flume's, with control characters (a tab is none here) and those that change
+    /// the direction of text or show nothing escaped. Joiners and what combines with other characters are not.
     Flume,
 }
 
@@ -167,6 +168,7 @@ fn plain_text(bytes: &[u8], bytes_max: usize, out: &mut String) -> fmt::Result {
             match c {
                 // `char::escape_debug` escapes it, too, but between double quotes it needs none.
                 '\'' => out.push(c),
+                _ if is_hidden(c) => write!(out, "{}", c.escape_unicode())?,
                 _ => write!(out, "{}", c.escape_debug())?,
             }
         }
@@ -220,19 +222,32 @@ fn flume(event: &Event, map: HeaderMap, bytes_max: usize, out: &mut String) -> f
 }
 
 /// Text of a header as it is, but for what could deceive whoever reads the log: ends of lines, other control characters, and
-/// those that change the direction of text or stand for nothing.
+/// those that are hidden.
 fn flume_text(text: &str, out: &mut String) -> fmt::Result {
     for c in text.chars() {
-        let turns =
-            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
-        let is_hidden = turns || matches!(c, '\u{200b}' | '\u{feff}');
-        if is_hidden || (c.is_control() && c != '\t') {
+        if is_hidden(c) {
+            write!(out, "{}", c.escape_unicode())?;
+        } else if c.is_control() && c != '\t' {
             write!(out, "{}", c.escape_debug())?;
         } else {
             out.push(c);
         }
     }
     Ok(())
+}
+
+/// Whether a character changes the direction of text, separates lines, or shows nothing. Joiners and the selectors of variants
+/// are not hidden: they decide how the characters beside them look.
+fn is_hidden(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    // Marks of where a word may or may not end, operators and shorthands without a shape, annotations, notes and tags.
+    let marks = matches!(c, '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}');
+    // Letters and vowels without a shape.
+    let fills = matches!(c, '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}');
+    turns || separates || marks || fills
 }
 
 const HEX_DUMP_ROW: usize = 16;

@@ -20,8 +20,8 @@ fn flumes_format_is_flumes_to_the_byte() {
         "Event: { headers:{} body: 68 69 0D FF                                     hi.. }"
     );
     assert_eq!(text(LogFormat::Flume, None, &Event::new("")), "Event: { headers:{} body: }");
-    let odd = Event::new("").with_header("k", "\t\n e\u{301}\u{200d}\u{202e}\u{1f600}").unwrap();
-    let shown = "Event: { headers:{k=\t\\n e\u{301}\u{200d}\\u{202e}\u{1f600}} body: }";
+    let odd = Event::new("").with_header("k", "\t\n e\u{301}\u{200c}\u{200d}\u{202e}\u{2764}\u{fe0f}").unwrap();
+    let shown = "Event: { headers:{k=\t\\n e\u{301}\u{200c}\u{200d}\\u{202e}\u{2764}\u{fe0f}} body: }";
     assert_eq!(text(LogFormat::Flume, None, &odd), shown);
     let two = Event::new("x").with_header("b", "").unwrap().with_header("a", "it's \"1\" \\").unwrap();
     assert_eq!(
@@ -36,7 +36,7 @@ fn flumes_format_is_flumes_to_the_byte() {
 }
 
 #[test]
-fn the_plain_format_escapes_everything_that_could_deceive() {
+fn everything_that_could_deceive_is_escaped() {
     let golden = [
         (&b"GET /"[..], r#""GET /""#),
         (b"", r#""""#),
@@ -54,6 +54,15 @@ fn the_plain_format_escapes_everything_that_could_deceive() {
     }
     let headers = Event::new("b").with_header("h\n", "v\u{202e}").unwrap().with_header("k", "v").unwrap();
     assert_eq!(text(LogFormat::Plain, None, &headers), r#"headers={"h\n": "v\u{202e}", "k": "v"} body="b""#);
+    let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+    let nothing = [
+        "\u{2028}\u{2029}\u{ad}\u{34f}\u{180e}\u{200b}\u{2060}\u{2064}\u{206a}\u{206f}",
+        "\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{1bca0}\u{1bca3}\u{1d173}\u{1d17a}",
+    ]
+    .concat();
+    let fillers = "\u{115f}\u{1160}\u{17b4}\u{17b5}\u{3164}\u{ffa0}";
+    let tags = ('\u{e0000}'..='\u{e007f}').collect::<String>();
+    let hidden = [bidi, &nothing, fillers, &tags].concat().chars().collect::<std::collections::HashSet<_>>();
     for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
         for format in [LogFormat::Plain, LogFormat::Flume] {
             let event = Event::new(c.to_string()).with_header(&c.to_string(), &c.to_string()).unwrap();
@@ -62,10 +71,9 @@ fn the_plain_format_escapes_everything_that_could_deceive() {
                 LogFormat::Plain => plain(&event, LOG_BYTES, &mut out).unwrap(),
                 LogFormat::Flume => flume(&event, HeaderMap::default(), LOG_BYTES_FLUME, &mut out).unwrap(),
             }
-            let bidi = ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{2028}'];
             // A tab does no harm, and Flume's line has it as it is.
             let is_harmless = |c: char| c == '\t' && format == LogFormat::Flume;
-            let deceives = |c: char| (c.is_control() && !is_harmless(c)) || bidi.contains(&c);
+            let deceives = |c: char| (c.is_control() && !is_harmless(c)) || hidden.contains(&c);
             assert!(!out.contains(deceives), "{out:?}");
         }
     }
