@@ -82,6 +82,11 @@ impl SinkContext {
         &self.shutdown
     }
 
+    /// Whether positions are there after a crash if the take is committed that set them: those of a store's channel are.
+    pub(crate) fn keeps_positions(&self) -> bool {
+        self.channel.store_part().is_some()
+    }
+
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }

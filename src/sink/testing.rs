@@ -130,6 +130,11 @@ impl Channel for TestChannel {
         Poll::Ready(())
     }
 
+    /// Positions are there after a crash.
+    fn store_part(&self) -> Option<(u64, u16)> {
+        Some((u64::MAX, 0))
+    }
+
     fn position(&self, owner: &str) -> Option<Bytes> {
         self.0.lock().positions.get(owner).cloned()
     }

@@ -8,6 +8,7 @@ use super::names::{FileNaming, Names};
 use super::position::{Place, Position};
 use super::{FileRollError, Fsync};
 use crate::sink::SinkError;
+use crate::tell::tell;
 use crate::vfs::{FileKind, OpenMode, Vfs, VfsFile};
 
 /// The directory that holds the output.
@@ -111,6 +112,32 @@ impl Directory {
                 let path = self.path.join(name);
                 self.vfs.remove_file(&path).map_err(|error| FileRollError::io("remove", &path, error))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the files of this sink that no committed take is known to name the names of files in progress, and leaves them:
+    /// where positions are lost with the process, they may have delivered events in them, which nobody delivers again.
+    pub(super) fn leave_unclaimed(&self) -> Result<(), FileRollError> {
+        for name in self.list()? {
+            let Some(in_progress) = name.strip_prefix(&self.names.owner) else { continue };
+            let from = self.path.join(&name);
+            let mut to = self.path.join(in_progress);
+            for taken in 1_u64.. {
+                match self.vfs.rename_new(&from, &to) {
+                    Ok(()) => break,
+                    // IMPORTANT: not hidden, and so taken for what can be removed once something is committed.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        to = self.path.join(format!("{taken}.{in_progress}"));
+                    }
+                    Err(error) => return Err(FileRollError::io("give its name to", &from, error)),
+                }
+            }
+            tell!(
+                WARN,
+                "file of an earlier run is left: how much of it was committed is not known",
+                file = to.display()
+            );
         }
         Ok(())
     }

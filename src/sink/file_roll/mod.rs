@@ -69,7 +69,7 @@ use crate::vfs::{OsVfs, Vfs};
 ///
 /// | committed position | file in progress | then |
 /// |---|---|---|
-/// | none | hidden, with the digits of this sink | removed: its events are in no committed take, and come again |
+/// | none | hidden, with the digits of this sink | removed: its events are in no committed take, and come again; where the channel is no part of a store, so that positions may be lost with the process, it gets its name and is left |
 /// | none | any other | they are left alone: without a position nobody knows whose they are (see below) |
 /// | some | longer than committed | cut, and gone on with |
 /// | some | as long as committed | gone on with, or finished if its limit was reached |
@@ -77,8 +77,9 @@ use crate::vfs::{OsVfs, Vfs};
 /// | some | missing | it was finished, and perhaps fetched by its reader: the next file is begun |
 /// | some | a later one of the same series | removed: it is in no committed take |
 ///
-/// A file in progress that no position names is left when the channel is in memory and the process is killed. Its events
-/// were delivered, so the sink neither removes nor finishes it.
+/// A file in progress that no position names is left when the channel is in memory, or is a
+/// [`Spillable`](crate::Spillable), and the process is killed. Its events were delivered, so the sink neither removes nor
+/// finishes it.
 ///
 /// Several sinks may write to one directory: each has a start of its own. They must differ in the name of the sink, of the
 /// agent, or in the prefix: of two that do not, one that starts can take the hidden file of the other for its own, and

@@ -30,7 +30,11 @@ impl FileRoll {
             (None, None) => None,
         };
         self.directory.claimed = committed.is_some();
-        self.directory.remove_unclaimed(committed.as_ref().map(|position| position.in_progress.as_str()))?;
+        if committed.is_some() || self.created.is_some() || context.keeps_positions() {
+            self.directory.remove_unclaimed(committed.as_ref().map(|position| position.in_progress.as_str()))?;
+        } else {
+            self.directory.leave_unclaimed()?;
+        }
         if let Some(position) = committed {
             self.directory.remove_strays(position.place)?;
             self.resume(position)?;

@@ -215,6 +215,48 @@ fn what_was_written_for_a_take_that_failed_is_cut_off() {
     bench.assert_files(&[(FIRST_TMP, "a\nb\nc\nd\n")]);
 }
 
+/// A process that dies between the commit of the first take and what the sink does then.
+#[test]
+fn the_first_file_stays_where_positions_are_lost_with_the_process() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    let life = |bodies: &[&'static str], is_told: bool| {
+        let channel = Arc::new(crate::MemoryChannel::new("c"));
+        let context = SinkContext::new("roll", channel.clone(), crate::Shutdown::new());
+        let mut sink = FileRoll::new(&out);
+        sink.open(&context).unwrap();
+        for body in bodies {
+            channel.put(*body).unwrap();
+        }
+        let mut take = channel.take(10, crate::Wait::NONE).unwrap();
+        sink.write(&mut SinkBatch::new(&mut take, &context)).unwrap();
+        take.commit().unwrap();
+        if is_told {
+            sink.committed().unwrap();
+        }
+    };
+    let files = || {
+        let found = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap());
+        let named =
+            found.map(|file| (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap()));
+        named.collect::<BTreeMap<_, _>>()
+    };
+    life(&["a", "b"], false);
+    let (hidden, text) = files().pop_first().unwrap();
+    assert_eq!(text, "a\nb\n");
+    let name = hidden.get(18..).unwrap().to_owned();
+    // The name that it is to get is taken.
+    fs::write(out.join(&name), "other").unwrap();
+    life(&["c"], true);
+    life(&["d"], true);
+    let mut left = files();
+    assert_eq!(left.remove(&name).as_deref(), Some("other"));
+    assert_eq!(left.remove(&format!("1.{name}")).as_deref(), Some("a\nb\n"));
+    let mut texts: Vec<_> = left.into_values().collect();
+    texts.sort();
+    assert_eq!(texts, ["c\n", "d\n"]);
+}
+
 #[test]
 fn closing_with_an_uncommitted_take_leaves_the_file_in_progress() {
     let mut bench = Bench::new();
