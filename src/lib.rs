@@ -75,6 +75,7 @@ mod error;
 mod event;
 pub mod import;
 pub mod interceptor;
+mod lease;
 pub mod limits;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]

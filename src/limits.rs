@@ -360,6 +360,8 @@ pub const DEAD_LETTER_WAIT: Duration = Duration::from_millis(100);
 pub const DIVERTED_IN_A_ROW_MAX: u64 = 100;
 /// Starting an agent waits at most this long for the sinks to open before it opens the sources.
 pub const SINK_OPEN_WAIT: Duration = Duration::from_secs(1);
+/// A source or sink whose name somebody else still works under in its channel waits this long before that counts as a failure.
+pub const LEASE_WAIT: Duration = Duration::from_secs(1);
 /// Default of the time that stopping waits for a source or sink that does not return.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of one event's body that the channels of a Flume configuration accept: 128 MiB, over what Flume's blobs can have.

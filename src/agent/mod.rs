@@ -20,6 +20,7 @@
 mod backoff;
 mod builder;
 mod circle;
+mod claim;
 mod component;
 mod dead_letter;
 mod failure;

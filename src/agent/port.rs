@@ -65,6 +65,11 @@ impl Port {
         }
     }
 
+    /// The channel that has the source's positions.
+    pub(super) fn with_positions(&self) -> Option<&Arc<dyn Channel>> {
+        self.groups.last().and_then(Group::first)
+    }
+
     /// Whether events go to one transaction as they are.
     fn is_direct(&self) -> bool {
         self.interceptors.is_empty() && self.selector.is_none() && self.channels.len() == 1
@@ -288,7 +293,7 @@ impl SourcePort for Port {
     }
 
     fn position(&self, owner: &str) -> Option<Bytes> {
-        self.groups.last().and_then(Group::first).and_then(|channel| Channel::position(&**channel, owner))
+        self.with_positions().and_then(|channel| Channel::position(&**channel, owner))
     }
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {

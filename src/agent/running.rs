@@ -25,7 +25,8 @@ use crate::wait::{Bell, Wait};
 /// An agent at work. Stop it with [`shutdown`](Self::shutdown).
 ///
 /// Dropping it asks everything to stop and waits for nothing: the threads end by themselves, those of sinks after their current
-/// batch, and what is in the channels stays there. The channels are not closed.
+/// batch, and what is in the channels stays there. The channels are not closed. An agent that is started on the same
+/// channels before these threads have ended opens components of the same names only after them.
 pub struct RunningAgent {
     pub(super) name: String,
     pub(super) signal: Arc<Signal>,

@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::circle::Circle;
+use super::claim::Claim;
 use super::component::{Component, ComponentEnd};
 use super::dead_letter::DeadLetters;
 use super::failure::{BoxError, Failure, guarded};
@@ -46,16 +47,19 @@ enum Outcome {
 
 impl SinkRunner {
     /// Runs the sink until it ends, and closes it.
-    pub(super) fn run(&self, sink: &mut dyn Sink) -> ComponentEnd {
-        let end = self.supervise(sink);
+    pub(super) fn run(&self, sink: &mut dyn Sink, claim: &mut Claim) -> ComponentEnd {
+        let end = self.supervise(sink, claim);
         if let Err(failure) = guarded(|| sink.close()) {
             self.component.failed_to_close(&failure);
         }
         end
     }
 
-    fn supervise(&self, sink: &mut dyn Sink) -> ComponentEnd {
+    fn supervise(&self, sink: &mut dyn Sink, claim: &mut Claim) -> ComponentEnd {
         self.component.supervise(|| {
+            if !claim.hold(&self.component)? {
+                return Ok(Some(ComponentEnd::Stopped));
+            }
             guarded(|| sink.open(&self.context))?;
             self.component.opened();
             self.deliver_until_failure(sink)

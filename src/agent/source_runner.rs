@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::claim::Claim;
 use super::component::{Component, ComponentEnd};
 use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
@@ -15,16 +16,29 @@ use crate::ticket::PutTicket;
 use crate::wait::Recall;
 
 /// Runs a source of the general form until it ends, and closes it.
-pub(super) fn run_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
-    let end = supervise_push(source, component, context);
+pub(super) fn run_push(
+    source: &mut dyn Source,
+    component: &Component,
+    context: &SourceContext,
+    claim: &mut Claim,
+) -> ComponentEnd {
+    let end = supervise_push(source, component, context, claim);
     close(component, || source.close());
     end
 }
 
-fn supervise_push(source: &mut dyn Source, component: &Component, context: &SourceContext) -> ComponentEnd {
+fn supervise_push(
+    source: &mut dyn Source,
+    component: &Component,
+    context: &SourceContext,
+    claim: &mut Claim,
+) -> ComponentEnd {
     let accepted = || context.counters().accepted_events.load(Ordering::Relaxed);
     let mut accepted_before = accepted();
     component.supervise(|| {
+        if !claim.hold(component)? {
+            return Ok(Some(ComponentEnd::Stopped));
+        }
         let outcome = guarded(|| source.open(context)).and_then(|()| {
             component.opened();
             guarded(|| source.run(context))
@@ -74,15 +88,18 @@ enum Committed {
 
 impl PullRunner {
     /// Runs the source until it ends, and closes it.
-    pub(super) fn run(&self, source: &mut dyn PullSource) -> ComponentEnd {
-        let end = self.supervise(source);
+    pub(super) fn run(&self, source: &mut dyn PullSource, claim: &mut Claim) -> ComponentEnd {
+        let end = self.supervise(source, claim);
         close(&self.component, || source.close());
         end
     }
 
-    fn supervise(&self, source: &mut dyn PullSource) -> ComponentEnd {
+    fn supervise(&self, source: &mut dyn PullSource, claim: &mut Claim) -> ComponentEnd {
         let mut pace = Pace { events_max: self.events_max, counted: 0 };
         self.component.supervise(|| {
+            if !claim.hold(&self.component)? {
+                return Ok(Some(ComponentEnd::Stopped));
+            }
             guarded(|| source.open(&self.context))?;
             self.component.opened();
             self.poll_until_failure(source, &mut pace)

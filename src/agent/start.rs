@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use super::builder::PermanentPolicy;
 use super::circle::{Circle, circles};
+use super::claim::Claim;
 use super::component::{Component, ComponentEnd, ComponentKind};
 use super::dead_letter::DeadLetters;
 use super::failure::guarded;
@@ -101,7 +102,7 @@ fn start_sink(
     members: Option<GroupMonitor>,
     circle: Option<Arc<Circle>>,
 ) -> Result<RunningSink, StartError> {
-    let SinkPlan { name, mut sink, channel, batch, retry, on_permanent } = plan;
+    let SinkPlan { name, sink, channel, batch, retry, on_permanent } = plan;
     let stop = agent.stop_sinks.clone();
     let kind = if members.is_some() { ComponentKind::SinkGroup } else { ComponentKind::Sink };
     let component = Component::new(kind, &name, stop.clone(), agent.signal.clone(), retry);
@@ -127,7 +128,11 @@ fn start_sink(
         counters: counters.clone(),
         bell: bell.clone(),
     };
-    let thread = spawn(agent, &component, move || runner.run(&mut *sink))?;
+    let mut prefixes = vec![runner.context.prefix().to_owned()];
+    let of_members = members.iter().flat_map(GroupMonitor::members);
+    prefixes.extend(of_members.map(|member| runner.context.member(&member.name).prefix().to_owned()));
+    let claim = Claim::new(prefixes.into_iter().map(|prefix| (channel.clone(), prefix)).collect());
+    let thread = spawn(agent, &component, move || in_order(claim, sink, |sink, claim| runner.run(&mut **sink, claim)))?;
     Ok(RunningSink { component, counters, bell, channel, members, thread: Some(thread) })
 }
 
@@ -142,7 +147,9 @@ fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource,
     let path = Path { interceptors, selector, required: resolve(required)?, optional: resolve(optional)? };
     let counters: Arc<SourceCounters> = Arc::default();
     let port = Arc::new(Port::new(component.clone(), path, counters.clone()));
+    let with_positions = port.with_positions().cloned();
     let context = SourceContext::of_agent(&agent.name, &name, port, stop, counters);
+    let claim = Claim::new(with_positions.into_iter().map(|channel| (channel, context.prefix().to_owned())).collect());
     let mut running = RunningSource {
         component: component.clone(),
         context: context.clone(),
@@ -151,16 +158,18 @@ fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource,
         thread: None,
     };
     match source {
-        SourceKind::Push(mut source) => {
+        SourceKind::Push(source) => {
             let body = {
                 let component = component.clone();
-                move || run_push(&mut *source, &component, &context)
+                move || in_order(claim, source, |source, claim| run_push(&mut **source, &component, &context, claim))
             };
             running.thread = Some(spawn(agent, &component, body)?);
         }
-        SourceKind::Pull(mut source) => {
+        SourceKind::Pull(source) => {
             let runner = PullRunner { component: component.clone(), context, events_max: batch, idle };
-            running.thread = Some(spawn(agent, &component, move || runner.run(&mut *source))?);
+            running.thread = Some(spawn(agent, &component, move || {
+                in_order(claim, source, |source, claim| runner.run(&mut **source, claim))
+            })?);
         }
         SourceKind::Pusher => {
             let gate = Arc::new(Gate::new(component.clone()));
@@ -170,6 +179,17 @@ fn start_source(agent: &RunningAgent, plan: SourcePlan) -> Result<RunningSource,
         }
     }
     Ok(running)
+}
+
+/// Runs a component, drops it, and only then, even if something panics, what it had for itself: the drop may still work.
+fn in_order<C>(
+    mut claim: Claim,
+    mut component: C,
+    run: impl FnOnce(&mut C, &mut Claim) -> ComponentEnd,
+) -> ComponentEnd {
+    let end = run(&mut component, &mut claim);
+    drop(component);
+    end
 }
 
 /// The channel of a name, which the builder has checked to exist.

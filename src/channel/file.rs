@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::{Channel, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
+use super::{Channel, Lease, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 use crate::batch::{Positions, PutBatch};
 use crate::clock::Clock;
 use crate::error::{PutError, StorageError, TakeError};
@@ -145,6 +145,10 @@ impl Channel for FileChannel {
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         self.view.inner.shared.positions(prefix)
+    }
+
+    fn lease(&self, prefix: &str) -> Option<Lease> {
+        self.view.inner.shared.leases.take(prefix)
     }
 
     fn stats(&self) -> ChannelStats {

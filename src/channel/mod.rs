@@ -20,6 +20,7 @@ use crate::stats::ChannelStats;
 use crate::ticket::Receipt;
 use crate::wait::Wait;
 
+pub use crate::lease::{Lease, Leases};
 pub use file::FileChannel;
 pub use memory::MemoryChannel;
 pub use overflow::Overflow;
@@ -97,6 +98,16 @@ pub trait Channel: Debug + Send + Sync {
 
     /// The last committed positions of all owners whose name begins with `prefix`, by name.
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)>;
+
+    /// Reserves the owners of positions that begin with `prefix` for one component, until the lease is dropped; `None` while
+    /// another one has them, in a store with any of its channels. An agent opens a source or sink only with the lease of its own prefix, so that one that was left
+    /// behind and still works, see [`ComponentEnd::Stuck`](crate::agent::ComponentEnd::Stuck), and the one of the next agent
+    /// do not commit side by side: each would undo what the other relies on.
+    ///
+    /// The default keeps nobody out; [`Leases`] is what an implementation needs. For implementers that wrap a channel: forward it.
+    fn lease(&self, prefix: &str) -> Option<Lease> {
+        Some(Lease::shared(prefix))
+    }
 
     /// What the channel holds and did.
     fn stats(&self) -> ChannelStats;
@@ -186,6 +197,10 @@ macro_rules! forward {
 
             fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
                 (**self).positions(prefix)
+            }
+
+            fn lease(&self, prefix: &str) -> Option<Lease> {
+                (**self).lease(prefix)
             }
 
             fn stats(&self) -> ChannelStats {

@@ -13,6 +13,7 @@ use crate::channel::spillable::SpillableError;
 use crate::channel::{Channel, FileChannel, PutTransaction, Spillable, TakeTransaction};
 use crate::durability::Durability;
 use crate::error::{StorageError, TakeError};
+use crate::lease::Lease;
 use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX};
 use crate::stats::ChannelStats;
 use crate::store::{FileStore, OpenError};
@@ -246,6 +247,10 @@ impl<C: Channel> Channel for StoreChannel<C> {
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         self.channel.positions(prefix)
+    }
+
+    fn lease(&self, prefix: &str) -> Option<Lease> {
+        self.channel.lease(prefix)
     }
 
     fn stats(&self) -> ChannelStats {

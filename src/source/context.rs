@@ -179,6 +179,10 @@ impl SourceContext {
         self.inner.port.submit(batch, wait)
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.inner.prefix
+    }
+
     /// The last committed position `key` of this source.
     #[must_use]
     pub fn position(&self, key: &str) -> Option<Bytes> {

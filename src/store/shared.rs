@@ -12,6 +12,7 @@ use super::keeper::Keeper;
 use super::options::Options;
 use super::queue::Queue;
 use crate::batch::Positions;
+use crate::lease::Leases;
 use crate::random::splitmix;
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::wait::Deadline;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
     pub(crate) queues: RwLock<BTreeMap<u16, Arc<Queue>>>,
+    /// What the owners of positions begin with that somebody has for itself.
+    pub(crate) leases: Leases,
     stamp: AtomicU64,
     positions: Mutex<BTreeMap<String, Position>>,
     // Of all positions and the names of their owners.
@@ -58,6 +61,7 @@ impl Shared {
             metrics: Metrics::default(),
             buffers: Buffers::default(),
             queues: RwLock::default(),
+            leases: Leases::default(),
             stamp: AtomicU64::new(stamp),
             positions: Mutex::new(positions),
             position_bytes: AtomicU64::new(position_bytes),

@@ -13,6 +13,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
             "clock",
             "event",
             "error",
+            "lease",
             "batch",
             "durability",
             "random",

@@ -4,6 +4,7 @@ mod building;
 mod channels;
 mod fan_out;
 mod groups;
+mod leases;
 mod life;
 mod pushing;
 mod splitting;

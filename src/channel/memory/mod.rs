@@ -22,7 +22,7 @@ use self::queue::Taken;
 use self::state::{Putter, Size, State};
 use self::take::OpenTake;
 use super::overflow::Overflow;
-use super::{Channel, PutTarget, PutTransaction, TakeTransaction};
+use super::{Channel, Lease, Leases, PutTarget, PutTransaction, TakeTransaction};
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
@@ -68,6 +68,7 @@ struct Shared {
     settings: Settings,
     state: Mutex<State>,
     events: Condvar,
+    leases: Leases,
 }
 
 impl MemoryChannel {
@@ -95,7 +96,14 @@ impl MemoryChannel {
     }
 
     fn with(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { settings, state: Mutex::default(), events: Condvar::new() }) }
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                state: Mutex::default(),
+                events: Condvar::new(),
+                leases: Leases::default(),
+            }),
+        }
     }
 }
 
@@ -129,6 +137,10 @@ impl Channel for MemoryChannel {
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         self.shared.state.lock().positions.with_prefix(prefix)
+    }
+
+    fn lease(&self, prefix: &str) -> Option<Lease> {
+        self.shared.leases.take(prefix)
     }
 
     fn stats(&self) -> ChannelStats {

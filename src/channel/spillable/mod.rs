@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use self::builder::Settings;
-use super::{Channel, FileChannel, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
+use super::{Channel, FileChannel, Lease, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
 use crate::error::{StorageError, TakeError};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex};
@@ -195,6 +195,11 @@ impl Channel for Spillable {
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         self.shared.memory.positions(prefix)
+    }
+
+    /// In the store, which is still open when this channel is closed and opened again.
+    fn lease(&self, prefix: &str) -> Option<Lease> {
+        self.shared.overflow.lease(prefix)
     }
 
     fn stats(&self) -> ChannelStats {

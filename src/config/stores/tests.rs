@@ -96,3 +96,26 @@ fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
     drop(channel);
     assert_eq!(Spillable::builder("c").open(&open()).unwrap().stats().depth_events, 1);
 }
+
+#[test]
+fn a_lease_is_one_of_the_store() {
+    let store = FileStore::builder("/s").vfs(Arc::new(SimVfs::new())).seed(1).background(false).open().unwrap();
+    let settings = StoreSettings {
+        checkpoint: "/s".into(),
+        data: Vec::new(),
+        capacity: 1,
+        transaction_events: 1,
+        put_wait: Wait::NONE,
+        durability: Durability::Os,
+    };
+    let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
+    let open = |name: &str| {
+        let channel = store.channel(name).unwrap();
+        StoreChannel { channel, shared: shared.clone(), closed: Mutex::default() }
+    };
+    let (channel, other) = (open("c"), open("other"));
+    let lease = channel.lease("a/sink/out/");
+    assert!(lease.is_some() && other.lease("a/sink/out/").is_none() && other.lease("a/sink/in/").is_some());
+    drop(lease);
+    assert!(store.channel("c").unwrap().lease("a/sink/out/").is_some());
+}
