@@ -25,9 +25,7 @@ fn in_time(run: impl FnOnce() + Send + 'static) {
         run();
         over.send(()).expect("somebody waits");
     });
-    if is_over.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("it hangs");
-    }
+    assert!(is_over.recv_timeout(HANG) != Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
     running.join().expect("no panic");
 }
 

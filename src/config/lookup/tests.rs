@@ -172,7 +172,7 @@ fn messages_show_what_is_written_and_nothing_of_what_it_stands_for() {
 fn references_that_bring_in_too_much_in_all_are_told_at_the_key_that_is_too_much() {
     let long = "x".repeat(250_000);
     for value in ["${big}", "${${big}:-y}"] {
-        let keys: String = (0..8000).map(|key| format!("a1.sources.r1.h{key:04} = {value}\n")).collect();
+        let keys = (0..8000).map(|key| format!("a1.sources.r1.h{key:04} = {value}\n")).collect::<Vec<_>>().concat();
         let text = format!("a1.sources = r1\nbig = {long}\n{keys}");
         let properties = Properties::parse("f", text.as_bytes()).unwrap();
         let error = properties.plan("a1", &Options::new().lenient()).unwrap_err();
