@@ -38,43 +38,6 @@ fn collector(address: &str, channel: &MemoryChannel) -> (RunningAgent, String) {
     (running, handle.local_addr().unwrap().to_string())
 }
 
-/// Goal: an event that the next tier never takes does not stop those behind it. Method: two of them among others, in requests of
-/// some events each, before a source with a small frame limit or a channel with a small limit of bodies.
-#[test]
-fn an_event_that_the_next_tier_refuses_is_a_dead_letter() {
-    for (in_flight, small_frames) in [(1, false), (4, false), (1, true)] {
-        let arrived =
-            MemoryChannel::builder("arrived").body_bytes_max(if small_frames { 100_000 } else { 100 }).build().unwrap();
-        let source = AvroRpc::bind("127.0.0.1:0");
-        let source = if small_frames { source.frame_bytes_max(10_000) } else { source };
-        let handle = source.handle();
-        let builder = Agent::builder("collector").shared_channel("c", arrived.clone()).source("in", source).to(["c"]);
-        let collector = builder.build().unwrap().start().unwrap();
-        let client = RpcClient::builder([handle.local_addr().unwrap().to_string()]);
-        let client = client.batch_events(5).requests_in_flight(in_flight);
-        let (waiting, dead) = (MemoryChannel::new("waiting"), MemoryChannel::new("dead"));
-        let bodies: Vec<String> = (0..40).map(|n| if n % 16 == 15 { "x".repeat(20_000) } else { body(n) }).collect();
-        waiting.put_batch(bodies.iter().map(|body| Event::new(body.clone())).collect()).unwrap();
-        let builder = Agent::builder("edge").channel("waiting", waiting).shared_channel("dead", dead.clone());
-        let builder = builder.sink("out", sink::AvroRpc::with_client(client)).batch(BATCH).dead_letter("dead");
-        let report = builder.from("waiting").build().unwrap().run_to_completion(Wait::FOREVER).unwrap();
-        assert!(report.is_drained(), "{report:?}");
-        collector.shutdown(Drain::NONE).unwrap();
-        let taken = |channel: &MemoryChannel| {
-            let taken = channel.take(1000, Wait::NONE).unwrap();
-            taken.iter().map(|event| String::from_utf8_lossy(event.body()).into_owned()).collect::<Vec<_>>()
-        };
-        let (letters, mut others) = (taken(&dead), taken(&arrived));
-        assert!(letters.len() == 2 && letters.iter().all(|letter| letter.len() == 20_000), "{}", letters.len());
-        // At least once: requests that were in flight beside one that was refused come again.
-        others.sort();
-        others.dedup();
-        let mut expected: Vec<String> = bodies.into_iter().filter(|body| body.len() < 100).collect();
-        expected.sort();
-        assert_eq!(others, expected);
-    }
-}
-
 /// An agent with an Avro sink behind a channel that holds all events.
 fn edge(address: &str, sink: impl FnOnce(sink::AvroRpc) -> sink::AvroRpc) -> RunningAgent {
     let channel = MemoryChannel::new("waiting");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Delivered, Sink, SinkBatch, SinkContext, SinkError};
 use crate::clock::{Clock, SystemClock};
-use crate::rpc::{RpcClient, RpcClientBuilder, RpcError};
+use crate::rpc::{RpcClient, RpcClientBuilder};
 
 /// Sends events to another agent over Avro RPC: Flume's `avro` sink, for Flume's `avro` source and the one of this crate.
 ///
@@ -18,11 +18,6 @@ use crate::rpc::{RpcClient, RpcClientBuilder, RpcError};
 ///
 /// At least once: when the connection breaks, or the answer does not come in time, the server may have accepted the
 /// events, and gets them again.
-///
-/// What the server answers with `FAILED`, such as because its channel is full, comes again. An event that alone is refused with a
-/// reason, as the source of this crate does with one that is over a limit of the source or of its channel, can never be
-/// delivered: the agent's policy for such events applies. A client of several hosts never says so, as another host may take it,
-/// nor does Flume's source.
 ///
 /// # Examples
 ///
@@ -118,39 +113,17 @@ impl Sink for RpcSink {
     }
 
     fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
-        let names_reasons = self.settings.thrift_protocol().is_none();
-        let client = self.connect()?;
-        let all = batch.events();
-        let mut events = all;
-        loop {
-            match client.append_batch(events) {
-                Ok(()) if events.len() == all.len() => return Ok(Delivered::All),
-                Ok(()) => return Ok(Delivered::First(events.len())),
-                // What fails still fails with the next batch, which is told then.
-                Err(error) if error.delivered() > 0 => return Ok(Delivered::First(error.delivered())),
-                Err(error) if names_reasons && is_refused(error.reason()) => match events.len() / 2 {
-                    0 => return Err(SinkError::permanent(error.into_source())),
-                    // Which of them the server does not want shows when they come in fewer.
-                    half => events = events.get(..half).unwrap_or_default(),
-                },
-                Err(error) => return Err(SinkError::retry(error.into_source())),
-            }
+        match self.connect()?.append_batch(batch.events()) {
+            Ok(()) => Ok(Delivered::All),
+            // What fails still fails with the next batch, which is told then.
+            Err(error) if error.delivered() > 0 => Ok(Delivered::First(error.delivered())),
+            Err(error) => Err(SinkError::retry(error.into_source())),
         }
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
         self.client = None;
         Ok(())
-    }
-}
-
-/// Whether the server has said why it does not take the events. For a reason that passes it says `FAILED`, and so does Flume's
-/// for every other, too. Over Thrift a server that knows no such call says as much as one that does not want an event.
-fn is_refused(error: &RpcError) -> bool {
-    match error {
-        RpcError::Refused { .. } => true,
-        RpcError::InFlight { source } => is_refused(source),
-        _ => false,
     }
 }
 
