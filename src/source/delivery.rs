@@ -20,7 +20,8 @@ pub enum OnFull {
     /// whoever sends is slowed down.
     #[default]
     Wait,
-    /// They are dropped and counted once the channel's own waiting time is over, and a client that is answered is told so.
+    /// They are dropped and counted once the channel's own waiting time is over, or, when the source is to stop, a moment
+    /// ([`SOURCE_FULL_WAIT`](crate::limits::SOURCE_FULL_WAIT)) after that, and a client that is answered is told so.
     /// This is what Flume does. Events that came together and do not fit together wait one after the other, until one of them
     /// has waited in vain.
     Fail,
@@ -202,20 +203,20 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Puts one transaction. It keeps its place in the line of the channel until the source is asked to stop, and waits for a
-    /// moment then if it is to wait for room.
+    /// Puts one transaction. It keeps its place in the line of the channel until the source is asked to stop. Then it waits for
+    /// another moment, whatever is to become of what finds no room, unless it is not to wait at all.
     fn put(&self, mut batch: PutBatch, mut is_new: bool, is_hurried: bool) -> Result<Receipt, PutError> {
         loop {
-            let is_last = self.on_full == OnFull::Fail || self.is_stopping();
-            let wait = match self.on_full {
-                OnFull::Wait => is_last.then_some(Wait::up_to(SOURCE_FULL_WAIT)),
-                OnFull::Fail => is_hurried.then_some(Wait::NONE),
+            let is_last = is_hurried || self.is_stopping();
+            let wait = match (is_hurried, is_last) {
+                (true, _) => Some(Wait::NONE),
+                (false, true) => Some(Wait::up_to(SOURCE_FULL_WAIT)),
+                (false, false) => None,
             };
-            let stop = || self.context.shutdown().clone();
-            batch.recall = match self.on_full {
-                OnFull::Wait => (!is_last).then(|| Recall::of_patient(stop())),
-                OnFull::Fail => Some(Recall::new(stop())),
-            };
+            batch.recall = (!is_last).then(|| {
+                let stop = self.context.shutdown().clone();
+                if self.on_full == OnFull::Wait { Recall::of_patient(stop) } else { Recall::new(stop) }
+            });
             let begun = self.clock.monotonic();
             let outcome = if std::mem::take(&mut is_new) {
                 self.context.put_batch(batch, wait)
@@ -223,7 +224,12 @@ impl<'a> Delivery<'a> {
                 self.context.put_again(batch, wait)
             };
             batch = match outcome {
-                Err(PutError::Full { batch, .. }) if !is_last => *batch,
+                // Who takes "full" for an answer may have been called back before it was one.
+                Err(PutError::Full { batch, .. })
+                    if !is_last && (self.on_full == OnFull::Wait || self.is_stopping()) =>
+                {
+                    *batch
+                }
                 outcome => return outcome,
             };
             // A channel need not wait: one on a full disk has no room to wait for.
@@ -287,6 +293,32 @@ mod tests {
         assert_eq!((refused, put()), (1, 1));
     }
 
+    /// Goal: events for which there is room in the moment after a stop are put, even if they may be dropped. Method: a put that waits
+    /// when the stop is requested, and one that comes later; the room comes once they are back at the port.
+    #[test]
+    fn a_put_that_may_fail_gets_the_room_of_the_moment_after_a_stop() {
+        let port = TestPort::with(|state| (state.capacity, state.put_wait) = (0, Wait::FOREVER));
+        let context = SourceContext::new("test", Arc::clone(&port) as _, Shutdown::new());
+        for expected in [vec![None, Some(Wait::up_to(SOURCE_FULL_WAIT))], vec![Some(Wait::up_to(SOURCE_FULL_WAIT))]] {
+            let tries = expected.len();
+            port.change(|state| (state.held, state.waits) = (tries == 1, Vec::new()));
+            let refused = std::thread::scope(|scope| {
+                let putting = scope.spawn(|| {
+                    let mut refusals = Refusals::default();
+                    Delivery::new(&context, OnFull::Fail, &|| false).put_all(vec!["x".into()], &mut refusals).unwrap();
+                    refusals.events
+                });
+                port.until(|state| state.waiting == 1);
+                port.change(|state| state.held = true);
+                context.shutdown().request();
+                port.until(|state| state.waits.len() == tries);
+                port.change(|state| (state.held, state.capacity) = (false, state.capacity + 1));
+                putting.join().unwrap()
+            });
+            assert_eq!((refused, &port.state.lock().waits), (0, &expected));
+        }
+    }
+
     /// Each event of a batch has the wait of its own that it would have had in Flume, until one of them has waited in vain.
     #[test]
     fn events_of_a_batch_that_found_no_room_wait_one_by_one_until_one_of_them_finds_none() {
@@ -301,6 +333,7 @@ mod tests {
         let events = vec!["5".into(), "6".into()];
         port.change(|state| (state.capacity, state.waits) = (3, Vec::new()));
         Delivery::new(&context, OnFull::Fail, &|| true).put_all(events, &mut refusals).unwrap();
-        assert_eq!(port.state.lock().waits, [None, Some(Wait::NONE), Some(Wait::NONE)], "at a stop");
+        let waits = [Some(Wait::up_to(SOURCE_FULL_WAIT)), Some(Wait::NONE), Some(Wait::NONE)];
+        assert_eq!(port.state.lock().waits, waits, "at a stop");
     }
 }

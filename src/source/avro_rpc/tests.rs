@@ -16,6 +16,7 @@ use crate::{Event, Shutdown, SourceStats, Wait};
 
 mod long;
 mod stalled;
+mod stopped;
 
 /// A source that runs in a thread, before a channel.
 struct Running {

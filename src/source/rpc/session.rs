@@ -264,7 +264,8 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
         let number = events.len();
         let committed = match self.context.put_batch(self.recallable(events), None) {
             // Nobody has these events any more: they get the moment that all get who wait for room at a stop.
-            Err(PutError::Full { batch, .. }) if self.connection.is_stopping() => {
+            // The recall is that of the request, which the connection hears of later.
+            Err(PutError::Full { batch, .. }) if self.context.shutdown().is_requested() => {
                 let batch = PutBatch { recall: None, ..*batch };
                 self.context.put_again(batch, Some(Wait::up_to(SOURCE_FULL_WAIT)))
             }
