@@ -36,11 +36,12 @@ pub enum FileRollError {
         /// The events in them.
         events: u64,
     },
-    /// The file that is written to was removed or renamed by someone else, or its directory was. What was committed to it is gone
-    /// with it, or wherever it is now. This is said once, what is not committed stays in the channel, and the next file is begun.
+    /// The file that is written to was removed, renamed or replaced by someone else, or its directory was. What was committed to it
+    /// is gone with it, or wherever it is now. This is said once, what is not committed stays in the channel, and the next file is
+    /// begun. A file that stands in its place is left alone.
     #[error(
-        "{} is gone while it is written to: someone removed or renamed it, or its directory, with {events} events in it that \
-         were committed", path.display()
+        "{} is gone while it is written to: someone removed, renamed or replaced it, or its directory, with {events} events \
+         in it that were committed", path.display()
     )]
     Removed {
         /// The file.

@@ -88,8 +88,8 @@ use crate::vfs::{OsVfs, Vfs};
 /// # Errors
 ///
 /// A full disk and a missing permission are [`SinkError::Retry`]: the events stay in the channel. So is a file in progress that
-/// somebody removes or renames ([`FileRollError::Removed`]), which is noticed before the next commit: what was committed to it is
-/// gone with it, what comes goes to the next file. A directory that cannot be
+/// somebody removes, renames or replaces ([`FileRollError::Removed`]), which is noticed before the next commit: what was committed
+/// to it is gone with it, what comes goes to the next file, and what stands in its place is left alone. A directory that cannot be
 /// synced is [`SinkError::Fatal`]: nobody knows which files will be there after the next start of the machine.
 pub struct FileRoll {
     directory: Directory,
@@ -108,6 +108,8 @@ pub struct FileRoll {
     created: Option<Place>,
     // The file that was reported to be too short.
     short: Option<PathBuf>,
+    // The name, while in progress, of the file that was reported to be removed.
+    removed: Option<String>,
     open: bool,
     // The take of the last write is not committed yet, as far as is known.
     pending: bool,
@@ -173,6 +175,7 @@ impl FileRoll {
             last: None,
             created: None,
             short: None,
+            removed: None,
             open: false,
             pending: false,
         }

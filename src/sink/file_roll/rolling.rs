@@ -44,6 +44,10 @@ impl FileRoll {
 
     /// Goes on with the file of the last committed take, if it is still in progress.
     fn resume(&mut self, at: Position) -> Result<(), SinkError> {
+        // Whatever is there now, nothing that is committed is in it.
+        if self.removed.as_ref() == Some(&at.in_progress) {
+            return Ok(());
+        }
         let path = self.directory.claim(&at.in_progress)?;
         let file = match self.directory.vfs.open(&path, OpenMode::ReadWrite) {
             Ok(file) => file,
@@ -99,7 +103,8 @@ impl FileRoll {
             output.sync(Fsync::EveryBatch)?;
         }
         // ORDER: behind the write, so that nothing is committed that was written to a file which was gone by then.
-        output.check_there(&*self.directory.vfs)?;
+        self.check_there()?;
+        let Some(output) = &mut self.current else { return Err(FileRollError::NotOpen.into()) };
         let at = &mut output.at;
         at.events += delivered as u64;
         at.complete = (self.roll_bytes > 0 && at.len >= self.roll_bytes)
@@ -134,6 +139,16 @@ impl FileRoll {
         Ok(delivered)
     }
 
+    /// Fails if the file in progress is not found under its name any more, and remembers that.
+    fn check_there(&mut self) -> Result<(), FileRollError> {
+        let Some(output) = &self.current else { return Ok(()) };
+        let result = output.check_there(&*self.directory.vfs);
+        if let Err(FileRollError::Removed { .. }) = result {
+            self.removed = Some(output.at.in_progress.clone());
+        }
+        result
+    }
+
     fn begin(&mut self) -> Result<(), SinkError> {
         let begun = self.now();
         let Created { place, file, path } = self.directory.create(self.last, begun)?;
@@ -145,6 +160,8 @@ impl FileRoll {
         }
         let names = &self.directory.names;
         let (name, in_progress) = (names.finished(place, begun, 0), names.in_progress(place));
+        // A series without a commit begins anew.
+        self.removed.take_if(|removed| *removed == in_progress);
         let at = Position { place, len: 0, events: 0, begun, complete: false, name, in_progress };
         let mut output = Output { file, path, at, due: self.due(Duration::ZERO), dirty: true };
         self.serializer.begin(&mut self.buffer).map_err(SinkError::Retry)?;
@@ -189,8 +206,8 @@ impl FileRoll {
     }
 
     fn finish_without_end(&mut self) -> Result<(), SinkError> {
+        self.check_there()?;
         let Some(mut output) = self.current.take() else { return Ok(()) };
-        output.check_there(&*self.directory.vfs)?;
         // ORDER: the content is durable before the name says that it is whole.
         output.sync(self.directory.fsync)?;
         self.last = Some(self.directory.rename(&output.path, &output.at)?);
