@@ -1,7 +1,5 @@
 //! The bytes that one connection holds.
 
-use std::time::Duration;
-
 use parking_lot::Mutex;
 
 use crate::limits::HTTP_CONNECTION_BYTES;
@@ -22,13 +20,7 @@ impl Hold {
     /// Whether so many bytes may be held; nobody is blocked.
     pub(super) fn grow_to(&self, bytes: usize) -> bool {
         let beyond = bytes.saturating_sub(HTTP_CONNECTION_BYTES);
-        let mut share = self.share.lock();
-        if share.wait_for_request(beyond, Duration::ZERO) {
-            return true;
-        }
-        // Of what is more than the reserve, the other part is taken first.
-        let (common, _) = share.request_max();
-        beyond > common && share.grow_request_to(common) && share.wait_for_request(beyond, Duration::ZERO)
+        self.share.lock().grow_with_reserve_to(beyond)
     }
 
     /// Bytes that a request can hold when there is no other, at most.

@@ -225,6 +225,24 @@ impl Share {
         true
     }
 
+    /// The same with the reserve, if that is free. Nobody waits, and what does not help is given back.
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn grow_with_reserve_to(&mut self, bytes: usize) -> bool {
+        if self.wait_for_request(bytes, Duration::ZERO) {
+            return true;
+        }
+        // Of what is more than the reserve, the other part is taken first.
+        let ((common, _), before) = (self.request_max(), self.may_hold());
+        if bytes <= common || !self.grow_request_to(common) {
+            return false;
+        }
+        let is_there = self.wait_for_request(bytes, Duration::ZERO);
+        if !is_there {
+            self.shrink_to(before);
+        }
+        is_there
+    }
+
     /// The most that one request can hold without the reserve, and with it.
     #[cfg(any(test, feature = "http"))]
     pub(crate) fn request_max(&self) -> (usize, usize) {

@@ -40,6 +40,23 @@ fn a_share_keeps_what_it_needs() {
     assert_eq!(budget.usage().0, 0);
 }
 
+/// Goal: a request that is refused keeps nothing of the common part. Method: one that needs all of that and the reserve, which
+/// another one has.
+#[test]
+fn what_is_taken_for_a_request_that_finds_no_reserve_is_given_back() {
+    let budget = budget(110, 20, 50);
+    let mut large = budget.admit(10, Duration::ZERO).unwrap();
+    let mut other = budget.admit(10, Duration::ZERO).unwrap();
+    assert!(other.wait_for_request(60, Duration::ZERO), "the reserve");
+    assert!(large.grow_request_to(20));
+    let before = budget.usage().0;
+    assert!(!large.grow_with_reserve_to(80));
+    assert_eq!((before, budget.usage().0), (80, 80));
+    drop(other);
+    assert!(large.grow_with_reserve_to(80));
+    assert_eq!(budget.usage().0, 100);
+}
+
 #[test]
 fn a_new_connection_gets_its_share_before_others_grow() {
     let budget = budget(100, 0, 0);
