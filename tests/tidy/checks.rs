@@ -114,7 +114,7 @@ pub(crate) fn file_length(path: &str, raw: &str) -> Vec<String> {
 /// Unit tests at the end of a file that are long enough for a file of their own.
 pub(crate) fn inline_tests(path: &str, raw: &str) -> Vec<String> {
     let Some(begin) = raw.lines().position(|line| line == "mod tests {") else { return Vec::new() };
-    let lines = raw.lines().count() - begin - 2;
+    let lines = raw.lines().count().saturating_sub(begin + 2);
     if lines <= INLINE_TESTS_LINES_MAX {
         return Vec::new();
     }
@@ -228,9 +228,16 @@ pub(crate) fn left_out(path: &str, raw: &str, excluded: &[String]) -> Vec<String
     }
     let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
     let mut found = Vec::new();
-    for name in [concat!("include", "_str!(\""), concat!("include", "_bytes!(\"")] {
+    for name in [concat!("include", "_str!"), concat!("include", "_bytes!")] {
         for (at, _) in raw.match_indices(name) {
-            let file = join(folder, raw[at + name.len()..].split('"').next().unwrap_or_default());
+            let rest = raw[at + name.len()..].trim_start();
+            let Some(end) = closing(rest.as_bytes(), 0).filter(|_| rest.starts_with('(')) else { continue };
+            // All texts in it together, in one or in several: the name of the variable is the root.
+            let written: String = rest[..end].split('"').skip(1).step_by(2).collect();
+            let file = match written.strip_prefix("CARGO_MANIFEST_DIR") {
+                Some(file) => join("", file),
+                None => join(folder, &written),
+            };
             if is_out(&file) {
                 found.push(format!("{path}:{}: {file} is not in the package, see Cargo.toml", line_of(raw, at)));
             }

@@ -187,6 +187,14 @@ fn a_file_that_is_included_and_not_packaged_is_found() {
         checks::left_out("src/tls/fuzz.rs", &code("../../tests/fixtures/a.jks"), &excluded),
         ["src/tls/fuzz.rs:2: tests/fixtures/a.jks is not in the package, see Cargo.toml"]
     );
+    let name = concat!("include", "_str!");
+    for code in [
+        format!("const A: &str = {name}(\n    \"../../fuzz/a.rs\"\n);"),
+        format!("const A: &str = {name}(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/fuzz/\", \"a.rs\"));"),
+    ] {
+        let found = checks::left_out("src/tls/fuzz.rs", &code, &excluded);
+        assert_eq!(found, ["src/tls/fuzz.rs:1: fuzz/a.rs is not in the package, see Cargo.toml"], "{code}");
+    }
     assert_eq!(checks::left_out("src/lib.rs", &code("../README.md"), &excluded), [""; 0]);
     assert_eq!(checks::left_out("fuzz/main.rs", &code("../tests/fixtures/a.jks"), &excluded), [""; 0]);
 }
@@ -200,5 +208,7 @@ fn long_unit_tests_are_found_at_the_end_of_a_file() {
         checks::inline_tests("src/a.rs", &file(max + 1)),
         ["src/a.rs: 81 lines of tests, more than 80; move them to a sibling tests.rs"]
     );
-    assert_eq!(checks::inline_tests("src/a.rs", "#[cfg(test)]\nmod tests;\n"), [""; 0]);
+    for text in ["#[cfg(test)]\nmod tests;\n", "mod tests {\n"] {
+        assert_eq!(checks::inline_tests("src/a.rs", text), [""; 0]);
+    }
 }
