@@ -22,7 +22,7 @@ use crate::limits::{
 pub(super) struct Resolver<'a> {
     entries: &'a BTreeMap<String, Raw>,
     options: &'a Options,
-    // Bytes that further references may bring in: a short file can refer to a long value as often as it likes.
+    // Bytes with which further references bring in too many: a short file can refer to a long value as often as it likes.
     left: Cell<usize>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Resolved {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(entries: &'a BTreeMap<String, Raw>, options: &'a Options) -> Self {
-        Self { entries, options, left: Cell::new(REFERENCES_BYTES_MAX) }
+        Self { entries, options, left: Cell::new(REFERENCES_BYTES_MAX + 1) }
     }
 
     /// Whether no more references are resolved, because of what those so far have brought in.

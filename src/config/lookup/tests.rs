@@ -180,3 +180,17 @@ fn references_that_bring_in_too_much_in_all_are_told_at_the_key_that_is_too_much
         assert_eq!(error.to_string(), format!("agent a1: f:70: a1.sources.r1.h0067 = {value}: {message}"));
     }
 }
+
+#[test]
+fn references_may_bring_in_exactly_as_many_bytes_as_there_may_be() {
+    let told = |references: usize| {
+        // Each costs a 64th of what there may be.
+        let big = "x".repeat(REFERENCES_BYTES_MAX / 64 - "big".len());
+        let keys: String = (0..references).map(|key| format!("a1.sources.r1.h{key:04} = ${{big}}\n")).collect();
+        let text = format!("a1.sources = r1\nbig = {big}\n{keys}");
+        let properties = Properties::parse("f", text.as_bytes()).unwrap();
+        let plan = properties.plan("a1", &Options::new().lenient());
+        plan.is_err_and(|error| error.to_string().contains("bring in more than"))
+    };
+    assert_eq!((told(64), told(65)), (false, true));
+}
