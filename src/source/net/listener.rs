@@ -143,6 +143,8 @@ pub(super) const WATCH: Duration = Duration::from_secs(1);
 pub(super) const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// How long one attempt to get memory for a new connection lasts before the request to stop is looked at.
 const ADMIT_WAIT: Duration = Duration::from_millis(100);
+/// The pause before a thread is asked for again, where none is served.
+const THREAD_PAUSE: Duration = Duration::from_millis(100);
 
 impl Listener {
     /// Binds `address`, which is `host:port`.
@@ -340,16 +342,19 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             connection.say_goodbye();
         };
         let stack_bytes = self.options.stack_bytes;
-        let builder = Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(stack_bytes);
-        builder.spawn_scoped(scope, serve).map_or_else(|error| self.no_thread(&error), |_| Ok(()))
+        let builder = || Builder::new().name(format!("{}-{number}", self.thread_name)).stack_size(stack_bytes);
+        let again = || builder().spawn_scoped(scope, || ()).map(drop);
+        builder().spawn_scoped(scope, serve).map_or_else(|error| self.no_thread(&error, again), |_| Ok(()))
     }
 
-    /// A connection gets no thread. The next one may, when one of those that are served is gone; without any, this is an error.
-    fn no_thread(&self, error: &io::Error) -> io::Result<()> {
+    /// A connection gets no thread. The next one may, when one of those that are served is gone. Without any, this is an error, unless
+    /// a moment later there is one, as `again` tells: others in the machine may have had them all.
+    fn no_thread(&self, error: &io::Error, again: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         count(&self.handle.counts().refused);
         let stack_bytes = self.options.stack_bytes;
         let text = format!("no thread for a connection, with a stack of {stack_bytes} bytes: {error}");
-        if self.peers.open_connections() > 0 {
+        let is_served = self.peers.open_connections() > 0;
+        if is_served || self.stop.sleep(&self.clock, THREAD_PAUSE)? || again().is_ok() {
             tell!(WARN, "connection refused", message = text);
             return Ok(());
         }

@@ -86,6 +86,29 @@ fn without_a_thread_for_any_connection_the_run_ends_with_the_reason() {
 }
 
 #[test]
+fn a_shortage_of_threads_that_passes_does_not_end_the_run() {
+    let (shutdown, handle) = (Shutdown::new(), ListenerHandle::default());
+    let (context, options) = (context(&shutdown), ListenerOptions::new(1024, b"no\n"));
+    let running = Running {
+        options: &options,
+        handle: &handle,
+        budget: &Budget::new(options.sizes()),
+        peers: Peers::new(1, 1, Arc::clone(context.counters())),
+        resolver: Resolver::new(),
+        stop: Signal::new().unwrap(),
+        clock: SystemClock::new(),
+        thread_name: String::new(),
+        span: Span::current(),
+        serve: |_: &mut Connection<'_>| (),
+    };
+    let shortage = || Err(Errno::AGAIN.into());
+    assert!(running.no_thread(&Errno::AGAIN.into(), || Ok(())).is_ok());
+    assert!(running.no_thread(&Errno::AGAIN.into(), shortage).is_err());
+    running.stop.raise();
+    assert!(running.no_thread(&Errno::AGAIN.into(), shortage).is_ok(), "at a stop");
+}
+
+#[test]
 fn a_stop_ends_connections_that_wait_to_read_or_to_write() {
     let (shutdown, handle) = (Shutdown::new(), ListenerHandle::default());
     let (context, listener) = (context(&shutdown), listener(&handle));
