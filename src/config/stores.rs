@@ -1,5 +1,6 @@
 //! The stores behind the file channels of a configuration.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 
 use crate::channel::spillable::SpillableError;
 use crate::channel::{Channel, FileChannel, PutTransaction, Spillable, TakeTransaction};
@@ -123,7 +124,7 @@ impl Stores {
         let channel = open_channel(&shared.store)?;
         shared.users.fetch_add(1, Ordering::AcqRel);
         open.insert(dir, Arc::downgrade(&shared));
-        Ok(StoreChannel { channel, shared, closed: Mutex::default() })
+        Ok(StoreChannel { channel, shared, closed: ReentrantMutex::default() })
     }
 }
 
@@ -196,19 +197,35 @@ impl Shared {
 pub(crate) struct StoreChannel<C> {
     channel: C,
     shared: Arc<Shared>,
-    // What closing it said, unless it is to be tried again.
-    closed: Mutex<Option<Result<(), StorageError>>>,
+    // Closing it wakes tasks, and one of them may close it in its waker. Other threads wait, and hear the same.
+    closed: ReentrantMutex<RefCell<Closed>>,
+}
+
+/// How far closing a channel of a store has come.
+#[derive(Debug, Default)]
+struct Closed {
+    // What closing the channel said, and whether the store goes with it. There is nothing here if it is to be tried again.
+    channel: Option<(Result<(), StorageError>, bool)>,
+    // What closing it said in all.
+    said: Option<Result<(), StorageError>>,
 }
 
 impl<C: Channel> StoreChannel<C> {
-    fn close_first(&self) -> Result<(), StorageError> {
+    /// Closes the channel, unless somebody has. `Err`: it has something to save still, and needs the store for that.
+    fn close_channel(&self, state: &RefCell<Closed>) -> Result<(Result<(), StorageError>, bool), StorageError> {
+        if let Some(closed) = &state.borrow().channel {
+            return Ok(closed.clone());
+        }
         let closed = self.channel.close();
+        // A waker may have gone ahead.
+        if let Some(closed) = &state.borrow().channel {
+            return Ok(closed.clone());
+        }
         if closed.as_ref().is_err_and(StorageError::leaves_something_to_save) {
-            // It needs the store for that.
-            return closed;
+            return closed.map(|()| (Ok(()), false));
         }
         let is_last = self.shared.users.fetch_sub(1, Ordering::AcqRel) == 1;
-        if is_last { closed.and(self.shared.store.close()) } else { closed }
+        Ok(state.borrow_mut().channel.insert((closed, is_last)).clone())
     }
 }
 
@@ -259,15 +276,13 @@ impl<C: Channel> Channel for StoreChannel<C> {
 
     fn close(&self) -> Result<(), StorageError> {
         // Not a second time: another may have opened the channel again meanwhile.
-        let mut closed = self.closed.lock();
-        if let Some(said) = &*closed {
+        let state = self.closed.lock();
+        if let Some(said) = &state.borrow().said {
             return said.clone();
         }
-        let said = self.close_first();
-        if !said.as_ref().is_err_and(StorageError::leaves_something_to_save) {
-            *closed = Some(said.clone());
-        }
-        said
+        let (closed, is_last) = self.close_channel(&state)?;
+        let said = if is_last { closed.and(self.shared.store.close()) } else { closed };
+        state.borrow_mut().said.get_or_insert(said).clone()
     }
 }
 

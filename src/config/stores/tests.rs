@@ -1,5 +1,10 @@
 //! Paths of directories, and closing channels of a shared store.
 
+use std::sync::mpsc;
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
 use super::*;
 use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
 
@@ -45,7 +50,7 @@ fn closing_again_says_what_the_first_time_said() {
         let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
         let open = || {
             let channel = store.channel("c").unwrap();
-            StoreChannel { channel, shared: shared.clone(), closed: Mutex::default() }
+            StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() }
         };
         let (channel, later) = (open(), open());
         channel.put("x").unwrap();
@@ -78,7 +83,7 @@ fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
         durability: Durability::Sync,
     };
     let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1) });
-    let channel = StoreChannel { channel, shared, closed: Mutex::default() };
+    let channel = StoreChannel { channel, shared, closed: ReentrantMutex::default() };
     let mut put = channel.begin_put();
     put.push("in memory");
     put.commit().unwrap();
@@ -111,11 +116,56 @@ fn a_lease_is_one_of_the_store() {
     let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
     let open = |name: &str| {
         let channel = store.channel(name).unwrap();
-        StoreChannel { channel, shared: shared.clone(), closed: Mutex::default() }
+        StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() }
     };
     let (channel, other) = (open("c"), open("other"));
     let lease = channel.lease("a/sink/out/");
     assert!(lease.is_some() && other.lease("a/sink/out/").is_none() && other.lease("a/sink/in/").is_some());
     drop(lease);
     assert!(store.channel("c").unwrap().lease("a/sink/out/").is_some());
+}
+
+/// Closes the channel in its waker, as an executor does that polls its task in place.
+struct Closer(Arc<StoreChannel<FileChannel>>);
+
+impl Wake for Closer {
+    fn wake(self: Arc<Self>) {
+        self.0.close().unwrap();
+    }
+}
+
+/// A task that closed its channel when it was woken waited for the close that had woken it, in the same thread.
+#[test]
+fn a_waker_may_close_the_channel_and_with_it_the_store() {
+    for others in [0, 1] {
+        let (over, is_over) = mpsc::channel();
+        // A thread that hangs is left behind.
+        let closing = thread::spawn(move || {
+            let store = FileStore::builder("/s").vfs(Arc::new(SimVfs::new())).background(false).open().unwrap();
+            let settings = StoreSettings {
+                checkpoint: "/s".into(),
+                data: Vec::new(),
+                capacity: 1,
+                transaction_events: 1,
+                put_wait: Wait::NONE,
+                durability: Durability::Sync,
+            };
+            let channel = store.channel("c").unwrap();
+            let other = store.channel("d").unwrap();
+            let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1 + others) });
+            let channel = Arc::new(StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() });
+            let waker = Waker::from(Arc::new(Closer(channel.clone())));
+            // Closing the channel wakes the one, closing the store the other.
+            assert!(channel.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+            assert!(other.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+            channel.close().unwrap();
+            assert_eq!(shared.users.load(Ordering::Acquire), others);
+            assert_eq!(shared.store.channel("e").is_err(), others == 0);
+            over.send(()).unwrap();
+        });
+        if is_over.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            panic!("it hangs");
+        }
+        closing.join().unwrap();
+    }
 }
