@@ -340,7 +340,7 @@ pub const SOURCE_IDLE_MIN: Duration = Duration::from_millis(10);
 /// Default of the longest pause of a pull source that has nothing new.
 pub const SOURCE_IDLE_MAX: Duration = Duration::from_secs(1);
 /// Polls in a row with which a pull source may say that there is more and bring nothing; each further one is followed by the first
-/// pause of a source that has nothing new.
+/// pause of a source that has nothing new, or [`SOURCE_IDLE_MIN`] if that is shorter.
 pub const SOURCE_EMPTY_POLLS_MAX: u32 = 100;
 /// Default of the first pause after an error of a source or sink; it doubles up to [`RETRY_MAX`].
 pub const RETRY_MIN: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use super::component::{Component, ComponentEnd};
 use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
 use crate::error::PutError;
-use crate::limits::{RECALL_LOOK, SOURCE_EMPTY_POLLS_MAX};
+use crate::limits::{RECALL_LOOK, SOURCE_EMPTY_POLLS_MAX, SOURCE_IDLE_MIN};
 use crate::source::{PullBatch, PullSource, Pulled, Source, SourceContext, SourceError};
 use crate::ticket::PutTicket;
 use crate::wait::Recall;
@@ -133,8 +133,9 @@ impl PullRunner {
                 Pulled::More => {
                     empty_polls = empty_polls.saturating_add(u32::from(was_empty));
                     if empty_polls > SOURCE_EMPTY_POLLS_MAX {
-                        // A source that reads much without finding an event is not slowed down further and further.
-                        self.component.stop.sleep(self.idle.pause(0));
+                        // A source that reads much without finding an event is not slowed down further and further, nor by a
+                        // long pause that is meant for when there is nothing to read.
+                        self.component.stop.sleep(self.idle.pause(0).min(SOURCE_IDLE_MIN));
                     }
                 }
                 Pulled::Done => return Ok(Some(ComponentEnd::Done)),

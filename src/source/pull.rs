@@ -110,7 +110,8 @@ impl<S: PullSource + ?Sized> PullSource for Box<S> {
 pub enum Pulled {
     /// There may be more: poll again at once. A source that says so and brings nothing, neither event nor position, more than
     /// [`SOURCE_EMPTY_POLLS_MAX`](crate::limits::SOURCE_EMPTY_POLLS_MAX) times in a row is asked again after the first pause
-    /// of `idle` each time, so that it does not keep a processor busy.
+    /// of `idle` each time, but after [`SOURCE_IDLE_MIN`](crate::limits::SOURCE_IDLE_MIN) at the latest, so that it does not keep a
+    /// processor busy.
     More,
     /// Nothing more for now: poll again after a back-off.
     Idle,
