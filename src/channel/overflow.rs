@@ -12,7 +12,8 @@ pub enum Overflow {
     #[default]
     Block,
     /// Refuse the put with [`PutError::Full`](crate::PutError::Full) without waiting. Nothing is lost. Sources of an agent that
-    /// would only come again wait up to [`PUT_WAIT`](crate::limits::PUT_WAIT) all the same.
+    /// would only come again wait up to [`PUT_WAIT`](crate::limits::PUT_WAIT) all the same, and as long as one of them waits, every
+    /// other put is refused, also one that would fit: room goes to whoever waits for it.
     Fail,
     /// Drop the events that were to be put, all of the transaction, and count them. The put succeeds and its positions are
     /// set, as the source is done with the events.

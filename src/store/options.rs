@@ -151,7 +151,8 @@ impl FileStoreBuilder {
     }
 
     /// How long a put waits for room. Default: up to [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an
-    /// agent that would only come again.
+    /// agent that would only come again. As long as a put waits, one to the same channel that does not is refused as full, also if it
+    /// would fit: room goes to whoever waits for it.
     pub fn put_wait(mut self, wait: Wait) -> Self {
         self.options.put_wait = wait;
         self

@@ -244,6 +244,38 @@ fn a_source_waits_in_the_line_of_a_channel_that_does_not_wait_itself() {
     println!("covered: channels of each kind whose callers do not wait");
 }
 
+/// Goal: what does not wait does not pass what waits, also in a channel that does not wait itself, where small puts could keep a
+/// larger one out for good. Method: a put that would fit, while another waits for more room.
+#[test]
+fn a_put_that_does_not_wait_does_not_pass_those_who_do() {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).put_wait(Wait::NONE);
+    let store = store.capacity_events(2).open().unwrap();
+    let memory = || MemoryChannel::builder("c").capacity_events(2).put_wait(Wait::NONE);
+    let channels: [(_, Arc<dyn Channel>); 3] = [
+        ("memory", Arc::new(memory().build().unwrap())),
+        ("failing", Arc::new(memory().overflow(Overflow::Fail).build().unwrap())),
+        ("file", Arc::new(store.channel("c").unwrap())),
+    ];
+    for (kind, channel) in channels {
+        channel.put("before").unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let mut large = channel.begin_put();
+                large.set_batch(PutBatch::new(vec!["one".into(), "two".into()]));
+                large.set_wait(Wait::FOREVER);
+                large.commit().map(|_| ())
+            });
+            while channel.stats().put_attempt_events < 3 {
+                std::thread::yield_now();
+            }
+            assert!(channel.put("it would fit").unwrap_err().is_full(), "{kind}");
+            channel.take(1, Wait::NONE).unwrap().commit().unwrap();
+            waiting.join().unwrap().unwrap();
+        });
+        assert_eq!(channel.stats().depth_events, 2, "{kind}");
+    }
+}
+
 /// Whoever leaves the line of those who wait for room comes to its end, behind sources that stay.
 #[test]
 fn a_pull_source_waits_for_room_as_long_as_the_channel_is_configured_to() {

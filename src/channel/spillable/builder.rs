@@ -120,7 +120,8 @@ impl SpillableBuilder {
     }
 
     /// How long a put waits for room, anywhere in the channel, if its transaction does not say. Default
-    /// [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an agent that would only come again.
+    /// [`limits::PUT_WAIT`], which is also what [`Wait::NONE`] is for sources of an agent that would only come again. As long as
+    /// a put waits, one that does not is refused as full, also if it would fit: room goes to whoever waits for it.
     pub fn put_wait(mut self, wait: Wait) -> Self {
         self.settings.put_wait = wait;
         self
