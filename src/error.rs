@@ -60,11 +60,11 @@ pub enum StorageError {
     },
     /// A channel could not write what it has in memory into its store. It has it still, and closing it again tries again, unless
     /// the store takes no more.
-    #[error("{events} events of channel {channel} are in memory only, as they could not be saved: {source}")]
+    #[error("{} of channel {channel} are in memory only, as they could not be saved: {source}", unsaved(*events))]
     NotSaved {
         /// The channel.
         channel: String,
-        /// Events in memory, at the time.
+        /// Events in memory, at the time. None if all of them were saved, and only the positions could not be.
         events: u64,
         /// Why they could not be saved.
         source: Box<Self>,
@@ -83,6 +83,10 @@ pub enum StorageError {
     /// The store or channel is closed.
     #[error("the store is closed")]
     Closed,
+}
+
+fn unsaved(events: u64) -> String {
+    if events == 0 { "the positions".to_owned() } else { format!("{events} events") }
 }
 
 impl StorageError {

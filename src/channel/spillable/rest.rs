@@ -35,7 +35,8 @@ impl Shared {
                 self.settled.wait(&mut gate);
             }
             drop(gate);
-            self.save_events().and_then(|()| self.save_positions()).map_err(|source| self.left_in_memory(source))?;
+            self.save_events().map_err(|source| self.left_in_memory(self.memory.depth().0, source))?;
+            self.save_positions().map_err(|source| self.left_in_memory(0, source))?;
             *is_saved = true;
         }
         flushed.and(self.saved.close())
@@ -118,11 +119,10 @@ impl Shared {
     }
 
     /// The failure of a close, with what it leaves behind.
-    fn left_in_memory(&self, source: StorageError) -> StorageError {
+    fn left_in_memory(&self, events: u64, source: StorageError) -> StorageError {
         if matches!(source, StorageError::Closed) {
             return source;
         }
-        let (events, _) = self.memory.depth();
         StorageError::NotSaved { channel: self.settings.name.clone(), events, source: Box::new(source) }
     }
 

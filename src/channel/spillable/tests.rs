@@ -568,6 +568,22 @@ fn a_close_that_is_tried_again_saves_what_was_committed_since() {
 }
 
 #[test]
+fn a_close_that_saves_all_but_the_positions_says_so() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    let mut put = channel.begin_put();
+    put.set_position("source", "1");
+    put.commit().expect("a position");
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+    let error = channel.close().expect_err("no room");
+    assert!(error.to_string().starts_with("the positions of channel orders are in memory only"), "{error}");
+    disk.clear_faults();
+    channel.close().expect("room again");
+    drop(channel);
+    assert_eq!(open(&disk).position("source"), Some("1".into()));
+}
+
+#[test]
 fn a_close_after_that_of_the_store_says_that_nothing_was_saved() {
     let store = store(&Arc::new(SimVfs::new())).expect("store");
     let channel = Spillable::builder("late").open(&store).expect("channel");
