@@ -141,7 +141,7 @@ pub enum Fsync {
 enum EmptyFiles {
     Unwanted,
     Wanted,
-    /// Not as long as another member of the group works.
+    /// Wanted, but the sink stands by in a group: it has none, nor has it any while it works in place of another.
     StandingBy,
 }
 
