@@ -401,15 +401,16 @@ fn ends_whole(encoding: &'static Encoding, text: &[u8]) -> bool {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut scratch = [0; 1024];
     let mut done = 0;
-    let mut malformed_end = None;
     loop {
+        // Half a character is malformed only once it is known that nothing follows.
         let rest = text.get(done..).unwrap_or_default();
-        let (result, read, _) = decoder.decode_to_utf8_without_replacement(rest, &mut scratch, true);
+        let is_end = rest.is_empty();
+        let (result, read, _) = decoder.decode_to_utf8_without_replacement(rest, &mut scratch, is_end);
         done += read;
         match result {
-            DecoderResult::InputEmpty => return malformed_end != Some(text.len()),
-            DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(_, after) => malformed_end = Some(done - usize::from(after)),
+            DecoderResult::InputEmpty if is_end => return true,
+            DecoderResult::Malformed(..) if is_end => return false,
+            DecoderResult::InputEmpty | DecoderResult::OutputFull | DecoderResult::Malformed(..) => {}
         }
     }
 }

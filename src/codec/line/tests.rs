@@ -233,7 +233,7 @@ fn a_maximum_in_characters_counts_as_flume_does() {
 #[test]
 fn bytes_that_are_left_out_end_a_line_where_they_are_too_many() {
     const MAX: usize = 2048;
-    let letters = [("UTF-8", "\u{e4}"), ("UTF-8", "\u{65e5}")];
+    let letters = [("UTF-8", "\u{e4}"), ("UTF-8", "\u{65e5}"), ("Shift_JIS", "\u{65e5}"), ("UTF-16LE", "\u{1f600}")];
     for (label, letter) in letters {
         let charset = Charset::for_label(label).unwrap();
         let encoded = |text: &str| {
