@@ -186,8 +186,8 @@ fn references_may_bring_in_exactly_as_many_bytes_as_there_may_be() {
     let told = |references: usize| {
         // Each costs a 64th of what there may be.
         let big = "x".repeat(REFERENCES_BYTES_MAX / 64 - "big".len());
-        let keys: String = (0..references).map(|key| format!("a1.sources.r1.h{key:04} = ${{big}}\n")).collect();
-        let text = format!("a1.sources = r1\nbig = {big}\n{keys}");
+        let keys: Vec<String> = (0..references).map(|key| format!("a1.sources.r1.h{key:04} = ${{big}}\n")).collect();
+        let text = format!("a1.sources = r1\nbig = {big}\n{}", keys.concat());
         let properties = Properties::parse("f", text.as_bytes()).unwrap();
         let plan = properties.plan("a1", &Options::new().lenient());
         plan.is_err_and(|error| error.to_string().contains("bring in more than"))
