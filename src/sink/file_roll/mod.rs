@@ -246,8 +246,8 @@ impl FileRoll {
     }
 
     /// Whether to create a file at the start, before any event, and one per interval without events, as Flume does; not by
-    /// default, nor while the sink stands by in a group. The number of a file without events can be used again after a restart,
-    /// if the file is gone by then.
+    /// default. A sink that stands by in a group has none, nor while it works in place of another. The number of a file without
+    /// events can be used again after a restart, if the file is gone by then.
     #[must_use]
     pub fn empty_files(mut self, empty_files: bool) -> Self {
         self.empty_files = if empty_files { EmptyFiles::Wanted } else { EmptyFiles::Unwanted };
