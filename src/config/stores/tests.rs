@@ -163,9 +163,8 @@ fn a_waker_may_close_the_channel_and_with_it_the_store() {
             assert_eq!(shared.store.channel("e").is_err(), others == 0);
             over.send(()).unwrap();
         });
-        if is_over.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            panic!("it hangs");
-        }
+        let ended = is_over.recv_timeout(Duration::from_secs(60));
+        assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
         closing.join().unwrap();
     }
 }
