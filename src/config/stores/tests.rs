@@ -8,6 +8,19 @@ use std::time::Duration;
 use super::*;
 use crate::vfs::sim::{Fault, Inject, OpKind, SimVfs};
 
+/// What so many channels of a store share.
+fn shared(store: FileStore, users: usize) -> Arc<Shared> {
+    let settings = StoreSettings {
+        checkpoint: PathBuf::new(),
+        data: Vec::new(),
+        capacity: 1,
+        transaction_events: 1,
+        put_wait: Wait::NONE,
+        durability: Durability::Os,
+    };
+    Arc::new(Shared { store, settings, users: AtomicUsize::new(users) })
+}
+
 #[test]
 fn paths_are_resolved_as_far_as_they_exist() {
     let dir = tempfile::tempdir().unwrap();
@@ -39,15 +52,7 @@ fn closing_again_says_what_the_first_time_said() {
         let disk = SimVfs::new();
         let store = FileStore::builder("/s").vfs(Arc::new(disk.clone())).seed(1).durability(Durability::Os);
         let store = store.background(false).open().unwrap();
-        let settings = StoreSettings {
-            checkpoint: "/s".into(),
-            data: Vec::new(),
-            capacity: 1,
-            transaction_events: 1,
-            put_wait: Wait::NONE,
-            durability: Durability::Os,
-        };
-        let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
+        let shared = shared(store.clone(), 2);
         let open = || {
             let channel = store.channel("c").unwrap();
             StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() }
@@ -74,15 +79,7 @@ fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
     let open = || FileStore::builder("/store").vfs(Arc::new(disk.clone())).background(false).open().unwrap();
     let store = open();
     let channel = Spillable::builder("c").open(&store).unwrap();
-    let settings = StoreSettings {
-        checkpoint: PathBuf::new(),
-        data: Vec::new(),
-        capacity: 1,
-        transaction_events: 1,
-        put_wait: Wait::NONE,
-        durability: Durability::Sync,
-    };
-    let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1) });
+    let shared = shared(store, 1);
     let channel = StoreChannel { channel, shared, closed: ReentrantMutex::default() };
     let mut put = channel.begin_put();
     put.push("in memory");
@@ -105,15 +102,7 @@ fn a_channel_that_could_not_save_what_is_in_memory_keeps_its_store_open() {
 #[test]
 fn a_lease_is_one_of_the_store() {
     let store = FileStore::builder("/s").vfs(Arc::new(SimVfs::new())).seed(1).background(false).open().unwrap();
-    let settings = StoreSettings {
-        checkpoint: "/s".into(),
-        data: Vec::new(),
-        capacity: 1,
-        transaction_events: 1,
-        put_wait: Wait::NONE,
-        durability: Durability::Os,
-    };
-    let shared = Arc::new(Shared { store: store.clone(), settings, users: AtomicUsize::new(2) });
+    let shared = shared(store.clone(), 2);
     let open = |name: &str| {
         let channel = store.channel(name).unwrap();
         StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() }
@@ -142,17 +131,9 @@ fn a_waker_may_close_the_channel_and_with_it_the_store() {
         // A thread that hangs is left behind.
         let closing = thread::spawn(move || {
             let store = FileStore::builder("/s").vfs(Arc::new(SimVfs::new())).background(false).open().unwrap();
-            let settings = StoreSettings {
-                checkpoint: "/s".into(),
-                data: Vec::new(),
-                capacity: 1,
-                transaction_events: 1,
-                put_wait: Wait::NONE,
-                durability: Durability::Sync,
-            };
             let channel = store.channel("c").unwrap();
             let other = store.channel("d").unwrap();
-            let shared = Arc::new(Shared { store, settings, users: AtomicUsize::new(1 + others) });
+            let shared = shared(store, 1 + others);
             let channel = Arc::new(StoreChannel { channel, shared: shared.clone(), closed: ReentrantMutex::default() });
             let waker = Waker::from(Arc::new(Closer(channel.clone())));
             // Closing the channel wakes the one, closing the store the other.
