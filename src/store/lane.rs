@@ -14,6 +14,7 @@ use super::log::Log;
 use super::queue::{OpenTake, Queue};
 use super::record::{Ack, Payload, PutMeta};
 use super::shared::Shared;
+use super::spares::spare_name;
 use super::writer::Writer;
 use crate::batch::{Positions, PutBatch, Resume, Routes};
 use crate::durability::Durability;
@@ -320,12 +321,15 @@ impl Lane {
         let dir = &self.log.dir;
         // On a nearly full disk, filling a file and removing it again would take the room from those who need it now.
         let has_room = dir.vfs.available_bytes(&dir.path).is_ok_and(|available| available > size);
-        if spare.is_none() && !has_room {
-            return;
-        }
-        let spare = spare.map_or_else(|| dir.create_spare(&format!("{id:010}.spare"), size), Ok);
-        // Where that fails, whoever needs the segment will try again, and report the failure.
-        let Ok(spare) = spare else { return };
+        let spare = match spare {
+            None if !has_room => None,
+            None => dir.create_spare(&spare_name(id), size).ok(),
+            kept => kept,
+        };
+        let Some(spare) = spare else {
+            // Whoever needs the segment will try again, and report the failure.
+            return self.writer.lock().spares.cancel_prepare(id);
+        };
         let segment = dir.activate(spare, id, self.shared.random(), 0);
         let mut writer = self.writer.lock();
         let active = writer.active.id;

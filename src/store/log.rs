@@ -1,6 +1,7 @@
 //! The reading side of a lane: its segments, the recent records in memory, and the way from a sequence number to events.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -288,7 +289,10 @@ impl Log {
     /// Sequence number of the first event behind a segment.
     fn first_seq_behind(&self, id: u32) -> u64 {
         let segments = self.segments.lock();
-        segments.range(id + 1..).next().map_or_else(|| self.published(), |(_, segment)| segment.first_seq)
+        segments
+            .range((Bound::Excluded(id), Bound::Unbounded))
+            .next()
+            .map_or_else(|| self.published(), |(_, segment)| segment.first_seq)
     }
 
     fn missing(&self, seq: u64) -> StorageError {

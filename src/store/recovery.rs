@@ -27,7 +27,7 @@ use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
 use super::replay::{Item, Replay, What};
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
-use super::segment::{LaneDir, Segment, Spare, segment_name};
+use super::segment::{LaneDir, Segment, Spare, segment_name, segment_number};
 use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
 use crate::error::StorageError;
@@ -210,10 +210,11 @@ pub(crate) fn begin_life(
         let what = "bytes to be written again";
         return Err(StorageError::Limit { what, actual: need, max: u32::MAX.into() }.into());
     }
+    let id = segment_number(scanned.next_id)?;
     let payload = begin_payload(durable_end, &durable_state);
     let begin_len = u64::from(HEAD_BYTES) + payload.len;
-    let spare = create_first(dir, scanned.next_id, options, (need, lanes_left), &mut reserve)?;
-    let header = SegmentHeader { store: dir.store, lane: dir.lane, id: scanned.next_id, salt, size: spare.size };
+    let spare = create_first(dir, id, options, (need, lanes_left), &mut reserve)?;
+    let header = SegmentHeader { store: dir.store, lane: dir.lane, id, salt, size: spare.size };
     let seal = header.seal();
     let write = |bytes: &[&[u8]], offset: u64| {
         let mut slices: Vec<_> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();

@@ -282,6 +282,15 @@ fn is_refusal_to_open(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| refusals.contains(&Errno::from_raw_os_error(errno)))
 }
 
+/// The number of a new segment. The last one is never given: whatever stands behind a segment has a number, too.
+pub(crate) fn segment_number(next: u32) -> Result<u32, StorageError> {
+    if next == u32::MAX {
+        let (actual, max) = (u64::from(next), u64::from(next) - 1);
+        return Err(StorageError::Limit { what: "the number of a segment", actual, max });
+    }
+    Ok(next)
+}
+
 pub(crate) fn segment_name(id: u32) -> String {
     format!("{id:010}.seg")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lane::Lane;
-use super::segment::{LaneDir, NotActivated, Segment, Spare};
+use super::segment::{LaneDir, NotActivated, Segment, Spare, segment_number};
 use crate::error::StorageError;
 use crate::limits::{REUSABLE_SEGMENTS_MAX, SEGMENT_BYTES_RESERVE};
 
@@ -82,7 +82,7 @@ impl Spares {
                 result => result?,
             },
         };
-        let id = self.new_id();
+        let id = self.new_id()?;
         dir.activate(spare, id, lane.shared.random(), first_seq).map_err(|failed| self.not_activated(lane, failed))
     }
 
@@ -100,12 +100,20 @@ impl Spares {
         if self.prepared.is_some() {
             return None;
         }
+        let id = self.new_id().ok()?;
         let spare = self.reusable.pop();
         let size = self.next_size;
         if spare.is_none() {
             self.grow();
         }
-        Some((self.new_id(), size, spare))
+        Some((id, size, spare))
+    }
+
+    /// Takes the number back that nothing was prepared under.
+    pub(crate) fn cancel_prepare(&mut self, id: u32) {
+        if self.next_id == id + 1 {
+            self.next_id = id;
+        }
     }
 
     /// Takes in what was prepared, unless it comes too late.
@@ -149,7 +157,7 @@ impl Spares {
     pub(crate) fn fill_reserve(&mut self, dir: &LaneDir) -> Result<(), StorageError> {
         while !self.has_reserve() {
             let size = self.reserve_bytes;
-            let spare = dir.create_spare(&reserve_name(self.new_id()), size)?;
+            let spare = self.create_named(dir, reserve_name, size)?;
             self.reserve.push(spare);
         }
         while self.reserve.len() > RESERVE_SEGMENTS {
@@ -192,7 +200,7 @@ impl Spares {
                 size = (size / 4).max(total);
                 continue;
             }
-            match dir.create_spare(&format!("{:010}.spare", self.new_id()), size) {
+            match self.create_named(dir, spare_name, size) {
                 // Little room is better than none.
                 Err(StorageError::DiskFull { .. }) if size > total.max(SEGMENT_BYTES_MIN) => {
                     size = (size / 4).max(total);
@@ -211,9 +219,11 @@ impl Spares {
 
     fn keep_segment(&mut self, dir: &LaneDir, segment: &Segment) {
         let fits_reserve = segment.size >= self.reserve_bytes && segment.size <= self.reserve_bytes * 4;
-        let for_reserve = fits_reserve && self.reserve.len() < RESERVE_SEGMENTS;
         // The next open knows the reserve by its name.
-        let name = if for_reserve { reserve_name(self.new_id()) } else { format!("{:010}.spare", segment.id) };
+        let wanted = fits_reserve && self.reserve.len() < RESERVE_SEGMENTS;
+        let name = if wanted { self.new_id().ok().map(reserve_name) } else { None };
+        let for_reserve = name.is_some();
+        let name = name.unwrap_or_else(|| spare_name(segment.id));
         let path = dir.file(&name);
         // Opened by the name that it is about to lose.
         let file = segment.file();
@@ -247,10 +257,19 @@ impl Spares {
         }
     }
 
-    fn new_id(&mut self) -> u32 {
-        let id = self.next_id;
+    /// A file with a number of its own. One that cannot be made uses no number up: on a full disk that is tried again and
+    /// again.
+    fn create_named(&mut self, dir: &LaneDir, name: fn(u32) -> String, size: u64) -> Result<Spare, StorageError> {
+        let id = segment_number(self.next_id)?;
+        let spare = dir.create_spare(&name(id), size)?;
+        self.next_id = id + 1;
+        Ok(spare)
+    }
+
+    fn new_id(&mut self) -> Result<u32, StorageError> {
+        let id = segment_number(self.next_id)?;
         self.next_id += 1;
-        id
+        Ok(id)
     }
 
     fn grow(&mut self) {
@@ -262,6 +281,11 @@ impl Spares {
 pub(crate) fn parse_reserve_name(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("reserve-")?.strip_suffix(".spare")?;
     digits.parse().ok().filter(|id| reserve_name(*id) == name)
+}
+
+/// The name of a file that is to become segment `id`, or was it.
+pub(crate) fn spare_name(id: u32) -> String {
+    format!("{id:010}.spare")
 }
 
 fn reserve_name(id: u32) -> String {
