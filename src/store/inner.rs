@@ -432,16 +432,17 @@ impl Inner {
         queues.iter().for_each(|queue| queue.close());
         self.shared.space_freed();
         self.stop_thread();
-        // First all, then each: what one lane frees may rest on acknowledgements in the log of another.
-        let frees = self.flush().is_ok();
+        self.lanes.iter().for_each(|lane| lane.drain_pending());
         let result = {
             // Whoever closes second waits for the first, and hears the same. Nobody is woken while this is locked.
             let mut closing = self.closing.lock();
             if let Some(result) = &*closing {
                 return result.clone();
             }
-            let closed: Vec<_> = self.lanes.iter().map(|lane| lane.close(frees)).collect();
-            let result: Result<(), StorageError> = closed.into_iter().collect();
+            // First all, then each: what one lane frees may rest on acknowledgements in the log of another.
+            let stopped: Vec<_> = self.lanes.iter().map(|lane| lane.stop_writing()).collect();
+            let result: Result<(), StorageError> = stopped.into_iter().collect();
+            self.lanes.iter().for_each(|lane| lane.clear_away(result.is_ok()));
             self.locks.lock().clear();
             closing.insert(result).clone()
         };

@@ -285,30 +285,37 @@ impl Lane {
         self.spare_bytes.store(writer.spares.bytes(), Ordering::Relaxed);
     }
 
-    /// Makes everything durable, refuses whatever comes from now on, and takes a last checkpoint. `frees`: acknowledgements in the
-    /// logs of the other lanes are durable.
-    pub(crate) fn close(&self, frees: bool) -> Result<(), StorageError> {
-        let upkeep = self.upkeep.lock();
+    /// Makes everything durable and refuses whatever comes from now on: the first half of a close.
+    pub(crate) fn stop_writing(&self) -> Result<(), StorageError> {
+        let _upkeep = self.upkeep.lock();
         let mut writer = self.writer.lock();
         self.closed.store(true, Ordering::Release);
-        let synced = match self.poisoned() {
+        match self.poisoned() {
             Some(error) if !writer.dirty.is_empty() => Err(error),
             Some(_) => Ok(()),
-            None => writer.sync(self),
-        };
-        if synced.is_ok() && self.poisoned().is_none() {
+            // In the words in which whoever asks later hears of it.
+            None => writer.sync(self).map_err(|error| self.poisoned().unwrap_or(error)),
+        }
+    }
+
+    /// Frees what nobody needs any more, and takes a last checkpoint: the second half. `frees`: the acknowledgements in the logs
+    /// of all lanes are durable.
+    pub(crate) fn clear_away(&self, frees: bool) {
+        let upkeep = self.upkeep.lock();
+        let mut writer = self.writer.lock();
+        let is_sound = self.poisoned().is_none();
+        if is_sound && frees {
             // What cannot be freed now is freed by the next open.
-            let free = if frees { writer.free_segments(self) } else { Vec::new() };
+            let free = writer.free_segments(self);
             let _ = writer.retire(self, &free);
         }
         writer.spares.discard(&self.log.dir);
         drop(writer);
         drop(upkeep);
-        if synced.is_ok() && self.poisoned().is_none() {
+        if is_sound {
             // A cache: without it the next open only takes longer.
             let _ = self.checkpoint(true);
         }
-        synced
     }
 
     /// Prepares the segment to come, so that no commit waits for it.
