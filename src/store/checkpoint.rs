@@ -64,7 +64,7 @@ impl Checkpoint {
             return Err(Malformed("checksum"));
         }
         let mut cursor = Cursor::new(payload);
-        let generation = cursor.u64("generation")?;
+        let generation = cursor.number("generation")?;
         if cursor.bytes(16, "store")?.as_ref() != store || cursor.u16("lane")? != lane {
             return Err(Malformed("store"));
         }

@@ -159,15 +159,21 @@ impl Place {
     }
 
     fn poll_outcome(&self, cx: &Context<'_>) -> Poll<Option<Outcome>> {
+        // Wakers are the user's code: none is made or dropped while this is locked.
+        let waker = cx.waker().clone();
         let mut state = self.group.state.lock();
         if let Some(outcomes) = &mut state.outcomes {
             return Poll::Ready(outcomes.get_mut(self.index).and_then(Option::take));
         }
-        match state.wakers.iter_mut().find(|(index, _)| *index == self.index) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => state.wakers.push((self.index, cx.waker().clone())),
-        }
+        let earlier = match state.wakers.iter_mut().find(|(index, _)| *index == self.index) {
+            Some((_, known)) => Some(std::mem::replace(known, waker)),
+            None => {
+                state.wakers.push((self.index, waker));
+                None
+            }
+        };
         drop(state);
+        drop(earlier);
         // A task must not block, so the store's own thread writes what no thread waits for.
         self.lane.request_lead();
         Poll::Pending

@@ -65,8 +65,8 @@ impl Backlog {
         }
         skip.insert(from, state.next_seq);
         Self {
-            events: own.map_or(0, |own| own.put_events).saturating_sub(acked.events),
-            bytes: own.map_or(0, |own| own.put_bytes).saturating_sub(acked.bytes),
+            events: own.map_or(0, |own| own.put_events).saturating_sub(acked.events).min(BACKLOG_MAX),
+            bytes: own.map_or(0, |own| own.put_bytes).saturating_sub(acked.bytes).min(BACKLOG_MAX),
             acked: acked.ranges,
             skip,
         }
@@ -545,4 +545,6 @@ impl OpenTake {
 /// The failure of a read, kept by the reader so that a damaged place is not passed over by the next take.
 pub(crate) type ReadResult = Result<bool, StorageError>;
 
+/// What a lane is believed to hold, in events and in bytes: more than any disk has, and all lanes of it can be added up.
+const BACKLOG_MAX: u64 = 1 << 56;
 const AGE_STEP: Duration = Duration::from_millis(100);
