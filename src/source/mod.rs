@@ -20,6 +20,7 @@ mod pull;
 #[cfg(feature = "rpc")]
 mod rpc;
 mod sequence;
+mod setting;
 pub mod spool_dir;
 mod stress;
 pub mod syslog;
@@ -38,6 +39,7 @@ use std::error::Error;
 pub use avro_rpc::AvroRpc;
 pub use context::{SourceContext, SourceCounters, SourcePort};
 pub use delivery::OnFull;
+pub use files::FileReport;
 pub use func::{FromFn, from_fn};
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
@@ -47,6 +49,7 @@ pub use pull::{PullBatch, PullSource, Pulled};
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub use rpc::RpcAck;
 pub use sequence::Sequence;
+pub use setting::SettingError;
 pub use stress::Stress;
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]

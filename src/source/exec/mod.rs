@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use crate::codec::charset::Charset;
 use crate::limits::{EXEC_BATCH_EVENTS, EXEC_BATCH_WAIT, LINE_BYTES_CEILING, LINE_BYTES_MAX, TRANSACTION_EVENTS_MAX};
-use crate::source::{Source, SourceContext, SourceError};
+use crate::source::setting::Kind;
+use crate::source::{SettingError, Source, SourceContext, SourceError};
 use crate::tell::tell;
 use run::Run;
 
-pub use report::{ExecReport, ExecSettingError};
+pub use report::ExecReport;
 
 /// Runs a command; every line of its standard output becomes an event: Flume's `exec` source.
 ///
@@ -216,16 +217,16 @@ impl Exec {
     /// Checks the settings, which [`open`](Source::open) does as well.
     ///
     /// # Errors
-    /// [`ExecSettingError`] names the first setting that cannot be used.
-    pub fn check(self) -> Result<Self, ExecSettingError> {
+    /// [`SettingError`] names the first setting that cannot be used.
+    pub fn check(self) -> Result<Self, SettingError> {
         self.settings.check()?;
         Ok(self)
     }
 }
 
 impl Settings {
-    fn check(&self) -> Result<Charset, ExecSettingError> {
-        let error = |setting, value: String, reason: String| ExecSettingError { setting, value, reason };
+    fn check(&self) -> Result<Charset, SettingError> {
+        let error = |setting, value: String, reason: String| KIND.error(setting, value, reason);
         let has_program = self.arguments.first().is_some_and(|program| !program.is_empty());
         if !has_program {
             return Err(error("command", String::new(), "is empty; name a program".to_owned()));
@@ -361,6 +362,8 @@ fn words(text: &str) -> Vec<OsString> {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r');
     text.split(is_blank).filter(|word| !word.is_empty()).map(OsString::from).collect()
 }
+
+const KIND: Kind = Kind("exec source");
 
 #[cfg(test)]
 mod tests;

@@ -25,16 +25,3 @@ impl fmt::Display for ExecReport {
         }
     }
 }
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("exec source: {setting} = {value:?}: {reason}")]
-#[non_exhaustive]
-pub struct ExecSettingError {
-    /// Name of the setting: that of the builder's method.
-    pub setting: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}

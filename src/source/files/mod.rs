@@ -7,5 +7,6 @@ mod watch;
 
 pub(crate) use mark::{HEAD_BYTES_MAX, Mark};
 pub(crate) use read::{Budget, Pieces, escaped, is_gone, read_range, read_up_to};
-pub(crate) use reporter::{FileReport, Reporter};
+pub use reporter::FileReport;
+pub(crate) use reporter::Reporter;
 pub(crate) use watch::{Changes, Watch};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::mem::{Discriminant, discriminant};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use crate::limits::SPOOL_CANDIDATES_MAX;
@@ -11,25 +11,40 @@ use crate::source::SourceCounters;
 use crate::tell::tell;
 use crate::vfs::FileId;
 
-/// What a source tells of one file.
-pub(crate) trait FileReport: Display {
-    /// What can be wrong with a file.
-    type Problem;
-
-    /// A report on the file at `path`.
-    fn new(path: PathBuf, problem: Self::Problem) -> Self;
+/// One file is not as it should be. The source goes on with the others.
+#[derive(Debug)]
+pub struct FileReport<P> {
+    path: PathBuf,
+    problem: P,
 }
 
-type Callback<R> = Box<dyn FnMut(&R) + Send>;
+impl<P> FileReport<P> {
+    /// The file or directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong, and what becomes of the file.
+    #[must_use]
+    pub fn problem(&self) -> &P {
+        &self.problem
+    }
+}
+
+type Callback<P> = Box<dyn FnMut(&FileReport<P>) + Send>;
 
 /// Tells the user of each problem once, and counts it.
-pub(crate) struct Reporter<R: FileReport> {
-    pub(crate) callback: Option<Callback<R>>,
-    told: HashMap<(PathBuf, Discriminant<R::Problem>), Option<FileId>>,
+pub(crate) struct Reporter<P> {
+    pub(crate) callback: Option<Callback<P>>,
+    told: HashMap<(PathBuf, Discriminant<P>), Option<FileId>>,
 }
 
-impl<R: FileReport> Reporter<R> {
-    pub(crate) fn report(&mut self, path: PathBuf, id: Option<FileId>, problem: R::Problem, counters: &SourceCounters) {
+impl<P> Reporter<P>
+where
+    FileReport<P>: Display,
+{
+    pub(crate) fn report(&mut self, path: PathBuf, id: Option<FileId>, problem: P, counters: &SourceCounters) {
         if self.told.len() >= SPOOL_CANDIDATES_MAX {
             self.told.clear();
         }
@@ -37,7 +52,7 @@ impl<R: FileReport> Reporter<R> {
             return;
         }
         counters.event_read_fail.fetch_add(1, Ordering::Relaxed);
-        let report = R::new(path, problem);
+        let report = FileReport { path, problem };
         tell!(WARN, "a file is not as it should be", report = report);
         if let Some(callback) = &mut self.callback {
             callback(&report);
@@ -45,7 +60,7 @@ impl<R: FileReport> Reporter<R> {
     }
 }
 
-impl<R: FileReport> Default for Reporter<R> {
+impl<P> Default for Reporter<P> {
     fn default() -> Self {
         Self { callback: None, told: HashMap::new() }
     }

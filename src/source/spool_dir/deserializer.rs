@@ -1,7 +1,8 @@
 //! What of a file becomes one event.
 
-use super::SpoolSettingError;
+use super::settings::KIND;
 use crate::limits::{BLOB_BYTES_MAX, BODY_BYTES_MAX, SPOOL_LINE_BYTES_CEILING};
+use crate::source::SettingError;
 
 pub use crate::codec::multi_line::MultiLine;
 
@@ -51,7 +52,7 @@ impl Deserializer {
         matches!(self, Self::Lines | Self::MultiLine(_))
     }
 
-    pub(super) fn check(&self) -> Result<(), SpoolSettingError> {
+    pub(super) fn check(&self) -> Result<(), SettingError> {
         let (setting, bytes, min) = match self {
             Self::MultiLine(lines) => ("deserializer bytes_max", lines.largest(), 4),
             Self::Blob { bytes_max } => ("deserializer bytes_max", *bytes_max, 1),
@@ -61,7 +62,7 @@ impl Deserializer {
             let reason = format!(
                 "must be from {min} to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
             );
-            return Err(SpoolSettingError::new(setting, bytes.to_string(), reason));
+            return Err(KIND.error(setting, bytes.to_string(), reason));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
 use crate::source::files::Reporter;
-use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
+use crate::source::{FileReport, PullBatch, PullSource, Pulled, SettingError, SourceContext, SourceError};
 use crate::vfs::{Following, OsVfs, Vfs};
 use run::Run;
 use settings::{LineUnit, Settings};
@@ -33,8 +33,8 @@ pub use crate::codec::line::Overlong;
 #[cfg_attr(docsrs, doc(cfg(feature = "avro")))]
 pub use deserializer::AvroSchema;
 pub use deserializer::{Deserializer, MultiLine};
-pub use report::{SpoolProblem, SpoolReport};
-pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
+pub use report::SpoolProblem;
+pub use settings::{Completed, ConsumeOrder};
 
 /// Reads complete files that are put into a directory: every line becomes an event, or what a [`Deserializer`] makes one, and
 /// a file that is read to its end is renamed, removed or tracked.
@@ -60,7 +60,7 @@ pub use settings::{Completed, ConsumeOrder, SpoolSettingError};
 ///     .on_report(move |report| drop(reports.send(report.to_string())))
 ///     .check()?;
 /// # drop((source, problems));
-/// # Ok::<(), aqueduct::source::spool_dir::SpoolSettingError>(())
+/// # Ok::<(), aqueduct::source::SettingError>(())
 /// ```
 ///
 /// # Lines
@@ -87,7 +87,7 @@ pub struct SpoolDir {
     settings: Settings,
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
-    reporter: Reporter<SpoolReport>,
+    reporter: Reporter<SpoolProblem>,
     run: Option<Box<Run>>,
 }
 
@@ -242,7 +242,7 @@ impl SpoolDir {
     }
 
     /// Calls this once for each file that is not as it should be. Each report also counts as `event_read_fail`.
-    pub fn on_report(mut self, callback: impl FnMut(&SpoolReport) + Send + 'static) -> Self {
+    pub fn on_report(mut self, callback: impl FnMut(&FileReport<SpoolProblem>) + Send + 'static) -> Self {
         self.reporter.callback = Some(Box::new(callback));
         self
     }
@@ -262,8 +262,8 @@ impl SpoolDir {
     /// Checks the settings, which [`open`](PullSource::open) does as well.
     ///
     /// # Errors
-    /// [`SpoolSettingError`] names the first setting that cannot be used.
-    pub fn check(self) -> Result<Self, SpoolSettingError> {
+    /// [`SettingError`] names the first setting that cannot be used.
+    pub fn check(self) -> Result<Self, SettingError> {
         self.settings.check()?;
         Ok(self)
     }

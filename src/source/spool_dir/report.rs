@@ -2,42 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::source::files::FileReport;
+use crate::source::FileReport;
 
-/// One file is not as it should be. The source goes on with the others.
-#[derive(Debug)]
-pub struct SpoolReport {
-    path: PathBuf,
-    problem: SpoolProblem,
-}
-
-impl SpoolReport {
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What is wrong, and what becomes of the file.
-    #[must_use]
-    pub fn problem(&self) -> &SpoolProblem {
-        &self.problem
-    }
-}
-
-impl FileReport for SpoolReport {
-    type Problem = SpoolProblem;
-
-    fn new(path: PathBuf, problem: SpoolProblem) -> Self {
-        Self { path, problem }
-    }
-}
-
-impl fmt::Display for SpoolReport {
+impl fmt::Display for FileReport<SpoolProblem> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spool file {:?}: {}", self.path, self.problem)
+        write!(f, "spool file {:?}: {}", self.path(), self.problem())
     }
 }
 

@@ -12,7 +12,7 @@ use super::complete::{Outcome, When, complete_all, create_dirs};
 use super::file::{SpoolFile, Stop, Trouble};
 use super::kept::KeptFiles;
 use super::position::{AT_KEY, At, KEPT_PREFIX, Kept, Place, Why};
-use super::report::{SpoolProblem, SpoolReport};
+use super::report::SpoolProblem;
 use super::scan::{Candidate, Scan, Tracked};
 use super::settings::{Checked, ConsumeOrder};
 use crate::clock::Clock;
@@ -21,7 +21,7 @@ use crate::source::files::{Budget, Mark, is_gone};
 use crate::source::{PullBatch, Pulled, SourceContext, SourceCounters, SourceError};
 use crate::vfs::{FileKind, Metadata, Vfs};
 
-type Reporter = crate::source::files::Reporter<SpoolReport>;
+type Reporter = crate::source::files::Reporter<SpoolProblem>;
 
 /// The state between `open` and the next error.
 pub(super) struct Run {

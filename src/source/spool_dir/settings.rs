@@ -7,11 +7,11 @@ use super::deserializer::Deserializer;
 use crate::codec::charset::{Charset, DecodeError};
 use crate::codec::line::Overlong;
 use crate::codec::pattern::Pattern;
-use crate::limits::{
-    BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES,
-};
+use crate::limits::{BODY_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES};
+use crate::source::SettingError;
+use crate::source::setting::Kind;
 
-/// Which file of those that are present is read next. Files of the same age are read in the order of their names.
+///  Which file of those that are present is read next. Files of the same age are read in the order of their names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsumeOrder {
@@ -61,25 +61,6 @@ impl Completed {
 impl Default for Completed {
     fn default() -> Self {
         Self::rename()
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("spool directory source: {setting} = {value:?}: {reason}")]
-#[non_exhaustive]
-pub struct SpoolSettingError {
-    /// Name of the setting: that of the builder's method.
-    pub setting: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl SpoolSettingError {
-    pub(super) fn new(setting: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { setting, value: value.into(), reason: reason.into() }
     }
 }
 
@@ -158,32 +139,32 @@ impl Settings {
         }
     }
 
-    pub(super) fn check(&self) -> Result<Checked, SpoolSettingError> {
+    pub(super) fn check(&self) -> Result<Checked, SettingError> {
         let shown_dir = self.dir.to_string_lossy();
         if self.dir.as_os_str().is_empty() {
-            return Err(SpoolSettingError::new("dir", shown_dir, "is empty; name the directory to read"));
+            return Err(KIND.error("dir", shown_dir, "is empty; name the directory to read"));
         }
         let absolute_dir = std::path::absolute(&self.dir)
-            .map_err(|error| SpoolSettingError::new("dir", shown_dir, format!("cannot be made absolute: {error}")))?;
+            .map_err(|error| KIND.error("dir", shown_dir, format!("cannot be made absolute: {error}")))?;
         let label = self.encoding.as_deref();
         let charset = label.map_or(Some(Charset::BYTES), Charset::for_label).ok_or_else(|| {
             let reason = "is no known encoding; give a label such as UTF-8, UTF-16LE, ISO-8859-1 or Shift_JIS";
-            SpoolSettingError::new("encoding", label.unwrap_or_default(), reason)
+            KIND.error("encoding", label.unwrap_or_default(), reason)
         })?;
         self.deserializer.check()?;
         if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_max) {
             let reason = format!(
                 "must be from 4 to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
             );
-            return Err(SpoolSettingError::new("line_max_bytes", self.line_max.to_string(), reason));
+            return Err(KIND.error("line_max_bytes", self.line_max.to_string(), reason));
         }
         if !(1..=SPOOL_LINE_BYTES_CEILING).contains(&self.read_bytes) {
             let reason = format!("must be from 1 to {SPOOL_LINE_BYTES_CEILING}");
-            return Err(SpoolSettingError::new("read_bytes", self.read_bytes.to_string(), reason));
+            return Err(KIND.error("read_bytes", self.read_bytes.to_string(), reason));
         }
-        check_header("file_header", self.file_header.as_deref())?;
-        check_header("basename_header", self.basename_header.as_deref())?;
-        check_header("truncated_header", self.truncated_header.as_deref())?;
+        KIND.check_header("file_header", self.file_header.as_deref())?;
+        KIND.check_header("basename_header", self.basename_header.as_deref())?;
+        KIND.check_header("truncated_header", self.truncated_header.as_deref())?;
         Ok(Checked {
             dir: self.dir.clone(),
             absolute_dir,
@@ -196,9 +177,9 @@ impl Settings {
         })
     }
 
-    fn check_completed(&self) -> Result<Option<PathBuf>, SpoolSettingError> {
+    fn check_completed(&self) -> Result<Option<PathBuf>, SettingError> {
         if let Some(suffix) = self.ignore_suffix.as_ref().filter(|suffix| suffix.is_empty()) {
-            return Err(SpoolSettingError::new("ignore_suffix", suffix, "must not be empty: all names end like that"));
+            return Err(KIND.error("ignore_suffix", suffix, "must not be empty: all names end like that"));
         }
         let (suffix, dir) = match &self.completed {
             Completed::Delete => return Ok(None),
@@ -207,18 +188,18 @@ impl Settings {
         };
         if suffix.is_empty() || suffix.contains(['/', '\0']) {
             let reason = "must not be empty, nor contain a slash or NUL; Flume's is .COMPLETED";
-            return Err(SpoolSettingError::new("completed suffix", suffix, reason));
+            return Err(KIND.error("completed suffix", suffix, reason));
         }
         let Some(dir) = dir else { return Ok(None) };
         let is_plain = dir.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
         if dir.as_os_str().is_empty() || !is_plain {
             let reason = "must name a directory, without . and .. in its path; Flume's is .flumespool";
-            return Err(SpoolSettingError::new("completed tracker dir", dir.to_string_lossy(), reason));
+            return Err(KIND.error("completed tracker dir", dir.to_string_lossy(), reason));
         }
         let joined = self.dir.join(dir);
         if joined == self.dir {
             let reason = "must not be the spool directory itself";
-            return Err(SpoolSettingError::new("completed tracker dir", dir.to_string_lossy(), reason));
+            return Err(KIND.error("completed tracker dir", dir.to_string_lossy(), reason));
         }
         Ok(Some(joined))
     }
@@ -249,20 +230,11 @@ impl Checked {
     }
 }
 
-fn check_header(setting: &'static str, key: Option<&str>) -> Result<(), SpoolSettingError> {
-    match key {
-        Some(key) if key.is_empty() || key.len() > HEADER_NAME_BYTES_MAX => {
-            let reason = format!("must have 1 to {HEADER_NAME_BYTES_MAX} bytes");
-            Err(SpoolSettingError::new(setting, key.chars().take(80).collect::<String>(), reason))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// An expression that matches whole names only.
-fn whole_name(setting: &'static str, pattern: Option<&str>) -> Result<Option<Pattern>, SpoolSettingError> {
+fn whole_name(setting: &'static str, pattern: Option<&str>) -> Result<Option<Pattern>, SettingError> {
     let Some(pattern) = pattern else { return Ok(None) };
-    Pattern::whole(pattern).map(Some).map_err(|error| SpoolSettingError::new(setting, pattern, error.reason))
+    Pattern::whole(pattern).map(Some).map_err(|error| KIND.error(setting, pattern, error.reason))
 }
 
+pub(super) const KIND: Kind = Kind("spool directory source");
 const SUFFIX: &str = ".COMPLETED";

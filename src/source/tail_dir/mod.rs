@@ -20,14 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::source::{PullBatch, PullSource, Pulled, SourceContext, SourceError};
+use crate::source::{FileReport, PullBatch, PullSource, Pulled, SettingError, SourceContext, SourceError};
 use crate::vfs::{FileId, Following, OsVfs, Vfs};
 use run::{Reporter, Run};
 use settings::Settings;
 
 pub use crate::codec::line::Overlong;
-pub use report::{TailProblem, TailReport};
-pub use settings::{FileGroup, TailSettingError};
+pub use report::TailProblem;
+pub use settings::FileGroup;
 
 /// Follows files that others append to, such as logs: Flume's `TAILDIR` source. Every line becomes an event as soon as its
 /// line feed is written; nothing is lost or repeated when files are rotated or the process is killed.
@@ -48,7 +48,7 @@ pub use settings::{FileGroup, TailSettingError};
 ///     .on_report(move |report| drop(reports.send(report.to_string())))
 ///     .check()?;
 /// # drop((source, problems));
-/// # Ok::<(), aqueduct::source::tail_dir::TailSettingError>(())
+/// # Ok::<(), aqueduct::source::SettingError>(())
 /// ```
 ///
 /// # Lines
@@ -245,7 +245,7 @@ impl TailDir {
     }
 
     /// Calls this once for each kind of problem of each file. Each report also counts as `event_read_fail`.
-    pub fn on_report(mut self, callback: impl FnMut(&TailReport) + Send + 'static) -> Self {
+    pub fn on_report(mut self, callback: impl FnMut(&FileReport<TailProblem>) + Send + 'static) -> Self {
         self.reporter.callback = Some(Box::new(callback));
         self
     }
@@ -266,8 +266,8 @@ impl TailDir {
     /// Checks the settings, which [`open`](PullSource::open) does as well.
     ///
     /// # Errors
-    /// [`TailSettingError`] names the first setting that cannot be used.
-    pub fn check(self) -> Result<Self, TailSettingError> {
+    /// [`SettingError`] names the first setting that cannot be used.
+    pub fn check(self) -> Result<Self, SettingError> {
         self.settings.check()?;
         Ok(self)
     }

@@ -2,42 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 
-use crate::source::files::FileReport;
+use crate::source::FileReport;
 
-/// One file is not as it should be. The source goes on with the others.
-#[derive(Debug)]
-pub struct TailReport {
-    path: PathBuf,
-    problem: TailProblem,
-}
-
-impl TailReport {
-    /// The file or directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What is wrong, and what becomes of the file.
-    #[must_use]
-    pub fn problem(&self) -> &TailProblem {
-        &self.problem
-    }
-}
-
-impl FileReport for TailReport {
-    type Problem = TailProblem;
-
-    fn new(path: PathBuf, problem: TailProblem) -> Self {
-        Self { path, problem }
-    }
-}
-
-impl fmt::Display for TailReport {
+impl fmt::Display for FileReport<TailProblem> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tailed file {:?}: {}", self.path, self.problem)
+        write!(f, "tailed file {:?}: {}", self.path(), self.problem())
     }
 }
 

@@ -10,7 +10,7 @@ use super::file::{OpenFile, Presence, Room, Stop, Tracked};
 use super::look::{Listing, Restored};
 use super::position::{FILE_PREFIX, Place, TAKEN_KEY, key, number};
 use super::position_file::PositionFile;
-use super::report::{TailProblem, TailReport};
+use super::report::TailProblem;
 use super::settings::Checked;
 use crate::clock::Clock;
 use crate::limits::{
@@ -21,7 +21,7 @@ use crate::source::files::{Budget, Watch};
 use crate::source::{PullBatch, Pulled, SourceContext, SourceCounters, SourceError};
 use crate::vfs::{FileId, Vfs};
 
-pub(super) type Reporter = crate::source::files::Reporter<TailReport>;
+pub(super) type Reporter = crate::source::files::Reporter<TailProblem>;
 
 /// The state between `open` and the next error.
 #[allow(clippy::struct_excessive_bools)] // independent facts

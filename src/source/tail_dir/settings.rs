@@ -7,11 +7,12 @@ use crate::codec::line::Overlong;
 use crate::codec::pattern::Pattern;
 use crate::event::Headers;
 use crate::limits::{
-    BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES,
-    TAIL_POLL, TAIL_READ_BYTES,
+    BODY_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POLL, TAIL_READ_BYTES,
 };
+use crate::source::SettingError;
+use crate::source::setting::Kind;
 
-/// Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
+///  Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
 ///
 /// ```
 /// use aqueduct::source::tail_dir::FileGroup;
@@ -50,25 +51,6 @@ impl FileGroup {
     pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((key.into(), value.into()));
         self
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tail directory source: {setting} = {value:?}: {reason}")]
-#[non_exhaustive]
-pub struct TailSettingError {
-    /// Name of the setting: that of the builder's method.
-    pub setting: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl TailSettingError {
-    fn new(setting: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { setting, value: value.into(), reason: reason.into() }
     }
 }
 
@@ -136,46 +118,46 @@ impl Settings {
         }
     }
 
-    pub(super) fn check(&self) -> Result<Checked, TailSettingError> {
+    pub(super) fn check(&self) -> Result<Checked, SettingError> {
         if self.groups.is_empty() {
-            return Err(TailSettingError::new("groups", "", "there is none; name the files to read"));
+            return Err(KIND.error("groups", "", "there is none; name the files to read"));
         }
         if !(4..=SPOOL_LINE_BYTES_CEILING).contains(&self.line_bytes_max) {
             let reason = format!(
                 "must be from 4 to {SPOOL_LINE_BYTES_CEILING}, and a channel takes {BODY_BYTES_MAX} by default"
             );
-            return Err(TailSettingError::new("line_max_bytes", self.line_bytes_max.to_string(), reason));
+            return Err(KIND.error("line_max_bytes", self.line_bytes_max.to_string(), reason));
         }
         if self.poll_interval.is_zero() {
             let reason = "must be longer than nothing; it would look without a pause";
-            return Err(TailSettingError::new("poll_interval", "0", reason));
+            return Err(KIND.error("poll_interval", "0", reason));
         }
         if !(1..=SPOOL_LINE_BYTES_CEILING).contains(&self.read_bytes) {
             let reason = format!("must be from 1 to {SPOOL_LINE_BYTES_CEILING}");
-            return Err(TailSettingError::new("read_bytes", self.read_bytes.to_string(), reason));
+            return Err(KIND.error("read_bytes", self.read_bytes.to_string(), reason));
         }
         let at_least_one = |setting, value: u64| match value {
-            0 => Err(TailSettingError::new(setting, "0", "must be 1 at least")),
+            0 => Err(KIND.error(setting, "0", "must be 1 at least")),
             _ => Ok(()),
         };
         at_least_one("open_files", self.open_files as u64)?;
         at_least_one("turn_events", self.turn_events)?;
         if self.write_position_file.is_some() && self.position_file.is_none() {
             let reason = "names no file; give position_file as well";
-            return Err(TailSettingError::new("write_position_file", "", reason));
+            return Err(KIND.error("write_position_file", "", reason));
         }
-        check_header("file_header", self.file_header.as_deref())?;
-        check_header("byte_offset_header", self.byte_offset_header.as_deref())?;
-        check_header("truncated_header", self.truncated_header.as_deref())?;
+        KIND.check_header("file_header", self.file_header.as_deref())?;
+        KIND.check_header("byte_offset_header", self.byte_offset_header.as_deref())?;
+        KIND.check_header("truncated_header", self.truncated_header.as_deref())?;
         let groups = self.groups.iter().map(Group::check).collect::<Result<_, _>>()?;
         Ok(Checked { groups, given: self.clone() })
     }
 }
 
 impl Group {
-    fn check(given: &FileGroup) -> Result<Self, TailSettingError> {
+    fn check(given: &FileGroup) -> Result<Self, SettingError> {
         let shown = given.dir.join(&given.pattern).to_string_lossy().into_owned();
-        let wrong = |reason: String| TailSettingError::new("group", shown.clone(), reason);
+        let wrong = |reason: String| KIND.error("group", shown.clone(), reason);
         if given.dir.as_os_str().is_empty() {
             return Err(wrong("has no directory; name it before the expression, as in /var/log/shop/.*\\.log".into()));
         }
@@ -187,7 +169,7 @@ impl Group {
         let pattern = Pattern::whole(&given.pattern).map_err(|error| wrong(error.reason))?;
         let mut headers = Headers::new();
         for (key, value) in &given.headers {
-            check_header("group header", Some(key))?;
+            KIND.check_header("group header", Some(key))?;
             headers.insert(key, value).map_err(|error| wrong(error.to_string()))?;
         }
         Ok(Self { dir, headers, pattern })
@@ -207,12 +189,4 @@ impl Checked {
     }
 }
 
-fn check_header(setting: &'static str, key: Option<&str>) -> Result<(), TailSettingError> {
-    match key {
-        Some(key) if key.is_empty() || key.len() > HEADER_NAME_BYTES_MAX => {
-            let reason = format!("must have 1 to {HEADER_NAME_BYTES_MAX} bytes");
-            Err(TailSettingError::new(setting, key.chars().take(80).collect::<String>(), reason))
-        }
-        _ => Ok(()),
-    }
-}
+const KIND: Kind = Kind("tail directory source");
