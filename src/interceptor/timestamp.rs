@@ -49,7 +49,7 @@ impl Timestamp {
 
     /// The clock; the operating system's by default.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
@@ -81,7 +81,7 @@ mod tests {
         clock.step(Duration::from_micros(1_795_425_611_216_999));
         let now = Some("1795425611216");
         let old = || Event::new("x").with_header("timestamp", "old").unwrap();
-        let plain = Timestamp::new().with_clock(Arc::clone(&clock) as _);
+        let plain = Timestamp::new().clock(Arc::clone(&clock) as _);
         assert_eq!(plain.intercept(Event::new("x")).unwrap().headers().get("timestamp"), now);
         assert_eq!(plain.intercept(old()).unwrap().headers().get("timestamp"), now);
         let keeps = plain.clone().preserve_existing(true);

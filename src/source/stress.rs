@@ -89,7 +89,7 @@ impl Stress {
 
     /// Uses another clock.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn no_more_events_are_made_than_are_due() {
         let clock = Arc::new(StepClock::new());
-        let (mut source, _) = opened(Stress::new().events_per_second(100).with_clock(clock.clone()));
+        let (mut source, _) = opened(Stress::new().events_per_second(100).clock(clock.clone()));
         let mut due = || {
             let mut events = 0;
             loop {

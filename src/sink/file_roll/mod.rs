@@ -256,14 +256,14 @@ impl FileRoll {
 
     /// The file system to write to; the operating system's by default.
     #[must_use]
-    pub fn with_vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
         self.directory.vfs = vfs;
         self
     }
 
     /// The clock for names and for the interval; the operating system's by default.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }

@@ -108,7 +108,7 @@ impl SinkGroup {
 
     /// The clock that penalties are measured with.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }

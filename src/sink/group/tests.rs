@@ -118,7 +118,7 @@ struct Bench {
 impl Bench {
     fn new(policy: impl GroupPolicy + 'static, sinks: &[Scripted], batches: &[usize]) -> Self {
         let clock = Arc::new(StepClock::new());
-        let mut group = SinkGroup::new(policy).with_clock(clock.clone());
+        let mut group = SinkGroup::new(policy).clock(clock.clone());
         for (index, sink) in sinks.iter().enumerate() {
             let batch = batches.get(index).copied().unwrap_or(1000);
             group = group.member_with_batch(format!("s{}", index + 1), sink.clone(), batch);
@@ -301,7 +301,7 @@ fn a_penalty_begins_with_the_failure_however_long_the_attempt_took() {
         let clock = Arc::new(StepClock::new());
         let good = Scripted::default();
         let mut group = SinkGroup::with_policy(policy)
-            .with_clock(clock.clone())
+            .clock(clock.clone())
             .member("slow", Slow(clock.clone(), Duration::from_secs(20)))
             .member("good", good.clone());
         let channel = TestChannel::new((0..3).map(|number| Event::new(number.to_string())));
@@ -454,7 +454,7 @@ fn members_that_fail_at_random_deliver_everything_in_order() {
     for (number, policy) in policies.into_iter().enumerate() {
         let clock = Arc::new(StepClock::new());
         let log = Arc::new(Mutex::new(Vec::new()));
-        let mut group = SinkGroup::with_policy(policy).with_clock(clock.clone());
+        let mut group = SinkGroup::with_policy(policy).clock(clock.clone());
         for member in 0..3 {
             let sink = Flaky(Random::new(seed ^ member), log.clone());
             group = group.member_with_batch(member.to_string(), sink, 3);

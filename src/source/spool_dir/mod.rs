@@ -248,13 +248,13 @@ impl SpoolDir {
     }
 
     /// Uses another file system.
-    pub fn with_vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
         self.vfs = vfs;
         self
     }
 
     /// Uses another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }

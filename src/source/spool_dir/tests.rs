@@ -56,8 +56,8 @@ impl Bench {
     fn source(&self) -> SpoolDir {
         let reports = self.reports.clone();
         SpoolDir::new(self.dir.path().join("in"))
-            .with_clock(self.clock.clone())
-            .with_vfs(Arc::new(TestVfs::new(i64::MAX)))
+            .clock(self.clock.clone())
+            .vfs(Arc::new(TestVfs::new(i64::MAX)))
             .on_report(move |report| reports.lock().push(report.to_string()))
     }
 

@@ -251,14 +251,14 @@ impl TailDir {
     }
 
     /// Uses another file system, of whose changes the kernel does not tell.
-    pub fn with_vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
         self.vfs = vfs;
         self.settings.notify = false;
         self
     }
 
     /// Uses another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }

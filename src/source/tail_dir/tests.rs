@@ -79,7 +79,7 @@ impl Bench {
     fn source_of(&self, groups: impl IntoIterator<Item = FileGroup>) -> TailDir {
         let reports = self.reports.clone();
         TailDir::new(groups)
-            .with_clock(self.clock.clone())
+            .clock(self.clock.clone())
             .notify(false)
             .on_report(move |report| reports.lock().push(report.to_string()))
     }

@@ -65,8 +65,8 @@ const CASES: &[Case] = &[
 impl Case {
     fn sink(self, world: &World) -> FileRoll {
         let sink = FileRoll::new("/d/out")
-            .with_vfs(Arc::new(world.sim.clone()))
-            .with_clock(Arc::clone(&world.clock) as _)
+            .vfs(Arc::new(world.sim.clone()))
+            .clock(Arc::clone(&world.clock) as _)
             .roll_interval(Duration::from_secs(7));
         (self.configure)(sink).fsync(self.fsync)
     }

@@ -37,7 +37,7 @@ impl Bench {
     }
 
     fn sink(&self) -> FileRoll {
-        FileRoll::new(self.root.path().join("out")).with_clock(Arc::clone(&self.clock) as _)
+        FileRoll::new(self.root.path().join("out")).clock(Arc::clone(&self.clock) as _)
     }
 
     /// A new process: nothing but the channel and the files is left.
@@ -177,11 +177,11 @@ fn with_empty_files_there_is_one_from_the_start_and_one_for_each_interval_as_in_
 fn a_sink_that_stands_by_has_no_empty_files() {
     use crate::sink::group::{Failover, SinkGroup};
     let mut bench = Bench::new();
-    let spare = FileRoll::new(bench.root.path().join("spare")).with_clock(Arc::clone(&bench.clock) as _);
+    let spare = FileRoll::new(bench.root.path().join("spare")).clock(Arc::clone(&bench.clock) as _);
     let mut group = SinkGroup::new(Failover::new())
         .member("main", bench.sink().empty_files(true))
         .member("spare", spare.empty_files(true))
-        .with_clock(Arc::clone(&bench.clock) as _);
+        .clock(Arc::clone(&bench.clock) as _);
     assert_eq!(bench.run.step(&mut group, 1).unwrap(), 0);
     bench.clock.step(Duration::from_secs(30));
     assert_eq!(bench.run.step(&mut group, 1).unwrap(), 0);

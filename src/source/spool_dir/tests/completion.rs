@@ -80,7 +80,7 @@ fn a_crash_between_any_two_changes_neither_loses_nor_repeats_a_line() {
                 bench.batch = batch;
                 let expected = fill(&bench);
                 let vfs = Arc::new(TestVfs::new(allowed));
-                let mut source = bench.source().completed(completed.clone()).with_vfs(vfs);
+                let mut source = bench.source().completed(completed.clone()).vfs(vfs);
                 let is_cut = source.open(&bench.context()).is_err()
                     || loop {
                         match bench.step(&mut source) {
@@ -141,7 +141,7 @@ fn a_failed_sync_of_the_directory_ends_the_source() {
     bench.write("a", "1\n", 2);
     // The rename succeeds, the sync does not.
     let vfs = Arc::new(TestVfs::new(1));
-    let mut source = bench.opened(bench.source().with_vfs(vfs));
+    let mut source = bench.opened(bench.source().vfs(vfs));
     assert!(matches!(bench.step(&mut source), Err(SourceError::Fatal(_))));
     bench.run(bench.source());
     assert_eq!(bench.bodies(), ["1"]);

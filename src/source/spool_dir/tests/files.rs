@@ -258,7 +258,7 @@ fn many_small_files_in_every_order_and_policy() {
             for i in 0..1000 {
                 sim.poke(format!("/in/{i:03}"), 0, format!("{i:03}\n").as_bytes()).unwrap();
             }
-            let dir = || SpoolDir::new("/in").with_vfs(Arc::new(sim.clone()));
+            let dir = || SpoolDir::new("/in").vfs(Arc::new(sim.clone()));
             bench.run(dir().order(order).completed(completed.clone()));
             bench.run(dir().order(order).completed(completed.clone()));
             let mut bodies = bench.bodies();
@@ -279,7 +279,7 @@ fn a_large_directory_is_not_listed_for_every_file() {
         bench.write(&format!("{i:04}"), "x", 1);
     }
     let vfs = Arc::new(TestVfs::new(i64::MAX));
-    bench.run(bench.source().with_vfs(vfs.clone()));
+    bench.run(bench.source().vfs(vfs.clone()));
     assert_eq!(bench.events().len(), 2000);
     let (lists, syncs) = (vfs.lists.load(Ordering::Relaxed), vfs.syncs.load(Ordering::Relaxed));
     println!("2000 files in batches of 10: {lists} listings, {syncs} syncs");

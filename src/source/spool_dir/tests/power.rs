@@ -68,8 +68,8 @@ impl Machine {
             .completed(self.completed.clone())
             .deserializer(self.sample.deserializer.clone())
             .read_bytes(self.read_bytes)
-            .with_vfs(Arc::new(self.sim.clone()))
-            .with_clock(self.clock.clone())
+            .vfs(Arc::new(self.sim.clone()))
+            .clock(self.clock.clone())
             .on_report(move |report| reports.lock().push(report.to_string()))
     }
 

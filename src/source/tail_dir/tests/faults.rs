@@ -23,7 +23,7 @@ impl Machine {
 
     fn source(&self) -> TailDir {
         let group = FileGroup::new("/logs", r"app(\.\d)?");
-        let source = self.bench.source_of([group]).with_vfs(Arc::new(self.sim.clone())).open_files(2);
+        let source = self.bench.source_of([group]).vfs(Arc::new(self.sim.clone())).open_files(2);
         source.position_file("/logs/positions").write_position_file(Duration::ZERO)
     }
 

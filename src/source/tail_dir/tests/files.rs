@@ -247,7 +247,7 @@ fn files_that_cannot_be_read_do_not_keep_the_source_from_its_end() {
         sim.poke("/logs/a", 0, b"1\n").unwrap();
         sim.poke("/logs/b", 0, b"2\n").unwrap();
         sim.inject(Inject::new(Fault::Errno(rustix::io::Errno::IO.raw_os_error())).on(kind).path("/logs/b").sticky());
-        let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().with_vfs(Arc::new(sim.clone()));
+        let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().vfs(Arc::new(sim.clone()));
         let mut source = bench.opened(source);
         assert_eq!(bench.drain(&mut source), Pulled::Done, "{kind:?}");
         assert_eq!(bench.bodies(), ["1"]);
@@ -266,7 +266,7 @@ fn a_file_that_can_be_read_again_is_read_to_its_end() {
     sim.poke("/logs/b", 0, b"2").unwrap();
     let fault = Fault::Errno(rustix::io::Errno::IO.raw_os_error());
     sim.inject(Inject::new(fault).on(OpKind::Open).path("/logs/b"));
-    let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().with_vfs(Arc::new(sim.clone()));
+    let source = bench.source_of([FileGroup::new("/logs", "[ab]")]).until_end().vfs(Arc::new(sim.clone()));
     let mut source = bench.opened(source);
     assert_eq!(bench.drain(&mut source), Pulled::Done);
     assert_eq!(bench.bodies(), ["1", "2"]);
@@ -284,7 +284,7 @@ fn a_directory_is_listed_only_when_it_has_changed() {
         sim.poke("/logs/a", 0, b"1\n").unwrap();
         let make = || {
             let source = bench.source_of([FileGroup::new("/logs", "[ab]")]);
-            source.cache_listing(cache).with_vfs(Arc::new(sim.clone()))
+            source.cache_listing(cache).vfs(Arc::new(sim.clone()))
         };
         bench.clock.step(Duration::from_secs(10));
         let mut source = bench.ran(make());

@@ -44,7 +44,7 @@ impl World {
 
     fn source(&mut self) -> TailDir {
         let groups = [FileGroup::new("/a", r"app-\d+(\.\d+)?"), FileGroup::new("/b", ".*")];
-        let source = self.bench.source_of(groups).with_vfs(Arc::new(self.sim.clone()));
+        let source = self.bench.source_of(groups).vfs(Arc::new(self.sim.clone()));
         let source =
             source.open_files([1, 2, 100][self.random.index(3)]).read_bytes([5, 64, 4096][self.random.index(3)]);
         let source = source.cache_listing(self.random.one_in(2));

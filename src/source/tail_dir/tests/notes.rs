@@ -11,7 +11,7 @@ fn what_is_written_is_read_without_waiting_for_the_next_look() {
     bench.append("app.log", "first\n");
     let group = FileGroup::new(bench.dir.path(), r"app\.log(\.\d)?");
     let mut source = TailDir::new([group])
-        .with_clock(Arc::new(SystemClock::new()))
+        .clock(Arc::new(SystemClock::new()))
         .poll_interval(Duration::from_secs(3600))
         .cache_listing(false);
     let shutdown = Shutdown::new();

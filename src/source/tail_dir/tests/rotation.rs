@@ -196,7 +196,7 @@ fn of_a_long_unfinished_line_the_end_is_compared() {
     let long = "x".repeat(100_000);
     append_to(&sim, path, &long);
     let group = || FileGroup::new("/logs", "app");
-    let make = || bench.source_of([group()]).line_max_bytes(1 << 20).with_vfs(Arc::new(sim.clone()));
+    let make = || bench.source_of([group()]).line_max_bytes(1 << 20).vfs(Arc::new(sim.clone()));
     let mut source = bench.ran(make());
     for _ in 0..10 {
         append_to(&sim, path, "more");
