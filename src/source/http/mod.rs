@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::net::{Listener, ListenerHandle, ListenerOptions, TaskOptions};
+use super::net::{Listener, ListenerHandle, ListenerOptions, TaskOptions, connection_settings};
 use super::{Source, SourceContext, SourceError};
 use crate::limits::{HTTP_BYTES_IN_FLIGHT_MAX, HTTP_WAITING_MAX};
 pub use blob::BlobHandler;
@@ -212,14 +212,6 @@ impl Http {
         self
     }
 
-    /// Connections from one address at once, at most. Default:
-    /// [`CONNECTIONS_PER_PEER_MAX`](crate::limits::CONNECTIONS_PER_PEER_MAX).
-    #[must_use]
-    pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
-        self.listener.connections_per_peer_max = connections;
-        self
-    }
-
     /// Bytes that are received and not committed, at most, over all connections, as received and as events. A request that
     /// finds no room is answered with 503, and one for which there could never be room with 413. Must be at least
     /// `connections_max` times [`HTTP_CONNECTION_BYTES`](crate::limits::HTTP_CONNECTION_BYTES), which every connection has for
@@ -303,23 +295,7 @@ impl Http {
         self
     }
 
-    /// Serves clients that speak TLS, and no others. Default: plain text.
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn tls(mut self, tls: crate::tls::TlsServer) -> Self {
-        self.listener.layers.tls = Some(tls);
-        self
-    }
-
-    /// How long the handshake of TLS may take. Default: [`TLS_HANDSHAKE`](crate::limits::TLS_HANDSHAKE).
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.handshake_timeout = timeout;
-        self
-    }
+    connection_settings!();
 }
 
 impl Source for Http {

@@ -1,25 +1,14 @@
 //! Settings that listening sources share. The macros make methods of the source itself, so that they return it and stand
 //! in its documentation.
 
-/// Methods of a source whose connections have threads, with the field `listener`.
-macro_rules! listener_settings {
+/// Methods of a source with connections, with the field `listener`.
+macro_rules! connection_settings {
     () => {
         /// Connections from one address at once, at most. Default:
         /// [`CONNECTIONS_PER_PEER_MAX`](crate::limits::CONNECTIONS_PER_PEER_MAX).
         #[must_use]
         pub fn connections_per_peer_max(mut self, connections: usize) -> Self {
             self.listener.connections_per_peer_max = connections;
-            self
-        }
-
-        /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
-        /// space: only what is used becomes memory. Default:
-        /// [`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES), at least
-        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN), at most
-        /// [`CONNECTION_STACK_BYTES_MAX`](crate::limits::CONNECTION_STACK_BYTES_MAX).
-        #[must_use]
-        pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
-            self.listener.stack_bytes = bytes.max($crate::limits::CONNECTION_STACK_BYTES_MIN);
             self
         }
 
@@ -38,6 +27,24 @@ macro_rules! listener_settings {
         #[must_use]
         pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.listener.handshake_timeout = timeout;
+            self
+        }
+    };
+}
+
+/// The same, and those of one whose connections have threads.
+macro_rules! listener_settings {
+    () => {
+        $crate::source::net::connection_settings!();
+
+        /// The stack of the thread of each connection, in which interceptors and the channel's write run, too. It is address
+        /// space: only what is used becomes memory. Default:
+        /// [`CONNECTION_STACK_BYTES`](crate::limits::CONNECTION_STACK_BYTES), at least
+        /// [`CONNECTION_STACK_BYTES_MIN`](crate::limits::CONNECTION_STACK_BYTES_MIN), at most
+        /// [`CONNECTION_STACK_BYTES_MAX`](crate::limits::CONNECTION_STACK_BYTES_MAX).
+        #[must_use]
+        pub fn connection_stack_bytes(mut self, bytes: usize) -> Self {
+            self.listener.stack_bytes = bytes.max($crate::limits::CONNECTION_STACK_BYTES_MIN);
             self
         }
     };
@@ -85,4 +92,4 @@ macro_rules! datagram_settings {
     };
 }
 
-pub(crate) use {datagram_settings, listener_settings};
+pub(crate) use {connection_settings, datagram_settings, listener_settings};

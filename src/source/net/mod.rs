@@ -35,7 +35,7 @@ pub use handle::{ListenerHandle, ListenerStats};
 pub(crate) use host_names::HostNames;
 pub use ip_filter::{IpFilter, IpFilterError};
 pub(crate) use listener::{Listener, ListenerOptions};
-pub(crate) use methods::{datagram_settings, listener_settings};
+pub(crate) use methods::{connection_settings, datagram_settings, listener_settings};
 #[cfg(feature = "http")]
 pub(crate) use task_stream::TaskStream;
 #[cfg(feature = "http")]
