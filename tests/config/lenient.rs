@@ -165,6 +165,10 @@ fn sources_and_sinks_go_on_with_the_defaults_of_flume() {
     let thrift = avro.replace("avro", "thrift");
     let cases = [("protocol = json", "must be compact or binary; Flume takes compact")];
     assert_bearable(&format!("{GOOD}{thrift}"), ALL, &cases);
+    let roll =
+        "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /x\na1.sinks.k1.sink.serializer = avro_event\n";
+    let cases = [("a1.sinks.k1.sink.serializer.compressionCodec = zip", "Flume does not compress then")];
+    assert_bearable(&format!("{GOOD}{roll}"), ALL, &cases);
 }
 
 #[test]
