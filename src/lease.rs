@@ -26,6 +26,11 @@ impl Leases {
         let is_free = self.0.lock().insert(name.to_owned());
         is_free.then(|| Lease { name: name.to_owned(), leases: Some(self.clone()) })
     }
+
+    /// The names that somebody has now.
+    pub(crate) fn held(&self) -> Vec<String> {
+        self.0.lock().iter().cloned().collect()
+    }
 }
 
 /// The right to work under a name, until it is dropped; see [`Channel::lease`](crate::Channel::lease).
@@ -61,6 +66,7 @@ mod tests {
         let leases = Leases::default();
         let first = leases.take("a/sink/out/");
         assert!(first.is_some() && leases.take("a/sink/out/").is_none() && leases.take("a/sink/other/").is_some());
+        assert_eq!(leases.held(), ["a/sink/out/"]);
         drop(first);
         assert!(leases.take("a/sink/out/").is_some());
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{Channel, Lease, PutTarget, PutTransaction, RawTake, TakeCommit, TakeTransaction};
 use crate::batch::{Positions, PutBatch};
 use crate::clock::Clock;
+use crate::durability::Durability;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::stats::ChannelStats;
@@ -58,10 +59,17 @@ impl FileChannel {
         }
     }
 
-    /// Sets and clears positions by the commit of a take without events, which a closed channel allows, too.
+    /// Sets and clears positions, durably, by the commit of a take without events, which a closed channel and a full disk
+    /// allow, too.
     pub(crate) fn commit_positions(&self, positions: Positions) -> Result<(), TakeError> {
         let take = Box::new(FileTake { view: self.view.clone(), pieces: Vec::new() });
-        take.submit(TakeCommit { events: Vec::new(), count: 0, positions, durability: None })?.wait()
+        let durability = Some(Durability::Sync);
+        take.submit(TakeCommit { events: Vec::new(), count: 0, positions, durability })?.wait()
+    }
+
+    /// What owners of positions begin with that somebody has for itself now.
+    pub(crate) fn leases_held(&self) -> Vec<String> {
+        self.view.inner.shared.leases.held()
     }
 
     /// The clock of the store.

@@ -7,6 +7,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use super::{Channel, FileChannel, Lease, MemoryChannel, PutTarget, PutTransactio
 use crate::error::{StorageError, TakeError};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex};
+use crate::tell::tell;
 use crate::wait::{Bell, Wait};
 
 pub use builder::{SpillableBuilder, SpillableError};
@@ -190,16 +192,24 @@ impl Channel for Spillable {
     }
 
     fn position(&self, owner: &str) -> Option<Bytes> {
-        self.shared.memory.position(owner)
+        self.shared.memory.position(owner).or_else(|| self.shared.left_position(owner))
     }
 
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
-        self.shared.memory.positions(prefix)
+        let mut positions = BTreeMap::from_iter(self.shared.left_positions(prefix));
+        positions.extend(self.shared.memory.positions(prefix));
+        positions.into_iter().collect()
     }
 
-    /// In the store, which is still open when this channel is closed and opened again.
+    /// In the store, which is still open when this channel is closed and opened again. None either if the store could not
+    /// give what the last one to have it left there.
     fn lease(&self, prefix: &str) -> Option<Lease> {
-        self.shared.overflow.lease(prefix)
+        let lease = self.shared.overflow.lease(prefix)?;
+        if let Err(error) = self.shared.take_over(prefix) {
+            tell!(WARN, "positions cannot be taken over", channel = self.name(), prefix = prefix, error = error);
+            return None;
+        }
+        Some(lease)
     }
 
     fn stats(&self) -> ChannelStats {

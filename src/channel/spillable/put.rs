@@ -30,7 +30,7 @@ impl PutTarget for Shared {
 }
 
 /// A put that is on its way to the overflow: while there is one, nothing newer goes into memory.
-struct Spilling(Arc<Mutex<Gate>>);
+pub(super) struct Spilling(Arc<Mutex<Gate>>);
 
 impl Drop for Spilling {
     fn drop(&mut self) {
@@ -107,7 +107,7 @@ impl Shared {
         gate.is_spilled
     }
 
-    fn begin_spilling(&self) -> Spilling {
+    pub(super) fn begin_spilling(&self) -> Spilling {
         let mut gate = self.gate.lock();
         gate.is_spilled = true;
         gate.spilling += 1;
@@ -137,12 +137,23 @@ impl Shared {
     }
 
     /// Puts into the overflow. Positions stay in memory, and are set once the events are safe.
-    fn spill(&self, mut batch: PutBatch, deadline: Deadline, spilling: Spilling) -> Result<PutTicket, PutError> {
+    pub(super) fn spill(
+        &self,
+        mut batch: PutBatch,
+        deadline: Deadline,
+        spilling: Spilling,
+    ) -> Result<PutTicket, PutError> {
         let positions = std::mem::take(&mut batch.positions);
         if let Err(Excess { what, actual, max }) = self.memory.check_positions(&positions) {
             batch.positions = positions;
             let channel = self.settings.name.clone();
             return Err(PutError::TooLarge { channel, what, actual, max, batch: Box::new(batch) });
+        }
+        let committing = if positions.is_empty() { None } else { self.begin_commit() };
+        if committing.is_none() && !positions.is_empty() {
+            // The overflow would refuse it, unless the channel has been opened again meanwhile.
+            batch.positions = positions;
+            return Err(PutError::Closed { channel: self.settings.name.clone(), batch: Box::new(batch) });
         }
         let mut transaction = self.overflow.begin_put();
         transaction.set_batch(batch);
@@ -151,8 +162,6 @@ impl Shared {
             let ticket = transaction.submit()?;
             return Ok(PutTicket::pending(Box::new(SpillTicket { ticket, _spilling: spilling })));
         }
-        // After a close the overflow refuses it.
-        let _committing = self.begin_commit();
         match transaction.commit() {
             Ok(receipt) => {
                 self.memory.set_positions(positions);

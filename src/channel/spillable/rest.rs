@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Shared;
 use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
-use crate::error::{PutError, StorageError};
+use crate::error::{PutError, StorageError, TakeError};
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::wait::Wait;
 
@@ -94,28 +94,48 @@ impl Shared {
         self.write_positions(self.in_store(current))
     }
 
-    /// Brings back the positions of the last close. They are removed from the store: after a kill they would be older than
-    /// what was delivered, and a sink that goes back to one would cut off what does not come again.
+    /// Brings back the positions of the last close, but for those of owners that somebody still has the lease of: it may commit
+    /// newer ones into the store, through the handle that was closed. They are brought back for whoever gets the lease next.
     pub(super) fn restore(&self) -> Result<(), StorageError> {
-        let prefix = self.settings.prefix();
-        let found: Vec<(String, Bytes)> = self.saved.positions(&prefix);
-        let bare = |owner: &str| owner.get(prefix.len()..).unwrap_or_default().to_owned();
-        let positions: Positions =
-            found.iter().map(|(owner, position)| (bare(owner), Some(position.clone()))).collect();
-        self.write_positions(found.into_iter().map(|(owner, _)| (owner, None)).collect())?;
-        self.memory.set_positions(positions);
-        Ok(())
+        // ORDER: before their positions are read. Who lets go has committed what it will.
+        let held = self.overflow.leases_held();
+        let mut left = self.left_positions("");
+        left.retain(|(owner, _)| !held.iter().any(|prefix| owner.starts_with(prefix)));
+        self.bring_back(left)
     }
 
-    fn write_positions(&self, mut positions: Positions) -> Result<(), StorageError> {
-        while !positions.is_empty() {
-            let rest = positions.split_off(positions.len().min(POSITIONS_PER_TRANSACTION_MAX));
+    /// Brings back what was left in the store for the one that has this lease now.
+    pub(super) fn take_over(&self, prefix: &str) -> Result<(), StorageError> {
+        // After a close they stay there.
+        let Some(_committing) = self.begin_commit() else { return Ok(()) };
+        self.bring_back(self.left_positions(prefix))
+    }
+
+    /// Positions that are in the store, from a close or a commit after it.
+    pub(super) fn left_positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let own = self.settings.prefix();
+        let left = self.saved.positions(&format!("{own}{prefix}")).into_iter();
+        left.filter_map(|(owner, position)| Some((owner.strip_prefix(&own)?.to_owned(), position))).collect()
+    }
+
+    pub(super) fn left_position(&self, owner: &str) -> Option<Bytes> {
+        self.saved.position(&format!("{}{owner}", self.settings.prefix()))
+    }
+
+    /// Moves positions from the store into memory. There, after a kill, they would be older than what was delivered, and a
+    /// sink that goes back to one would cut off what does not come again.
+    fn bring_back(&self, left: Vec<(String, Bytes)>) -> Result<(), StorageError> {
+        let cleared = left.iter().map(|(owner, _)| (owner.clone(), None)).collect();
+        self.memory.set_positions(left.into_iter().map(|(owner, position)| (owner, Some(position))).collect());
+        in_parts(self.in_store(cleared), |part| self.saved.commit_positions(part).map_err(of_take))
+    }
+
+    fn write_positions(&self, positions: Positions) -> Result<(), StorageError> {
+        in_parts(positions, |part| {
             let mut batch = PutBatch::new(Vec::new());
-            batch.positions = positions;
-            self.saved.put_batch(batch).map_err(|error| self.not_saved(error))?;
-            positions = rest;
-        }
-        Ok(())
+            batch.positions = part;
+            self.saved.put_batch(batch).map(drop).map_err(|error| self.not_saved(error))
+        })
     }
 
     /// The failure of a close, with what it leaves behind.
@@ -132,5 +152,27 @@ impl Shared {
             PutError::Closed { .. } => StorageError::Closed,
             other => StorageError::io("save", Path::new(&self.settings.name), io::Error::other(other.to_string())),
         }
+    }
+}
+
+/// Commits positions, in as many transactions as it takes.
+fn in_parts(
+    mut positions: Positions,
+    commit: impl Fn(Positions) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    while !positions.is_empty() {
+        let rest = positions.split_off(positions.len().min(POSITIONS_PER_TRANSACTION_MAX));
+        commit(positions)?;
+        positions = rest;
+    }
+    Ok(())
+}
+
+fn of_take(error: TakeError) -> StorageError {
+    match error {
+        TakeError::Closed { .. } => StorageError::Closed,
+        TakeError::Storage { source, .. }
+        | TakeError::NotCommitted { source, .. }
+        | TakeError::Indeterminate { source } => source,
     }
 }

@@ -292,6 +292,67 @@ fn a_take_from_memory_that_is_committed_after_the_close_keeps_its_position() {
 }
 
 #[test]
+fn what_a_take_commits_late_is_the_position_of_whoever_gets_the_lease_next() {
+    for is_leased in [true, false] {
+        let disk = Arc::new(SimVfs::new());
+        let store = store(&disk).expect("store");
+        let open = |store: &FileStore| Spillable::builder("orders").memory_events(2).open(store).expect("channel");
+        let old = open(&store);
+        old.put_batch(numbered(0..2)).expect("memory");
+        old.put_batch(numbered(2..6)).expect("overflow");
+        let lease = old.lease("edge/sink/out/").expect("nobody has it");
+        let commit = |take: Result<TakeTransaction, TakeError>, position: &'static str| {
+            let mut take = take.expect("take");
+            take.set_position("edge/sink/out/at", position);
+            take.set_position("edge/sink/other/at", position);
+            take.commit().expect("a take that was open may be committed");
+        };
+        commit(old.take(2, Wait::NONE), "2");
+        let late = old.take(2, Wait::NONE);
+        old.close().expect("close");
+        // The store is open all the time, and somebody still works with the channel as it was.
+        let new = open(&store);
+        assert!(new.lease("edge/sink/out/").is_none());
+        assert_eq!(new.position("edge/sink/out/at").as_deref(), Some(&b"2"[..]));
+        commit(late, "4");
+        drop(lease);
+        if is_leased {
+            let _lease = new.lease("edge/sink/out/").expect("nobody has it any more");
+            assert_eq!(new.position("edge/sink/out/at").as_deref(), Some(&b"4"[..]));
+            commit(new.take(1, Wait::NONE), "5");
+        }
+        let now = if is_leased { "5" } else { "4" };
+        let owners = new.positions("edge/sink/out/");
+        assert_eq!(owners, [("edge/sink/out/at".to_owned(), Bytes::from_static(now.as_bytes()))]);
+        new.close().expect("close");
+        let next = open(&store);
+        assert_eq!(next.position("edge/sink/out/at").as_deref(), Some(now.as_bytes()));
+        assert_eq!(drain(&next, 9), if is_leased { names(5..6) } else { names(4..6) });
+        drop((old, new, next, store));
+        // A kill leaves none that is older than what was delivered.
+        let store = self::store(&disk).expect("store");
+        assert_eq!(open(&store).positions("edge/sink/out/"), []);
+    }
+}
+
+#[test]
+fn a_put_with_a_position_is_refused_by_a_handle_that_was_closed_meanwhile() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let open = || Spillable::builder("orders").memory_events(0).open(&store).expect("channel");
+    let old = open();
+    let spilling = old.shared.begin_spilling();
+    old.close().expect("close");
+    let new = open();
+    let mut batch = numbered(0..1);
+    batch.set_position("source", "1");
+    let error = old.shared.spill(batch.clone(), Wait::NONE.deadline(), spilling).map(drop).expect_err("closed");
+    assert!(matches!(error, PutError::Closed { .. }), "{error}");
+    let back = error.into_batch().expect("the batch");
+    assert_eq!((back.events(), back.positions()), (batch.events(), batch.positions()));
+    assert_eq!(new.stats().depth_events, 0);
+}
+
+#[test]
 fn a_put_that_finds_no_room_in_memory_spills_at_once_however_long_it_may_wait() {
     let disk = Arc::new(SimVfs::new());
     let store = store(&disk).expect("store");
