@@ -64,6 +64,11 @@ pub(crate) fn buckets_of_set(listed: usize) -> usize {
     (listed.saturating_mul(4) / 3 + 1).max(BUCKETS_MIN).next_power_of_two()
 }
 
+/// The number of buckets of a `HashMap` into which so many were put one by one.
+pub(crate) fn buckets_of_map(put: usize) -> usize {
+    HeaderMap::Filled.buckets(put)
+}
+
 /// The place of `text` in the order of a table of so many buckets. Texts of one place stay as they were put.
 pub(crate) fn place(text: &str, buckets: usize) -> u32 {
     let hash = text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));

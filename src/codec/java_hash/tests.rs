@@ -78,5 +78,6 @@ fn what_was_put_into_a_copy_comes_last_in_its_bucket() {
 fn tables_grow_where_java_lets_them_grow() {
     let of_map = [0, 1, 12, 13, 24, 25, 48, 49].map(|headers| HeaderMap::Filled.buckets(headers));
     assert_eq!(of_map, [16, 16, 16, 32, 32, 64, 64, 128]);
+    assert_eq!([12, 13].map(buckets_of_map), [16, 32]);
     assert_eq!([0, 1, 11, 12, 23, 24].map(buckets_of_set), [16, 16, 16, 32, 32, 64]);
 }

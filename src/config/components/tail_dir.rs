@@ -6,6 +6,7 @@ use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
 use super::pollable;
 use crate::TailDir;
+use crate::codec::java_hash;
 use crate::limits::{
     LINE_BYTES_CEILING, PROPERTY_MILLIS_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES,
     TAIL_POSITION_FILE_INTERVAL,
@@ -59,6 +60,7 @@ fn own_limits(keys: &mut Keys, source: TailDir) -> TailDir {
         .open_files(keys.number("maxOpenFiles", 1..=usize::MAX, TAIL_OPEN_FILES))
 }
 
+/// The groups in the order of the hash map in which Flume keeps them, whatever that of the list.
 fn groups(keys: &mut Keys, names: &[String]) -> Vec<FileGroup> {
     let path_key = |name: &str| format!("filegroups.{name}");
     let is_any_left = names.iter().any(|name| keys.is_set(&path_key(name)));
@@ -69,9 +71,8 @@ fn groups(keys: &mut Keys, names: &[String]) -> Vec<FileGroup> {
             if let Err(error) = TailDir::new([FileGroup::of_path(&path)]).check() {
                 keys.mistake(&path_key(name), error.reason);
             }
-            groups.push(
-                headers.into_iter().fold(FileGroup::of_path(&path), |group, (key, value)| group.header(key, value)),
-            );
+            let group = FileGroup::of_path(&path);
+            groups.push((name, headers.into_iter().fold(group, |group, (key, value)| group.header(key, value))));
         } else if is_any_left {
             let why = "is missing; Flume passes over the group";
             keys.missing_for("filegroups", &path_key(name), Severity::Ignored, why);
@@ -79,7 +80,9 @@ fn groups(keys: &mut Keys, names: &[String]) -> Vec<FileGroup> {
             keys.missing_for("filegroups", &path_key(name), Severity::Dropped, "is missing");
         }
     }
-    groups
+    let buckets = java_hash::buckets_of_map(groups.len());
+    groups.sort_by_key(|(name, _)| java_hash::place(name, buckets));
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 fn headers_of_groups(keys: &mut Keys, names: &[String]) {
@@ -132,6 +135,16 @@ mod tests {
         ] {
             assert_eq!(problems(pair), [format!("a1.sources.r1.{expected}")]);
         }
+    }
+
+    #[test]
+    fn groups_come_in_the_order_of_flumes_hash_map() {
+        let pairs = ["logs", "app", "errors"].map(|name| (format!("filegroups.{name}"), format!("/{name}/x")));
+        let mut keys = Keys::of("x.", pairs.iter().map(|(key, path)| (key.as_str(), path.as_str())));
+        let groups = groups(&mut keys, &["logs", "app", "errors"].map(str::to_owned));
+        // As a running Flume has them.
+        let expected = ["/app/x", "/logs/x", "/errors/x"].map(FileGroup::of_path);
+        assert_eq!(format!("{groups:?}"), format!("{expected:?}"));
     }
 
     #[test]

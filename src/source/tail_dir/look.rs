@@ -122,9 +122,9 @@ impl Run {
             }
         }
         self.look_for_missing(&listed, now);
-        // The oldest first, as in Flume.
+        // Group by group, and the oldest first, as in Flume.
         changed.sort_unstable();
-        for (_, number) in changed {
+        for (_, _, number) in changed {
             self.enqueue(number);
         }
         listed
@@ -164,7 +164,7 @@ impl Run {
         group: usize,
         path: PathBuf,
         now: Duration,
-        changed: &mut Vec<(SystemTime, u64)>,
+        changed: &mut Vec<(usize, SystemTime, u64)>,
         reporter: &mut Reporter,
     ) {
         let metadata = match self.vfs.metadata(&path) {
@@ -201,7 +201,7 @@ impl Run {
             }
         }
         if self.has_changed(number, &metadata, now) {
-            changed.push((metadata.modified, number));
+            changed.push((group, metadata.modified, number));
         }
     }
 

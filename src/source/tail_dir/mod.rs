@@ -82,9 +82,9 @@ pub use settings::FileGroup;
 ///
 /// # Order and fairness
 ///
-/// Lines of one file keep their order. Files take turns: of those that have changed, the one whose change is oldest comes
-/// first, and its turn lasts until what it had when the turn began is read. [`turn_events`](Self::turn_events) shortens turns,
-/// so that a large file does not hold up the others.
+/// Lines of one file keep their order. Files take turns: of those that have changed, the ones of the first group come first,
+/// and in a group the one whose change is oldest. A turn lasts until what the file had when it began is read.
+/// [`turn_events`](Self::turn_events) shortens turns, so that a large file does not hold up the others.
 ///
 /// # Durability
 ///

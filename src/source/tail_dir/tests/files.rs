@@ -131,6 +131,18 @@ fn the_oldest_file_comes_first_and_turns_can_be_shortened() {
     assert_eq!(order, "bbbcccaaabbbcccaaa");
 }
 
+#[test]
+fn groups_come_one_after_the_other() {
+    let bench = Bench::new();
+    for (name, age) in [("b.new", 1), ("b.old", 4), ("a.new", 2), ("a.old", 3)] {
+        bench.append(name, format!("{name}\n"));
+        bench.set_age(name, age);
+    }
+    let group = |pattern| FileGroup::new(bench.dir.path(), pattern);
+    drop(bench.ran(bench.source_of([group("a.*"), group("b.*"), group(".*old")])));
+    assert_eq!(bench.bodies(), ["a.old", "a.new", "b.old", "b.new"]);
+}
+
 /// Goal: a file that grows all the time is no hindrance to the others. Method: it grows with each poll.
 #[test]
 fn a_busy_file_does_not_hold_up_the_others() {
