@@ -165,10 +165,16 @@ fn run(command: &[String], charset: Charset, key: &str, wait: Duration) -> Resul
     let (charset, mark) = charset.of_text(&output);
     let output = charset.decode(Bytes::from(output).split_off(mark), DecodeError::Fail);
     let output = output.map_err(|error| format!("printed no {} for the key {key}", error.charset))?;
-    match String::from_utf8_lossy(&output).lines().next() {
-        Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
+    // Blanks around a value belong to it, as to a password.
+    match String::from_utf8_lossy(&output).split(is_line_end).next() {
+        Some(line) if !line.trim().is_empty() => Ok(line.to_owned()),
         _ => Err(format!("printed nothing for the key {key}")),
     }
+}
+
+/// Whether a line ends here, as Java's `Scanner` has it.
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Why a program has no end; nothing if it is too late.

@@ -50,6 +50,9 @@ fn a_filter_runs_a_program() {
         format!("a1.configfilters = f1\na1.configfilters.f1.type = external\na1.configfilters.f1.command = {command}")
     };
     assert_eq!(filtered(&external("echo got"), "${f1['KEY']}!"), ("got KEY!".to_owned(), vec![]));
+    // The line as it is, with the blanks around it.
+    let printed = external(r"printf \\040\\040got\\011\\r\\nsecond");
+    assert_eq!(filtered(&printed, "[${f1['KEY']}]"), ("[  got\t]".to_owned(), vec![]));
     for (command, problem) in [
         ("true", "config filter f1: true: printed nothing for the key KEY"),
         ("false", "config filter f1: false: failed with exit status: 1 for the key KEY"),
