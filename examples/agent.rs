@@ -302,7 +302,8 @@ impl<'a> Service<'a> {
         let stats = self.running.stats();
         let sources = stats.sources.iter().map(|source| ("source", &source.name, &source.status));
         let sinks = stats.sinks.iter().map(|sink| ("sink", &sink.name, &sink.status));
-        for (kind, name, status) in sources.chain(sinks) {
+        let groups = stats.groups.iter().map(|group| ("sink group", &group.name, &group.status));
+        for (kind, name, status) in sources.chain(sinks).chain(groups) {
             let news = match (status.health, &status.last_error) {
                 (Health::Retrying, Some(error)) => format!("{error}; it is tried again"),
                 (Health::Failed, Some(error)) => format!("failed for good: {error}"),

@@ -23,7 +23,7 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// For the sink `sink` of `agent`, which takes from the channel `from`.
+    /// For the sink `sink` of `agent`, or the group that it is the first of, which takes from the channel `from`.
     pub(super) fn new(agent: &str, from: (&str, &Arc<dyn Channel>), sink: &str, channel: Arc<dyn Channel>) -> Self {
         let (name, source) = from;
         let store = |channel: &Arc<dyn Channel>| channel.store_part().map(|(store, _)| store);

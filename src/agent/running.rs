@@ -295,10 +295,9 @@ impl RunningSink {
     }
 
     fn group(&self) -> Option<SinkGroupSnapshot> {
-        let members = self.members.as_ref()?.members();
         Some(SinkGroupSnapshot {
             name: self.component.name.clone(),
-            sinks: members.into_iter().map(|member| member.name).collect(),
+            sinks: self.members.as_ref()?.names(),
             status: self.component.status(),
             stats: self.counters.snapshot(),
         })

@@ -110,12 +110,15 @@ fn start_sink(
     let channel = find(agent, &component, &from)?;
     let counters = Arc::new(SinkCounters::default());
     let bell = Arc::new(Bell::default());
+    // Positions are those of sinks. A group has none of its own, and may have the name of any sink.
+    let sinks = members.as_ref().map_or_else(|| vec![name.clone()], GroupMonitor::names);
     let on_permanent = match on_permanent {
         PermanentPolicy::Retry => OnPermanent::Retry,
         PermanentPolicy::Drop => OnPermanent::Drop,
         PermanentPolicy::Divert(other) => {
             let other = find(agent, &component, &other)?;
-            OnPermanent::Divert(DeadLetters::new(&agent.name, (&from, &channel), &name, other))
+            let sink = sinks.first().unwrap_or(&name);
+            OnPermanent::Divert(DeadLetters::new(&agent.name, (&from, &channel), sink, other))
         }
     };
     let runner = SinkRunner {
@@ -128,10 +131,8 @@ fn start_sink(
         counters: counters.clone(),
         bell: bell.clone(),
     };
-    let mut prefixes = vec![runner.context.prefix().to_owned()];
-    let of_members = members.iter().flat_map(GroupMonitor::members);
-    prefixes.extend(of_members.map(|member| runner.context.member(&member.name).prefix().to_owned()));
-    let claim = Claim::new(prefixes.into_iter().map(|prefix| (channel.clone(), prefix)).collect());
+    let prefix = |sink: &String| (channel.clone(), runner.context.member(sink).prefix().to_owned());
+    let claim = Claim::new(sinks.iter().map(prefix).collect());
     let thread = spawn(agent, &component, move || in_order(claim, sink, |sink, claim| runner.run(&mut **sink, claim)))?;
     Ok(RunningSink { component, counters, bell, channel, members, thread: Some(thread) })
 }

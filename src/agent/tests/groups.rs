@@ -1,5 +1,6 @@
 //! Groups of sinks in an agent, and channels for what cannot be delivered.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
@@ -119,6 +120,17 @@ fn a_sink_that_cannot_be_opened_ends_its_group_only_if_all_do() {
     assert!(error.to_string().contains("a for good: no such host; b for good: no such host"), "{error}");
 }
 
+#[test]
+fn a_group_may_have_the_name_of_a_sink() {
+    let log = Log::default();
+    let builder = agent().channel("c", memory("c")).source("in", numbers(5, 5)).to(["c"]);
+    let builder = builder.sink("a", null).from("c").sink("b", log.sink()).from("c");
+    let running = start(builder.sink_group("b", Failover::new().priority("b", 9)).of(["a", "b"]));
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    assert_eq!(log.lines(), numbers_text(5));
+    assert_eq!(running.stats().group("b").unwrap().status.health, Health::Running);
+}
+
 /// A channel of a store whose first commits of takes fail, as if the process had been killed before them.
 #[derive(Clone, Debug)]
 struct Interrupted {
@@ -226,6 +238,33 @@ fn a_dead_letter_of_the_same_store_is_put_once() {
         assert!(log.lines().len() >= 5, "those of a commit that failed come again");
         assert_eq!(channel.positions("test/dead-letter/"), [], "the mark goes with the event");
     }
+}
+
+/// Goal: a sink and a group of the same name keep their marks of dead letters apart. Method: each has put one and not committed
+/// its take when both begin anew.
+#[test]
+fn a_sink_and_a_group_of_one_name_put_each_dead_letter_once() {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).open().unwrap();
+    let channel = Interrupted { inner: store.channel("c").unwrap(), failing: Arc::new(AtomicU64::new(2)) };
+    let dead = store.channel("dead").unwrap();
+    channel.inner.put_batch(vec!["1".into(), "2".into()].into()).unwrap();
+    let both = Arc::new(Barrier::new(2));
+    let refuse = || {
+        let both = both.clone();
+        move |_: &[Event]| {
+            both.wait();
+            Err(SinkError::permanent("no"))
+        }
+    };
+    let builder = agent().shared_channel("c", channel).shared_channel("dead", dead.clone()).pusher("p").to(["c"]);
+    let builder = builder.sink("x", refuse()).batch(1).backoff(quick()).dead_letter("dead").from("c");
+    let builder = builder.sink("a", refuse()).batch(1).from("c");
+    let running = start(builder.sink_group("x", Single::new()).backoff(quick()).dead_letter("dead").of(["a"]));
+    running.pusher("p").unwrap().finish();
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    let mut found = peek(&dead);
+    found.sort_unstable();
+    assert_eq!(found, ["1", "2"]);
 }
 
 #[test]

@@ -38,6 +38,10 @@ impl GroupMonitor {
         self.members.iter().map(|watch| watch.snapshot()).collect()
     }
 
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.members.iter().map(|watch| watch.name.clone()).collect()
+    }
+
     /// A member.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<MemberSnapshot> {
