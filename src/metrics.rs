@@ -161,6 +161,8 @@ const CHANNEL: Series<ChannelStats> = Series {
     gauges: &[
         ("depth_events", "Events in the channel, those in open takes included", |s| real(s.depth_events)),
         ("depth_bytes", "Bytes of the events in the channel", |s| real(s.depth_bytes)),
+        ("reserved_events", "Events on their way into the channel", |s| real(s.reserved_events)),
+        ("reserved_bytes", "Bytes of the events on their way into the channel", |s| real(s.reserved_bytes)),
         ("in_flight_events", "Events in open takes", |s| real(s.in_flight_events)),
         ("capacity_events", "Capacity in events", |s| real(s.capacity_events)),
         ("capacity_bytes", "Capacity in bytes", |s| real(s.capacity_bytes)),

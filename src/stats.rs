@@ -12,6 +12,10 @@ pub struct ChannelStats {
     pub depth_events: u64,
     /// Bytes of the events in the channel.
     pub depth_bytes: u64,
+    /// Events that have room and are on their way into the channel: their put is not committed yet, and may fail.
+    pub reserved_events: u64,
+    /// Bytes of these events.
+    pub reserved_bytes: u64,
     /// Events in open take transactions.
     pub in_flight_events: u64,
     /// Capacity in events.

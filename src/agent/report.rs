@@ -197,7 +197,7 @@ impl ShutdownReport {
 pub struct ChannelLeft {
     /// The channel.
     pub name: String,
-    /// Events.
+    /// Events, those included that were on their way into it: submitted and not committed.
     pub events: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -109,7 +109,7 @@ impl RunningAgent {
         self.stop_wait.clone()
     }
 
-    /// Waits until all sources are done and the channels that have sinks are empty. Returns earlier if that cannot happen any
+    /// Waits until all sources are done and the channels that have sinks are empty, with no put on its way. Returns earlier if that cannot happen any
     /// more because a component failed, at the limit, and on a request by the [`stop_token`](Self::stop_token).
     ///
     /// Nothing is stopped; call [`shutdown`](Self::shutdown) next. A pusher is done once it is
@@ -141,7 +141,7 @@ impl RunningAgent {
         let mut left = Vec::with_capacity(self.channels.len());
         let (mut failed, mut unclosed) = (None, Vec::new());
         for running in &self.channels {
-            let ChannelStats { depth_events: events, depth_bytes: bytes, .. } = running.channel.stats();
+            let (events, bytes) = backlog(&running.channel.stats());
             let (name, has_sink) = (running.name.clone(), self.sinks_of(running).next().is_some());
             let mut closed = running.close;
             if closed && let Err(error) = running.channel.close() {
@@ -224,13 +224,13 @@ impl RunningAgent {
         self.sinks_of(channel).any(|sink| !sink.component.has_ended())
     }
 
-    /// Whether all channels that a sink still takes from are empty. Events may move from one channel to another (a sink
+    /// Whether all channels that a sink still takes from are empty, and nothing is on its way into them. Events may move from one channel to another (a sink
     /// that diverts, or puts into a channel), so it counts only if nothing was put since the look before, `before`.
     fn is_drained(&self, before: &mut Option<u64>) -> bool {
         let mut puts = 0u64;
         for running in self.channels.iter().filter(|running| self.has_sink(running)) {
             let stats = running.channel.stats();
-            if stats.depth_events > 0 {
+            if backlog(&stats).0 > 0 {
                 *before = None;
                 return false;
             }
@@ -248,7 +248,7 @@ impl RunningAgent {
     fn outcome_so_far(&self, before: &mut Option<u64>) -> Option<Outcome> {
         let abandoned = self.channels.iter().any(|channel| {
             let had_sink = self.sinks_of(channel).next().is_some();
-            had_sink && !self.has_sink(channel) && channel.channel.stats().depth_events > 0
+            had_sink && !self.has_sink(channel) && backlog(&channel.channel.stats()).0 > 0
         });
         if abandoned {
             return Some(Outcome::Failed);
@@ -316,6 +316,11 @@ impl RunningSink {
         };
         self.members.iter().flat_map(GroupMonitor::members).map(report).collect()
     }
+}
+
+/// Events that the channel has and that are on their way into it, and their bytes.
+fn backlog(stats: &ChannelStats) -> (u64, u64) {
+    (stats.depth_events + stats.reserved_events, stats.depth_bytes + stats.reserved_bytes)
 }
 
 fn report(component: &Component) -> ComponentReport {

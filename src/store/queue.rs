@@ -448,6 +448,8 @@ impl Queue {
         ChannelStats {
             depth_events: gate.depth_events,
             depth_bytes: gate.depth_bytes,
+            reserved_events: gate.reserved_events,
+            reserved_bytes: gate.reserved_bytes,
             in_flight_events: gate.in_flight,
             capacity_events: capacity.events,
             capacity_bytes: capacity.bytes,

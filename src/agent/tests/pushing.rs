@@ -7,6 +7,8 @@ use super::*;
 use crate::agent::{Drain, Outcome};
 use crate::batch::PutBatch;
 use crate::error::PutError;
+use crate::store::FileStore;
+use crate::vfs::sim::SimVfs;
 use crate::wait::Wait;
 
 #[test]
@@ -64,6 +66,43 @@ fn a_put_waits_for_room_as_long_as_its_caller_wants() {
     assert_eq!(*channel.waits.lock(), [None, Some(Wait::FOREVER), Some(Wait::NONE)]);
     drop(running);
     assert!(matches!(app.put_batch_within(vec!["late".into()], Wait::FOREVER), Err(PutError::Stopped { .. })));
+}
+
+/// Goal: an agent does not call itself drained while what was submitted is still on its way. Method: a store that writes when it is
+/// told to.
+#[test]
+fn what_is_submitted_is_waited_for_and_is_left_until_it_is_written() {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).background(false).open().unwrap();
+    let (channel, log) = (store.channel("c").unwrap(), Log::default());
+    let run = || {
+        let builder = agent().shared_channel("c", channel.clone()).pusher("app").to(["c"]);
+        start(builder.sink("out", log.sink()).from("c"))
+    };
+    let moment = Duration::from_millis(1);
+
+    let running = run();
+    let app = running.pusher("app").unwrap();
+    let ticket = app.submit(vec!["one".into()]).unwrap();
+    app.finish();
+    assert_eq!(running.wait_done(Wait::up_to(moment)), Outcome::Stopped);
+    let stats = channel.stats();
+    assert_eq!(
+        (stats.depth_events, stats.reserved_events, stats.reserved_bytes),
+        (0, 1, Event::new("one").size_bytes())
+    );
+    store.maintain();
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    assert_eq!((log.lines(), ticket.wait().unwrap().events), (vec!["one".to_owned()], 1));
+    let stats = channel.stats();
+    assert_eq!((stats.reserved_events, stats.reserved_bytes), (0, 0));
+    drop(running);
+
+    let running = run();
+    let ticket = running.pusher("app").unwrap().submit(vec!["two".into()]).unwrap();
+    let report = running.shutdown(Drain::up_to(moment)).unwrap();
+    assert_eq!((report.left[0].events, report.is_drained(), report.outcome), (1, false, Outcome::Stopped));
+    ticket.wait().unwrap();
+    assert_eq!(peek(&channel), ["two"]);
 }
 
 #[test]

@@ -221,6 +221,8 @@ impl Channel for Spillable {
         ChannelStats {
             depth_events: sum(|stats| stats.depth_events),
             depth_bytes: sum(|stats| stats.depth_bytes),
+            reserved_events: sum(|stats| stats.reserved_events),
+            reserved_bytes: sum(|stats| stats.reserved_bytes),
             in_flight_events: sum(|stats| stats.in_flight_events),
             capacity_events: settings.capacity_events(),
             capacity_bytes: settings.capacity_bytes(),
