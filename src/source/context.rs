@@ -1,8 +1,10 @@
 //! What the agent gives to a source.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
@@ -12,7 +14,7 @@ use crate::error::PutError;
 use crate::event::Event;
 use crate::shutdown::Shutdown;
 use crate::stats::SourceStats;
-use crate::ticket::{PutTicket, Receipt};
+use crate::ticket::{PutTicket, RawTicket, Receipt, Ticket};
 use crate::wait::Wait;
 
 /// Where a source's events go. The agent implements it with interceptors, a selector and channels. Every channel implements it,
@@ -170,13 +172,16 @@ impl SourceContext {
 
     /// As [`submit`](Self::submit), for a batch that is counted as received.
     pub(crate) fn submit_counted(&self, mut batch: PutBatch, wait: Option<Wait>) -> Result<PutTicket, PutError> {
+        let has_positions = !batch.positions.is_empty();
         for (owner, _) in &mut batch.positions {
-            // A batch that comes back from a failed attempt has its owners in full already.
-            if !owner.starts_with(&self.inner.prefix) {
-                owner.insert_str(0, &self.inner.prefix);
-            }
+            owner.insert_str(0, &self.inner.prefix);
         }
-        self.inner.port.submit(batch, wait)
+        match self.inner.port.submit(batch, wait) {
+            Ok(ticket) if has_positions => {
+                Ok(Ticket::pending(Box::new(TicketOfKeys { ticket, inner: self.inner.clone() })))
+            }
+            outcome => outcome.map_err(|error| self.inner.give_back(error)),
+        }
     }
 
     pub(crate) fn prefix(&self) -> &str {
@@ -209,6 +214,34 @@ impl SourceContext {
     #[must_use]
     pub fn counters(&self) -> &Arc<SourceCounters> {
         &self.inner.counters
+    }
+}
+
+impl Inner {
+    /// What is given back has the keys that it came with: whoever puts it next may be another source.
+    fn give_back(&self, mut error: PutError) -> PutError {
+        for (owner, _) in error.batch_mut().into_iter().flat_map(|batch| &mut batch.positions) {
+            if owner.starts_with(&self.prefix) {
+                owner.drain(..self.prefix.len());
+            }
+        }
+        error
+    }
+}
+
+/// The ticket of a batch with positions.
+struct TicketOfKeys {
+    ticket: PutTicket,
+    inner: Arc<Inner>,
+}
+
+impl RawTicket<Result<Receipt, PutError>> for TicketOfKeys {
+    fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
+        self.ticket.wait().map_err(|error| self.inner.give_back(error))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
+        Pin::new(&mut self.ticket).poll(cx).map_err(|error| self.inner.give_back(error))
     }
 }
 

@@ -194,6 +194,27 @@ fn a_batch_given_back_goes_on_where_it_was() {
     println!("covered: two refusals of a pushed batch");
 }
 
+/// Goal: positions of a batch that one pusher gives back are those of the pusher that puts it next. Method: refused at once by one
+/// channel, through the ticket by another one.
+#[test]
+fn a_batch_given_back_has_the_keys_that_it_came_with() {
+    for fault in [Fault::Full, Fault::NotCommittedLater] {
+        let builder = agent().channel("c", Faulty::new("c", &[fault])).channel("d", memory("d"));
+        let running = start(builder.pusher("first").to(["c"]).pusher("second").to(["d"]));
+        let (first, second) = (running.pusher("first").unwrap(), running.pusher("second").unwrap());
+        let mut batch = PutBatch::new(vec!["x".into()]);
+        batch.set_position("p", "7");
+        let error = match first.submit(batch) {
+            Ok(ticket) => ticket.wait().unwrap_err(),
+            Err(error) => error,
+        };
+        let batch = error.into_batch().unwrap();
+        assert_eq!(batch.positions()[0].0, "p");
+        second.put_batch(batch).unwrap();
+        assert_eq!((first.position("p"), second.position("p").as_deref()), (None, Some(&b"7"[..])));
+    }
+}
+
 #[test]
 fn an_unknown_pusher_is_told_with_the_nearest_name() {
     let running =
