@@ -53,7 +53,7 @@ pub enum ComponentEnd {
     Failed(String),
     /// It was asked to stop and had not returned within the grace time; its thread is left behind. It may still commit what
     /// it is at, so the component of that name in the next agent on the same channel is not opened before that thread has
-    /// ended: until then it fails, and is tried again.
+    /// ended: until then it fails, and is tried again. Of a [`Pusher`](crate::agent::Pusher): one of its puts had not returned.
     Stuck,
 }
 

@@ -1,8 +1,8 @@
 //! Pushing from the application.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::error::PutError;
 use crate::event::Event;
 use crate::source::{SourceContext, SourceCounters};
 use crate::ticket::{PutTicket, RawTicket, Receipt, Ticket};
-use crate::wait::Wait;
+use crate::wait::{Recall, Wait};
 
 /// Puts events into a running agent from the application's own threads. Clones share one source.
 ///
@@ -37,40 +37,55 @@ use crate::wait::Wait;
 /// assert!(app.put("too late").is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A stop waits for puts that are under way, up to its grace. One that still waits for room then is given back, and so it is at
+/// once when the agent is dropped: nothing of it is put later. One that has not returned a moment after that, in an interceptor for
+/// example, is reported as [`ComponentEnd::Stuck`]. It may still commit, and so may what was
+/// [submitted](Self::submit) and whose outcome nobody has waited for: an application that sets positions has to know the
+/// outcome before it starts another agent and goes on from the position that is found there.
 #[derive(Clone, Debug)]
 pub struct Pusher {
     context: SourceContext,
     gate: Arc<Gate>,
 }
 
-/// Lets puts in until it is shut, and knows whether one is still inside.
+/// Lets puts in until it is shut. The source has ended when the last one has left.
 #[derive(Debug)]
 pub(super) struct Gate {
     component: Arc<Component>,
+    end: OnceLock<ComponentEnd>,
     shut: AtomicBool,
     inside: AtomicUsize,
 }
 
 impl Gate {
     pub(super) fn new(component: Arc<Component>) -> Self {
-        Self { component, shut: AtomicBool::new(false), inside: AtomicUsize::new(0) }
+        Self { component, end: OnceLock::new(), shut: AtomicBool::new(false), inside: AtomicUsize::new(0) }
     }
 
-    /// Refuses further puts; the source has ended.
+    /// Refuses further puts.
     pub(super) fn shut(&self, end: ComponentEnd) {
+        self.end.get_or_init(|| end);
         self.shut.store(true, Ordering::SeqCst);
-        self.component.ended(end);
+        if self.inside.load(Ordering::SeqCst) == 0 {
+            self.record_end();
+        }
     }
 
-    /// Whether no put is under way.
-    pub(super) fn is_empty(&self) -> bool {
-        self.inside.load(Ordering::SeqCst) == 0
+    /// It is shut, and nobody is inside.
+    fn record_end(&self) {
+        if !self.component.has_ended()
+            && let Some(end) = self.end.get()
+        {
+            self.component.ended(end.clone());
+        }
     }
 
     fn enter(&self) -> Option<Inside<'_>> {
         self.inside.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(self);
-        // ORDER: counted before looking. Who shuts and then sees nobody inside can be sure that nobody comes in.
+        // ORDER: counted before looking. Who shuts and then sees nobody inside can be sure that nobody comes in, and who leaves and
+        // does not see it shut is seen to have left.
         (!self.shut.load(Ordering::SeqCst)).then_some(inside)
     }
 }
@@ -79,7 +94,9 @@ struct Inside<'a>(&'a Gate);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+        if self.0.inside.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.shut.load(Ordering::SeqCst) {
+            self.0.record_end();
+        }
     }
 }
 
@@ -114,22 +131,29 @@ impl Pusher {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_batch(&self, batch: impl Into<PutBatch>) -> Result<Receipt, PutError> {
-        let batch = batch.into();
-        let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
-        self.context.put_batch(batch, None)
+        self.put_for(batch.into(), None)
     }
 
     /// As [`put_batch`](Self::put_batch), waiting for room in the channels so long instead of as long as they are configured to.
     ///
     /// # Blocking
-    /// For room, in each channel at most for `wait`, then for the storage. An agent that stops waits for the put, up to its grace.
+    /// For room, in each channel at most for `wait`, then for the storage.
     ///
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_batch_within(&self, batch: impl Into<PutBatch>, wait: Wait) -> Result<Receipt, PutError> {
-        let batch = batch.into();
+        self.put_for(batch.into(), Some(wait))
+    }
+
+    fn put_for(&self, batch: PutBatch, wait: Option<Wait>) -> Result<Receipt, PutError> {
         let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
-        self.context.put_batch(batch, Some(wait))
+        self.context.put_batch(self.recallable(batch), wait).map_err(give_back)
+    }
+
+    /// What waits for room when the grace of a stop is over, or the agent is dropped, is not put any more.
+    fn recallable(&self, mut batch: PutBatch) -> PutBatch {
+        batch.recall = Some(Recall::new(self.gate.component.give_up.clone()));
+        batch
     }
 
     /// Starts the commit of a batch and returns a ticket for its outcome; many may be in flight. Batches keep the order
@@ -145,11 +169,11 @@ impl Pusher {
         let Some(_inside) = self.gate.enter() else { return Err(self.stopped(batch)) };
         let events = batch.received_events();
         let counters = self.context.counters().clone();
-        match self.context.submit(batch, None) {
+        match self.context.submit(self.recallable(batch), None) {
             Ok(ticket) => Ok(Ticket::pending(Box::new(Counting { ticket, events, counters }))),
             Err(error) => {
                 count(&counters, events, false);
-                Err(error)
+                Err(give_back(error))
             }
         }
     }
@@ -182,7 +206,7 @@ impl RawTicket<Result<Receipt, PutError>> for Counting {
     fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
         let outcome = self.ticket.wait();
         count(&self.counters, self.events, outcome.is_ok());
-        outcome
+        outcome.map_err(give_back)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
@@ -190,8 +214,16 @@ impl RawTicket<Result<Receipt, PutError>> for Counting {
         if let Poll::Ready(outcome) = &polled {
             count(&self.counters, self.events, outcome.is_ok());
         }
-        polled
+        polled.map_err(give_back)
     }
+}
+
+/// Only this source calls the batch back.
+fn give_back(mut error: PutError) -> PutError {
+    if let Some(batch) = error.batch_mut() {
+        batch.recall = None;
+    }
+    error
 }
 
 fn count(counters: &SourceCounters, events: u64, accepted: bool) {

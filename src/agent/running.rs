@@ -173,7 +173,7 @@ impl RunningAgent {
         let end_of_drain = begun.saturating_add(drain.limit);
         self.request_sources();
         let end_of_grace = begun.saturating_add(drain.grace);
-        let is_over = || self.sources.iter().all(RunningSource::is_over);
+        let is_over = || self.sources.iter().all(|source| source.component.has_ended());
         if !self.signal.wait_until(Some(end_of_grace), is_over) {
             self.sources.iter().for_each(|source| source.component.give_up.request());
             self.signal.wait_until(Some(self.signal.now().saturating_add(RECALL_LOOK * 2)), is_over);
@@ -253,7 +253,7 @@ impl RunningAgent {
         if abandoned {
             return Some(Outcome::Failed);
         }
-        if !self.sources.iter().all(RunningSource::is_over) || !self.is_drained(before) {
+        if !self.sources.iter().all(|source| source.component.has_ended()) || !self.is_drained(before) {
             return None;
         }
         let failed = self.components().any(|component| matches!(component.end(), Some(ComponentEnd::Failed(_))));
@@ -271,13 +271,6 @@ impl RunningAgent {
         }
         let done = self.sources.iter().all(|source| source.component.end() == Some(ComponentEnd::Done));
         if done && is_drained { Outcome::Completed } else { Outcome::Stopped }
-    }
-}
-
-impl RunningSource {
-    /// Whether it has ended and nothing of it is under way.
-    fn is_over(&self) -> bool {
-        self.component.has_ended() && self.gate.as_ref().is_none_or(|gate| gate.is_empty())
     }
 }
 

@@ -175,7 +175,7 @@ fn draining_delivers_everything_before_the_sinks_stop() {
 }
 
 /// A channel of each kind with room for one event, with this wait for puts.
-fn small_channels(wait: Wait) -> Vec<(&'static str, Arc<dyn Channel>)> {
+pub(super) fn small_channels(wait: Wait) -> Vec<(&'static str, Arc<dyn Channel>)> {
     let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).put_wait(wait);
     let store = store.capacity_events(1).open().unwrap();
     let spillable = Spillable::builder("spilling").memory_events(1).overflow_events(1).put_wait(wait);

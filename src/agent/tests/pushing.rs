@@ -1,12 +1,15 @@
 //! Pushing from the application.
 
+use std::sync::mpsc;
 use std::task::{Context, Waker};
 
 use super::channels::{Fault, Faulty};
+use super::life::small_channels;
 use super::*;
-use crate::agent::{Drain, Outcome};
+use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome};
 use crate::batch::PutBatch;
 use crate::error::PutError;
+use crate::shutdown::Shutdown;
 use crate::store::FileStore;
 use crate::vfs::sim::SimVfs;
 use crate::wait::Wait;
@@ -103,6 +106,60 @@ fn what_is_submitted_is_waited_for_and_is_left_until_it_is_written() {
     assert_eq!((report.left[0].events, report.is_drained(), report.outcome), (1, false, Outcome::Stopped));
     ticket.wait().unwrap();
     assert_eq!(peek(&channel), ["two"]);
+}
+
+/// Goal: nothing of a put that waits for room is put after the end of its agent, when the next one goes on from the position before.
+/// Method: a put that would wait for ever; room comes once it has returned.
+#[test]
+fn a_put_that_waits_for_room_is_given_back_when_its_agent_ends() {
+    for (kind, channel) in small_channels(Wait::NONE) {
+        for dropped in [false, true] {
+            let running = start(agent().shared_channel("c", Arc::clone(&channel)).pusher("app").to(["c"]));
+            let app = running.pusher("app").unwrap();
+            while app.put("before").is_ok() {}
+            let attempts = channel.stats().put_attempt_events;
+            let (send, returned) = mpsc::channel();
+            std::thread::spawn(move || {
+                let mut batch = PutBatch::new(vec!["late".into()]);
+                batch.set_position("p", "7");
+                let _ = send.send(app.put_batch_within(batch, Wait::FOREVER));
+            });
+            wait_for(&running, "the put to wait", || channel.stats().put_attempt_events > attempts);
+            if dropped {
+                drop(running);
+            } else {
+                running.shutdown(Drain::NONE.grace(Duration::ZERO)).unwrap();
+            }
+            let error = returned.recv_timeout(HANG).unwrap_or_else(|_| panic!("{kind}: it still waits")).unwrap_err();
+            assert!(error.is_full(), "{kind}: {error}");
+            let back = error.into_batch().unwrap();
+            assert_eq!((text(&back.events()[0]), back.recall.is_some()), ("late".to_owned(), false), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_put_that_does_not_return_is_reported() {
+    let (begun, release) = (Shutdown::new(), Shutdown::new());
+    let slow = {
+        let (begun, release) = (begun.clone(), release.clone());
+        move |event: Event| {
+            begun.request();
+            release.sleep(HANG);
+            Some(event)
+        }
+    };
+    let running = start(agent().channel("c", memory("c")).pusher("app").interceptor(slow).to(["c"]));
+    let app = running.pusher("app").unwrap();
+    let late = std::thread::spawn(move || app.put("late"));
+    assert!(begun.sleep(HANG));
+    running.pusher("app").unwrap().finish();
+    assert_eq!(running.stats().source("app").unwrap().status.health, Health::Running);
+    let report = running.shutdown(Drain::NONE.grace(Duration::from_millis(1))).unwrap();
+    assert_eq!(report.component(ComponentKind::Source, "app").unwrap().end, ComponentEnd::Stuck);
+    assert_eq!(report.outcome, Outcome::Failed);
+    release.request();
+    assert!(late.join().unwrap().is_err(), "the channel is closed by then");
 }
 
 #[test]
