@@ -232,7 +232,10 @@ impl Port {
             part.recall.clone_from(&batch.recall);
             match group.submit(part, wait).and_then(PutTicket::wait) {
                 Ok(committed) => {
-                    receipt = Receipt { dropped: receipt.dropped + committed.dropped, ..committed };
+                    let (dropped, diverted) = (receipt.dropped, receipt.diverted);
+                    receipt = committed;
+                    receipt.dropped += dropped;
+                    receipt.diverted += diverted;
                     resume.begun = true;
                 }
                 Err(mut error) => {

@@ -6,6 +6,7 @@ use super::channels::{Fault, Faulty, Store};
 use super::*;
 use crate::agent::{Drain, Outcome};
 use crate::batch::PutBatch;
+use crate::channel::Overflow;
 use crate::error::PutError;
 use crate::selector::Route;
 use crate::shutdown::Shutdown;
@@ -143,6 +144,21 @@ fn the_position_goes_with_the_last_commit_and_prefers_a_store() {
     assert_eq!(parts[0].position("test/source/in/p").as_deref(), Some(&b"1"[..]));
     assert_eq!((mem.position("test/source/in/p"), peek(&parts[0]).len(), peek(&mem).len()), (None, 1, 1));
     println!("covered: order of commits, position with the last");
+}
+
+#[test]
+fn a_receipt_tells_what_each_of_the_channels_dropped_and_diverted() {
+    let channel = |name| MemoryChannel::builder(name).capacity_events(1);
+    let spare = memory("spare");
+    let diverting = channel("diverting").divert_to(spare.clone()).build().unwrap();
+    let dropping = channel("dropping").overflow(Overflow::DropNewest).build().unwrap();
+    let builder = agent().channel("diverting", diverting).channel("dropping", dropping).channel("last", memory("last"));
+    let running = start(builder.pusher("app").to(["diverting", "dropping", "last"]));
+    let app = running.pusher("app").unwrap();
+    app.put("first").unwrap();
+    let receipt = app.put("second").unwrap();
+    assert_eq!((receipt.events, receipt.dropped, receipt.diverted), (1, 1, 1));
+    assert_eq!(peek(&spare), ["second"]);
 }
 
 #[test]
