@@ -106,7 +106,7 @@ fn check_settings(group: &str, sink: &SinkPlan, mistakes: &mut Vec<Mistake>) {
 /// What is run for a group: one sink, made of its members, which are taken out of `sinks`; and how to watch them.
 pub(super) fn assemble(group: GroupPlan, sinks: &mut Vec<SinkPlan>) -> (SinkPlan, GroupMonitor) {
     let GroupPlan { name, policy, members, retry, on_permanent } = group;
-    let mut assembled = SinkGroup::with_policy(policy);
+    let mut assembled = SinkGroup::of_agent(policy);
     let mut channel = String::new();
     for member in members {
         let Some(place) = sinks.iter().position(|sink| sink.name == member) else { continue };

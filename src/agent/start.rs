@@ -131,7 +131,7 @@ fn start_sink(
         counters: counters.clone(),
         bell: bell.clone(),
     };
-    let prefix = |sink: &String| (channel.clone(), runner.context.member(sink).prefix().to_owned());
+    let prefix = |sink: &String| (channel.clone(), runner.context.other(sink).prefix().to_owned());
     let claim = Claim::new(sinks.iter().map(prefix).collect());
     let thread = spawn(agent, &component, move || in_order(claim, sink, |sink, claim| runner.run(&mut **sink, claim)))?;
     Ok(RunningSink { component, counters, bell, channel, members, thread: Some(thread) })

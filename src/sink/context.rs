@@ -33,9 +33,14 @@ impl SinkContext {
         Self::below(&format!("{agent}/"), name, channel, shutdown)
     }
 
-    /// The context of another sink of the same channel: one of a group.
-    pub(crate) fn member(&self, name: &str) -> Self {
+    /// The context of another sink of the same agent and channel.
+    pub(crate) fn other(&self, name: &str) -> Self {
         Self::below(&self.base, name, self.channel.clone(), self.shutdown.clone())
+    }
+
+    /// The context of a part of this sink, with positions among those of this sink.
+    pub(crate) fn part(&self, name: &str) -> Self {
+        Self { name: name.into(), prefix: format!("{}{name}/", self.prefix).into(), ..self.clone() }
     }
 
     /// The same for a sink that gets nothing while another one works.

@@ -12,7 +12,7 @@ use crate::channel::{FileChannel, PutTransaction, RawTake, TakeCommit, TakeTrans
 use crate::error::{StorageError, TakeError};
 use crate::event::EventId;
 use crate::limits::DIVERTED_IN_A_ROW_MAX;
-use crate::sink::group::{Failover, LoadBalance, Single};
+use crate::sink::group::{Failover, LoadBalance, Single, SinkGroup};
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::stats::ChannelStats;
 use crate::store::FileStore;
@@ -129,6 +129,35 @@ fn a_group_may_have_the_name_of_a_sink() {
     assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
     assert_eq!(log.lines(), numbers_text(5));
     assert_eq!(running.stats().group("b").unwrap().status.health, Health::Running);
+}
+
+/// Goal: members of equal names of two groups have positions of their own, those of sinks that the agent groups the ones that the
+/// sinks have anyway. Method: what is in the store afterwards.
+#[test]
+fn equal_names_of_members_are_told_apart_by_their_groups() {
+    struct Counting;
+    impl Sink for Counting {
+        fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+            batch.set_position("at", text(&batch.events()[0]));
+            Ok(Delivered::All)
+        }
+    }
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).open().unwrap();
+    let mut builder = agent();
+    for name in ["one", "two", "three"] {
+        let channel = store.channel(name).unwrap();
+        channel.put(name).unwrap();
+        builder = builder.shared_channel(name, channel);
+    }
+    let group = || SinkGroup::new(Single::new()).member("m", Counting);
+    let builder = builder.sink("one", group()).from("one").sink("two", group()).from("two").sink("m", Counting);
+    let running = start(builder.from("three").sink_group("g", Single::new()).of(["m"]));
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    let found = store.channel("one").unwrap().positions("test/sink/");
+    let found: Vec<_> = found.iter().map(|(owner, at)| (owner.as_str(), &at[..])).collect();
+    let expected: [(_, &[u8]); 3] =
+        [("test/sink/m/at", b"three"), ("test/sink/one/m/at", b"one"), ("test/sink/two/m/at", b"two")];
+    assert_eq!(found, expected);
 }
 
 /// A channel of a store whose first commits of takes fail, as if the process had been killed before them.

@@ -68,11 +68,15 @@ pub use policy::{GroupPolicy, PolicyError, Single};
 ///   member is left.
 ///
 /// So an event is delivered at least once by one of the members, and twice if one has delivered it and failed all the same.
-/// Positions are each member's own, and those of a member that failed are not committed.
+/// Positions are each member's own, and those of a member that failed are not committed. They are among those of the group, under
+/// the name of the member: `<agent>/sink/<group>/<member>/`. A sink that an agent has put into a group keeps the positions that it has
+/// by itself.
 pub struct SinkGroup {
     policy: Box<dyn GroupPolicy>,
     members: Vec<Member>,
     clock: Arc<dyn Clock>,
+    /// Whether the members are sinks of an agent, which have names and positions by themselves.
+    is_of_agent: bool,
     was_opened: bool,
     /// The member that delivered what is not committed yet.
     uncommitted: Option<usize>,
@@ -81,12 +85,13 @@ pub struct SinkGroup {
 impl SinkGroup {
     /// A group without members yet.
     pub fn new(policy: impl GroupPolicy + 'static) -> Self {
-        Self::with_policy(Box::new(policy))
+        Self { is_of_agent: false, ..Self::of_agent(Box::new(policy)) }
     }
 
-    pub(crate) fn with_policy(policy: Box<dyn GroupPolicy>) -> Self {
+    /// A group of sinks of an agent.
+    pub(crate) fn of_agent(policy: Box<dyn GroupPolicy>) -> Self {
         let clock = Arc::new(SystemClock::new());
-        Self { policy, members: Vec::new(), clock, was_opened: false, uncommitted: None }
+        Self { policy, members: Vec::new(), clock, is_of_agent: true, was_opened: false, uncommitted: None }
     }
 
     /// Adds a sink. It gets [`SINK_BATCH_EVENTS`] events at once, at most.
@@ -128,7 +133,8 @@ impl SinkGroup {
         let names: Vec<String> = self.members.iter().map(|member| member.watch.name.clone()).collect();
         self.policy.bind(&names).map_err(SinkError::fatal)?;
         for (place, member) in self.members.iter_mut().enumerate() {
-            let context = context.member(&member.watch.name);
+            let name = &member.watch.name;
+            let context = if self.is_of_agent { context.other(name) } else { context.part(name) };
             member.context = Some(context.standing_by(self.policy.stands_by(place)));
         }
         let now = self.clock.monotonic();

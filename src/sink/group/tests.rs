@@ -300,7 +300,7 @@ fn a_penalty_begins_with_the_failure_however_long_the_attempt_took() {
     for policy in policies {
         let clock = Arc::new(StepClock::new());
         let good = Scripted::default();
-        let mut group = SinkGroup::with_policy(policy)
+        let mut group = SinkGroup::of_agent(policy)
             .clock(clock.clone())
             .member("slow", Slow(clock.clone(), Duration::from_secs(20)))
             .member("good", good.clone());
@@ -344,8 +344,8 @@ fn each_sink_has_its_own_batches_and_positions() {
     assert_eq!(sinks[0].got(), [names(0..2), names(7..9)].concat());
     assert_eq!(sinks[1].got(), [names(2..7), names(9..14)].concat());
     let position = |owner: &str| bench.channel.positions(owner);
-    assert_eq!(position("sink/s1/"), [("sink/s1/seen".to_owned(), "2".into())]);
-    assert_eq!(position("sink/s2/"), [("sink/s2/seen".to_owned(), "5".into())]);
+    assert_eq!(position("sink/g/s1/"), [("sink/g/s1/seen".to_owned(), "2".into())]);
+    assert_eq!(position("sink/g/s2/"), [("sink/g/s2/seen".to_owned(), "5".into())]);
     let stats = bench.monitor.member("s1").unwrap().stats;
     assert_eq!((stats.batch_complete, stats.batch_underflow, stats.drain_success_events), (2, 0, 4));
 }
@@ -357,7 +357,7 @@ fn the_positions_of_a_sink_that_failed_are_not_committed() {
     let mut bench = Bench::new(Failover::new(), &sinks, &[]);
     bench.push(0..3);
     assert_eq!(bench.step(3).unwrap(), 3);
-    assert_eq!(bench.channel.positions(""), [("sink/s2/seen".to_owned(), "3".into())]);
+    assert_eq!(bench.channel.positions(""), [("sink/g/s2/seen".to_owned(), "3".into())]);
 }
 
 #[test]
@@ -454,7 +454,7 @@ fn members_that_fail_at_random_deliver_everything_in_order() {
     for (number, policy) in policies.into_iter().enumerate() {
         let clock = Arc::new(StepClock::new());
         let log = Arc::new(Mutex::new(Vec::new()));
-        let mut group = SinkGroup::with_policy(policy).clock(clock.clone());
+        let mut group = SinkGroup::of_agent(policy).clock(clock.clone());
         for member in 0..3 {
             let sink = Flaky(Random::new(seed ^ member), log.clone());
             group = group.member_with_batch(member.to_string(), sink, 3);
