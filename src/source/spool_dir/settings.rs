@@ -9,6 +9,7 @@ use crate::codec::line::Overlong;
 use crate::codec::pattern::Pattern;
 use crate::limits::{BODY_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, SPOOL_READ_BYTES};
 use crate::source::SettingError;
+use crate::source::files::absolute;
 use crate::source::setting::Kind;
 
 ///  Which file of those that are present is read next. Files of the same age are read in the order of their names.
@@ -144,7 +145,7 @@ impl Settings {
         if self.dir.as_os_str().is_empty() {
             return Err(KIND.error("dir", shown_dir, "is empty; name the directory to read"));
         }
-        let absolute_dir = std::path::absolute(&self.dir)
+        let absolute_dir = absolute(&self.dir)
             .map_err(|error| KIND.error("dir", shown_dir, format!("cannot be made absolute: {error}")))?;
         let label = self.encoding.as_deref();
         let charset = label.map_or(Some(Charset::BYTES), Charset::for_label).ok_or_else(|| {

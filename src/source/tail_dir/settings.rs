@@ -10,6 +10,7 @@ use crate::limits::{
     BODY_BYTES_MAX, LINE_BYTES_MAX, SPOOL_LINE_BYTES_CEILING, TAIL_IDLE, TAIL_OPEN_FILES, TAIL_POLL, TAIL_READ_BYTES,
 };
 use crate::source::SettingError;
+use crate::source::files::absolute;
 use crate::source::setting::Kind;
 
 ///  Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
@@ -161,8 +162,8 @@ impl Group {
         if given.dir.as_os_str().is_empty() {
             return Err(wrong("has no directory; name it before the expression, as in /var/log/shop/.*\\.log".into()));
         }
-        let dir = std::path::absolute(&given.dir)
-            .map_err(|error| wrong(format!("the directory cannot be made absolute: {error}")))?;
+        let dir =
+            absolute(&given.dir).map_err(|error| wrong(format!("the directory cannot be made absolute: {error}")))?;
         if given.pattern.is_empty() {
             return Err(wrong("has no expression for the names of files; .* stands for all".into()));
         }
