@@ -72,6 +72,8 @@ pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 pub const IMPORT_CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
 /// Bytes of each of the other files beside that checkpoint, at most: 1 GiB.
 pub const IMPORT_INFLIGHT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of a log of Flume's that are searched at once for a record behind damage: 64 KiB.
+pub const IMPORT_SEARCH_BYTES: usize = 64 << 10;
 /// Default size of the first segment after an open; later ones grow fourfold up to [`SEGMENT_BYTES`].
 pub const SEGMENT_BYTES_FIRST: u64 = 1 << 20;
 /// Size of each of the two segments that every lane keeps for acknowledgements when the disk is full: 256 KiB.

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 
 use crate::event::Event;
-use crate::limits::{FLUME_LOGS_MAX, FLUME_RECORD_BYTES_MAX};
+use crate::limits::{FLUME_LOGS_MAX, FLUME_RECORD_BYTES_MAX, IMPORT_SEARCH_BYTES};
 use crate::vfs::{OpenMode, OsVfs, Vfs, VfsFile};
 use proto::{delimited, field};
 use queue::{Checkpoint, Replay};
-use record::{HEAD_BYTES, NOOP, PADDING, Pointer, RECORD, decode, decode_event};
+use record::{HEAD_BYTES, HEADER_BYTES, NOOP, PADDING, Pointer, RECORD, decode, decode_event, is_record};
 
 /// The events that a stopped Flume file channel still holds: committed puts minus committed takes, in the order of its
 /// queue.
@@ -122,8 +122,8 @@ impl FlumeFileChannel {
     ///
     /// # Errors
     /// [`ImportError`]: a directory cannot be read, the agent still runs (a directory has the file `in_use.lock`), a log
-    /// is encrypted or of version 2, or damaged before its end. A record that is cut off at the end of a log belongs to a
-    /// transaction that was never committed and is passed over, see [`torn`](Self::torn).
+    /// is encrypted or of version 2, or damaged before its end. A record that is cut off at the end of a log, with no other
+    /// behind it, belongs to a transaction that was never committed and is passed over, see [`torn`](Self::torn).
     pub fn open(checkpoint_dir: &Path, data_dirs: &[PathBuf]) -> Result<Self, ImportError> {
         Self::open_in(&OsVfs::new(), checkpoint_dir, data_dirs)
     }
@@ -220,6 +220,7 @@ impl Log {
         let mut offset = 0;
         while offset < self.len {
             let Some((operation, payload)) = self.record(offset)? else {
+                self.check_end(offset, "no record")?;
                 return Ok(self.operation(offset)? == Some(PADDING));
             };
             let next = offset + u64::from(HEAD_BYTES) + payload.len() as u64;
@@ -229,14 +230,43 @@ impl Log {
                         let at = u32::try_from(offset).map_err(|_| self.too_long())?;
                         replay.add(Pointer { log: number, offset: at }, &record);
                     }
-                    // A crash leaves zeros, or nothing, where the last record was to be.
-                    Err(_) if self.operation(next)?.is_none_or(|operation| operation != RECORD) => return Ok(false),
-                    Err(error) => return Err(ImportError::corrupt(&self.path, offset, error.to_string())),
+                    Err(error) => {
+                        self.check_end(offset, &error.to_string())?;
+                        return Ok(false);
+                    }
                 }
             }
             offset = next;
         }
         Ok(true)
+    }
+
+    /// Refuses a log that has a record behind `offset`, where there should be one and is none: it is damaged, and not cut off
+    /// or filled up. A record that was cut off within an event that holds records of Flume looks the same. What is an
+    /// event cannot be told from what is in one, so that both are an error rather than a loss.
+    fn check_end(&self, offset: u64, detail: &str) -> Result<(), ImportError> {
+        let overlap = HEAD_BYTES as usize + HEADER_BYTES;
+        let mut window = vec![0; IMPORT_SEARCH_BYTES];
+        let mut begin = offset + 1;
+        while begin < self.len {
+            let left = self.len - begin;
+            let size = usize::try_from(left).map_or(window.len(), |left| left.min(window.len()));
+            let bytes = window.get_mut(..size).unwrap_or_default();
+            self.file.read_exact_at(bytes, begin).map_err(|error| ImportError::io(&self.path, error))?;
+            for at in memchr::memchr_iter(RECORD, bytes) {
+                if begins_record(bytes.get(at..).unwrap_or_default(), left - at as u64) {
+                    let behind = begin + at as u64;
+                    let detail = format!(
+                        "{detail}, but there is another record at offset {behind}. To pass over everything from the damage on, \
+                         cut the log off there"
+                    );
+                    return Err(ImportError::corrupt(&self.path, offset, detail));
+                }
+            }
+            // What begins at the end of this piece is whole in the next one.
+            begin += if size as u64 == left { left } else { (IMPORT_SEARCH_BYTES - overlap) as u64 };
+        }
+        Ok(())
     }
 
     fn operation(&self, offset: u64) -> Result<Option<u8>, ImportError> {
@@ -270,6 +300,15 @@ impl Log {
     fn too_long(&self) -> ImportError {
         ImportError::unsupported(&self.path, "the log is longer than Flume's logs can be")
     }
+}
+
+/// Whether a record begins here that ends within the `left` bytes of the log.
+fn begins_record(mut bytes: &[u8], left: u64) -> bool {
+    let (Ok(_), Ok(len)) = (bytes.try_get_u8(), bytes.try_get_u32()) else { return false };
+    let begin = bytes.get(..HEADER_BYTES).unwrap_or(bytes);
+    len <= FLUME_RECORD_BYTES_MAX
+        && u64::from(HEAD_BYTES) + u64::from(len) <= left
+        && is_record(Bytes::copy_from_slice(begin), len)
 }
 
 fn refuse_running(vfs: &dyn Vfs, dir: &Path) -> Result<(), ImportError> {
@@ -330,3 +369,6 @@ fn read_file(vfs: &dyn Vfs, path: &Path, max: u64) -> Result<Option<Bytes>, Impo
     file.read_exact_at(&mut bytes, 0).map_err(io)?;
     Ok(Some(bytes.into()))
 }
+
+#[cfg(test)]
+mod tests;

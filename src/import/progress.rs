@@ -60,29 +60,15 @@ mod tests {
 
     use std::path::Path;
 
-    use bytes::BufMut;
-
+    use super::super::tests::{META, log};
     use super::*;
     use crate::{Channel, FileStore, Wait};
 
     /// The files of a stopped Flume channel with so many events in log 1.
     fn flume(dir: &Path, events: u8) -> FlumeFileChannel {
         std::fs::create_dir_all(dir).unwrap();
-        std::fs::write(dir.join("log-1.meta"), [10, 0x0d, 3, 0, 0, 0, 0x15, 1, 0, 0, 0]).unwrap();
-        let mut log = Vec::new();
-        for event in 0..events {
-            let head = |kind| {
-                [vec![23, 0x0d, kind, 0, 0, 0, 0x11, event + 1], vec![0; 7], vec![0x19, event + 1], vec![0; 7]].concat()
-            };
-            let put = [head(1), vec![9, 0x0a, 7, 0x12, 5], b"event".to_vec()].concat();
-            let commit = [head(4), vec![5, 0x0d, 1, 0, 0, 0]].concat();
-            for record in [put, commit] {
-                log.push(super::super::record::RECORD);
-                log.put_u32(u32::try_from(record.len()).unwrap());
-                log.extend(record);
-            }
-        }
-        std::fs::write(dir.join("log-1"), log).unwrap();
+        std::fs::write(dir.join("log-1.meta"), META).unwrap();
+        std::fs::write(dir.join("log-1"), log(events)).unwrap();
         let flume = FlumeFileChannel::open(&dir.join("none"), &[dir.to_path_buf()]).unwrap();
         assert_eq!(flume.len(), usize::from(events));
         flume

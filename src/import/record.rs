@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 
-use super::proto::{Malformed, delimited, field};
+use super::proto::{Malformed, delimited, field, varint};
 use crate::event::{Event, Headers};
 
 /// The place of an event: number of the log, offset of its record.
@@ -52,9 +52,42 @@ pub(super) const PADDING: u8 = 0x80;
 /// Operation and length.
 pub(super) const HEAD_BYTES: u32 = 5;
 
+/// Bytes of a payload within which its header is.
+pub(super) const HEADER_BYTES: usize = 64;
+
 /// Reads the payload of a record but for the event of a put.
 pub(super) fn decode(mut payload: Bytes) -> Result<Record, Malformed> {
-    let mut header = delimited(&mut payload, "header of the record")?;
+    let (kind, transaction, order) = header(&mut payload)?;
+    let body = delimited(&mut payload, "body of the record")?;
+    if !payload.is_empty() {
+        delimited(&mut payload, "footer of the record")?;
+    }
+    if !payload.is_empty() {
+        // Its length is wrong, and may cover records that follow.
+        return Err(Malformed("end of the record"));
+    }
+    let what = match kind {
+        1 => What::Put,
+        2 => What::Take(take(body)?),
+        3 => What::Rollback,
+        4 => commit(body)?,
+        _ => return Err(Malformed("type of the record")),
+    };
+    Ok(Record { transaction, order, what })
+}
+
+/// Whether a payload of `len` bytes that begins with these is one of a record.
+pub(super) fn is_record(mut begin: Bytes, len: u32) -> bool {
+    let given = begin.len();
+    let kind = header(&mut begin).map(|(kind, ..)| kind);
+    let Ok(body) = varint(&mut begin, "body of the record") else { return false };
+    let before = (given - begin.len()) as u64;
+    matches!(kind, Ok(1..=4)) && before.checked_add(body).is_some_and(|end| end <= u64::from(len))
+}
+
+/// Type, transaction and order of a record.
+fn header(payload: &mut Bytes) -> Result<(u32, u64, u64), Malformed> {
+    let mut header = delimited(payload, "header of the record")?;
     let (mut kind, mut transaction, mut order) = (None, None, None);
     while let Some((number, value)) = field(&mut header, "header of the record")? {
         match number {
@@ -64,16 +97,9 @@ pub(super) fn decode(mut payload: Bytes) -> Result<Record, Malformed> {
             _ => {}
         }
     }
-    let body = delimited(&mut payload, "body of the record")?;
-    let what = match kind {
-        Some(1) => What::Put,
-        Some(2) => What::Take(take(body)?),
-        Some(3) => What::Rollback,
-        Some(4) => commit(body)?,
-        _ => return Err(Malformed("type of the record")),
-    };
+    let kind = kind.ok_or(Malformed("type of the record"))?;
     let transaction = transaction.ok_or(Malformed("transaction of the record"))?;
-    Ok(Record { transaction, order: order.ok_or(Malformed("order of the record"))?, what })
+    Ok((kind, transaction, order.ok_or(Malformed("order of the record"))?))
 }
 
 fn take(mut body: Bytes) -> Result<Pointer, Malformed> {
