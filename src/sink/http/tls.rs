@@ -71,7 +71,10 @@ impl Transport for TlsTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
+        // What came behind an answer, decrypted or not, would be taken for the answer to the next request.
+        let is_drained = self.stream.conn.wants_read();
+        let below = self.stream.get_mut().get_mut();
+        is_drained && below.buffers().input().is_empty() && below.is_open()
     }
 
     fn is_tls(&self) -> bool {
@@ -90,3 +93,6 @@ impl fmt::Debug for TlsTransport {
         f.debug_struct("TlsTransport").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
