@@ -210,7 +210,12 @@ impl LineFramer {
             self.carry.extend_from_slice(&half);
             let last = self.carry.len() - unit;
             if self.carry.get(last..).and_then(|pair| self.charset.find_newline(pair)).is_some() {
-                self.carry.truncate(last);
+                let newline = self.carry.split_off(last);
+                if self.is_too_long(&self.carry) {
+                    // The line feed stays for what is left behind the cut.
+                    self.chunk = [&newline[..], &self.chunk[..]].concat().into();
+                    return Some(self.cut());
+                }
                 let body = std::mem::take(&mut self.carry).freeze();
                 return Some(Found::Line(self.line(body, unit, LineEnd::Newline)));
             }

@@ -228,6 +228,27 @@ fn a_maximum_in_characters_counts_as_flume_does() {
     }
 }
 
+#[test]
+fn a_maximum_in_characters_holds_wherever_a_line_feed_is_cut() {
+    for label in ["UTF-16LE", "UTF-16BE"] {
+        let charset = Charset::for_label(label).unwrap();
+        let mut stream = Vec::new();
+        charset.encode("123456\n1234567\n12345678\n\nlast", &mut stream);
+        for overlong in [Overlong::Split, Overlong::Truncate, Overlong::Drop] {
+            let whole = |pieces: &[&[u8]]| {
+                let mut framer = LineFramer::with_chars_max(charset, 6, overlong);
+                (framed(&mut framer, pieces, usize::MAX), framer.dropped_lines())
+            };
+            let expected = whole(&[&stream]);
+            assert!(expected.0.iter().all(|line| line.body.len() <= 12), "{expected:?}");
+            for cut in 0..stream.len() {
+                let (head, rest) = stream.split_at(cut);
+                assert_eq!(whole(&[head, rest]), expected, "{label}, {overlong:?}, cut at {cut}");
+            }
+        }
+    }
+}
+
 /// Goal: many bytes that do not count neither hide a line feed nor cut a character in two.
 /// Method: a little more or less of them than a line may have, before whole characters and lines, in pieces of all sizes.
 #[test]
