@@ -76,6 +76,11 @@ impl Target {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .timeout_connect(limit(self.connect_timeout))
+            // The limit of all together has the time for connecting in it, also where there is a connection already.
+            .timeout_send_request(limit(self.request_timeout))
+            .timeout_send_body(limit(self.request_timeout))
+            .timeout_recv_response(limit(self.request_timeout))
+            .timeout_recv_body(limit(self.request_timeout))
             .timeout_global(limit(self.connect_timeout.saturating_add(self.request_timeout)))
             .max_idle_connections(1)
             .build();

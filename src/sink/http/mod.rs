@@ -141,7 +141,9 @@ impl Http {
         self
     }
 
-    /// How long a request may take once there is a connection. Default: [`HTTP_REQUEST`](limits::HTTP_REQUEST).
+    /// How long each part of a request may take once there is a connection: sending its head, sending its body, waiting for
+    /// the answer, and reading its body. All of it may take as long as one part and [connecting](Self::connect_timeout)
+    /// together. Default: [`HTTP_REQUEST`](limits::HTTP_REQUEST).
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.target.request_timeout = timeout;
