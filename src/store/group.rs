@@ -165,12 +165,12 @@ impl Place {
         if let Some(outcomes) = &mut state.outcomes {
             return Poll::Ready(outcomes.get_mut(self.index).and_then(Option::take));
         }
-        let earlier = match state.wakers.iter_mut().find(|(index, _)| *index == self.index) {
-            Some((_, known)) => Some(std::mem::replace(known, waker)),
-            None => {
-                state.wakers.push((self.index, waker));
-                None
-            }
+        let known = state.wakers.iter_mut().find(|(index, _)| *index == self.index);
+        let earlier = if let Some((_, known)) = known {
+            Some(std::mem::replace(known, waker))
+        } else {
+            state.wakers.push((self.index, waker));
+            None
         };
         drop(state);
         drop(earlier);
