@@ -915,3 +915,36 @@ fn closing_again_says_again_what_could_not_be_made_durable() {
         assert!(said.iter().all(|error| error.to_string() == said[0].to_string()), "{said:?}");
     }
 }
+
+/// A put with a position went where that position was, although an earlier put of the same thread was on its way elsewhere: its
+/// events came first, and after a kill in between the position was ahead of events that were lost.
+#[test]
+fn a_put_with_a_position_stays_behind_the_put_before_it() {
+    let disk = SimVfs::new();
+    let two_lanes = |disk: &SimVfs| settings(disk).data_dir("/one").data_dir("/two").open().expect("a store");
+    let store = two_lanes(&disk);
+    let channel = store.channel("channel").expect("a channel");
+    let submit = |body: &'static str, position: Option<&'static str>| {
+        let mut put = channel.begin_put();
+        put.push(body);
+        if let Some(position) = position {
+            put.set_position("source", position);
+        }
+        put.submit().expect("a ticket")
+    };
+    submit("where the position is", Some("1")).wait().expect("a put");
+    channel.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+    // Lanes take turns: one of these is not that of the position.
+    for _ in 0..4 {
+        let first = submit("first", None);
+        submit("second", Some("2")).wait().expect("a put");
+        let after_kill = two_lanes(&disk.snapshot());
+        for store in [&store, &after_kill] {
+            let take = store.channel("channel").expect("a channel").take(9, Wait::NONE).expect("a take");
+            assert_eq!(take.iter().map(|event| &event.body()[..]).collect::<Vec<_>>(), [&b"first"[..], b"second"]);
+            take.commit().expect("its commit");
+        }
+        assert_eq!(after_kill.channel("channel").expect("a channel").position("source").as_deref(), Some(&b"2"[..]));
+        first.wait().expect("a put");
+    }
+}

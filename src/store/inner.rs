@@ -270,16 +270,18 @@ impl Inner {
         (routes.store == self.instance || routes.runs.is_empty()) && known && covered == batch.events.len() as u64
     }
 
-    /// The lane for a put: the one that holds its positions, the one that this thread's last put is on its way to, or the
+    /// The lane for a put: the one that this thread's last put is on its way to, the one that holds its positions, or the
     /// least busy one.
     fn choose_lane(&self, positions: &Positions) -> Result<&Arc<Lane>, StorageError> {
+        // ORDER: before all else. In another lane it could be durable first, with a position that is ahead of the events that were
+        // submitted before.
+        if let Some(lane) = self.lane_in_use().filter(|lane| lane.refusal().is_none()) {
+            return Ok(lane);
+        }
         // An owner stays in one lane: then no other lane knows an older position of it that would have to be overruled.
         let holder = if self.lanes.len() > 1 { self.shared.holder(positions) } else { None };
         let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane)));
         if let Some(lane) = holder.filter(|lane| lane.refusal().is_none() && !lane.full.load(Ordering::Relaxed)) {
-            return Ok(lane);
-        }
-        if let Some(lane) = self.lane_in_use().filter(|lane| lane.refusal().is_none()) {
             return Ok(lane);
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
