@@ -5,14 +5,15 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::vfs::sim::SimVfs;
-use aqueduct::{Channel, FileChannel};
+use aqueduct::{Channel, FileChannel, Spillable, StorageError, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1)
@@ -103,6 +104,76 @@ fn a_waker_may_close_the_store() {
             assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 1);
         });
     }
+}
+
+/// Does something when it is woken for the last time.
+struct Once {
+    wakes: AtomicUsize,
+    run: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Wake for Once {
+    fn wake(self: Arc<Self>) {
+        if self.wakes.fetch_sub(1, Ordering::SeqCst) == 1 {
+            (self.run)();
+        }
+    }
+}
+
+fn on_wake(wakes: usize, run: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(Once { wakes: AtomicUsize::new(wakes), run: Box::new(run) }))
+}
+
+/// A task that closed a spillable channel when the saving of its close, or a commit with a position, woke it hung, and so did
+/// one that then committed a take.
+#[test]
+fn a_waker_may_close_the_spillable_channel_that_wakes_it() {
+    let open =
+        |store: &FileStore, memory| Spillable::builder("orders").memory_events(memory).open(store).expect("a channel");
+    let not_saved = |channel: &Spillable| {
+        let error = channel.close().expect_err("another one is under way");
+        assert!(matches!(error, StorageError::NotSaved { .. }), "{error}");
+    };
+    // The rollback wakes the task, the close of what has spilled does, and then that its memory is saved.
+    in_time(move || {
+        let store = settings(&SimVfs::new()).open().expect("a new store");
+        let channel = open(&store, 10);
+        for event in ["1", "2", "3"] {
+            channel.put(event).expect("a put");
+        }
+        let take = Mutex::new(Some(channel.take(1, Wait::NONE).expect("a take")));
+        let rest = channel.take(2, Wait::NONE).expect("a take");
+        let waker = on_wake(3, {
+            let channel = channel.clone();
+            move || {
+                not_saved(&channel);
+                let mut take = take.lock().expect("no panic").take().expect("the first time");
+                take.set_position("sink", "1");
+                take.commit().expect("a take that was open may be committed");
+            }
+        });
+        assert!(channel.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+        rest.rollback();
+        channel.close().expect("a close");
+        drop(channel);
+        let channel = open(&store, 10);
+        assert_eq!((channel.stats().depth_events, channel.position("sink").as_deref()), (2, Some(&b"1"[..])));
+    });
+    in_time(move || {
+        let store = settings(&SimVfs::new()).open().expect("a new store");
+        let channel = open(&store, 0);
+        let waker = on_wake(1, {
+            let channel = channel.clone();
+            move || not_saved(&channel)
+        });
+        assert!(channel.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+        let mut put = channel.begin_put();
+        put.push("1");
+        put.set_position("source", "1");
+        put.commit().expect("a put");
+        channel.close().expect("again");
+        assert_eq!(open(&store, 0).position("source").as_deref(), Some(&b"1"[..]));
+    });
 }
 
 /// Nothing that ends takes this long.

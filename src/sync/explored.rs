@@ -25,7 +25,7 @@ pub(crate) mod atomic {
 
 /// Threads of the exploration.
 pub(crate) mod thread {
-    pub(crate) use shuttle::thread::{Builder, JoinHandle, current};
+    pub(crate) use shuttle::thread::{Builder, JoinHandle, ThreadId, current};
     pub(crate) use std::thread::panicking;
 
     /// Lets others go on, and time a little.

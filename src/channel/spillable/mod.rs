@@ -19,6 +19,7 @@ use self::builder::Settings;
 use super::{Channel, FileChannel, Lease, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
 use crate::error::{StorageError, TakeError};
 use crate::stats::ChannelStats;
+use crate::sync::thread::ThreadId;
 use crate::sync::{Condvar, Mutex};
 use crate::tell::tell;
 use crate::wait::{Bell, Wait};
@@ -80,11 +81,9 @@ struct Shared {
     /// What was in memory when the channel was closed, and so is older than all that spilled.
     saved: FileChannel,
     gate: Arc<Mutex<Gate>>,
-    /// Whether closing has written what was in memory.
-    is_saved: Mutex<bool>,
     /// Room in memory, for puts that are larger than what there is room for.
     room: Condvar,
-    /// No commit that sets positions is under way.
+    /// A commit that sets positions is over, or the saving of a close.
     settled: Condvar,
     /// What threads wait on in `take`, to be used again.
     bells: Mutex<Vec<Arc<Bell>>>,
@@ -95,15 +94,19 @@ struct Shared {
     before: [ChannelStats; 2],
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Gate {
     /// Whether new events follow others into the overflow.
     is_spilled: bool,
     /// Puts that are on their way there.
     spilling: usize,
-    /// Commits in the store whose positions are set in memory once they are done.
-    committing: usize,
+    /// The threads of commits in the store whose positions are set in memory once they are done.
+    committing: Vec<ThreadId>,
+    /// The thread whose close writes what was in memory.
+    saving: Option<ThreadId>,
     is_closed: bool,
+    /// A close has written what was in memory.
+    is_saved: bool,
 }
 
 impl Spillable {
@@ -134,8 +137,7 @@ impl Shared {
             memory,
             overflow,
             saved,
-            gate: Arc::new(Mutex::new(Gate { is_spilled, spilling: 0, committing: 0, is_closed: false })),
-            is_saved: Mutex::new(false),
+            gate: Arc::new(Mutex::new(Gate { is_spilled, ..Gate::default() })),
             room: Condvar::new(),
             settled: Condvar::new(),
             bells: Mutex::default(),
@@ -162,7 +164,8 @@ impl Shared {
     /// Something has left memory for good.
     fn freed(&self) {
         let gate = self.gate.lock();
-        if gate.is_spilled || gate.spilling > 0 {
+        // After a close the capacity may be that of the next one who opened the channel.
+        if !gate.is_closed && (gate.is_spilled || gate.spilling > 0) {
             self.share_capacity();
             self.room.notify_all();
         }
@@ -248,7 +251,8 @@ impl Channel for Spillable {
     ///
     /// # Errors
     /// [`StorageError::NotSaved`] if the store takes no more; what could not be written is still in memory, and closing again
-    /// tries again. Others as [`FileChannel`]'s.
+    /// tries again. A waker that a commit or another close of this channel wakes hears it, too, as it holds that up: the other
+    /// close then goes on, and after a commit the channel is to be closed again. Others as [`FileChannel`]'s.
     fn close(&self) -> Result<(), StorageError> {
         self.shared.close()
     }

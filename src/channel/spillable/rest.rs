@@ -10,14 +10,31 @@ use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
+use crate::sync::thread::{self, ThreadId};
 use crate::wait::Wait;
 
 /// A commit in the store whose positions are not set yet.
-pub(super) struct Committing<'a>(&'a Shared);
+pub(super) struct Committing<'a> {
+    shared: &'a Shared,
+    thread: ThreadId,
+}
 
 impl Drop for Committing<'_> {
     fn drop(&mut self) {
-        self.0.gate.lock().committing -= 1;
+        let committing = &mut self.shared.gate.lock().committing;
+        if let Some(index) = committing.iter().position(|thread| *thread == self.thread) {
+            committing.swap_remove(index);
+        }
+        self.shared.settled.notify_all();
+    }
+}
+
+/// The close that writes what was in memory.
+struct Saving<'a>(&'a Shared);
+
+impl Drop for Saving<'_> {
+    fn drop(&mut self) {
+        self.0.gate.lock().saving = None;
         self.0.settled.notify_all();
     }
 }
@@ -28,36 +45,52 @@ impl Shared {
         self.room.notify_all();
         self.memory.close()?;
         let flushed = self.overflow.close();
-        let mut is_saved = self.is_saved.lock();
-        if !*is_saved {
-            let mut gate = self.gate.lock();
-            while gate.committing > 0 {
-                self.settled.wait(&mut gate);
-            }
-            drop(gate);
+        if let Some(_saving) = self.begin_saving()? {
             self.save_events().map_err(|source| self.left_in_memory(self.memory.depth().0, source))?;
             self.save_positions().map_err(|source| self.left_in_memory(0, source))?;
-            *is_saved = true;
+            self.gate.lock().is_saved = true;
         }
         flushed.and(self.saved.close())
+    }
+
+    /// Begins to write what is in memory, once what is under way is over; `None` if that is done.
+    fn begin_saving(&self) -> Result<Option<Saving<'_>>, StorageError> {
+        let thread = thread::current().id();
+        let mut gate = self.gate.lock();
+        loop {
+            if gate.is_saved {
+                return Ok(None);
+            }
+            // In a waker: what called it goes on only when it returns.
+            if gate.saving == Some(thread) || gate.committing.contains(&thread) {
+                drop(gate);
+                let cause = io::Error::other("its own thread is at work on the channel, and woke who closes it");
+                let source = StorageError::io("save", Path::new(&self.settings.name), cause);
+                return Err(self.left_in_memory(self.memory.depth().0, source));
+            }
+            if gate.saving.is_none() && gate.committing.is_empty() {
+                gate.saving = Some(thread);
+                return Ok(Some(Saving(self)));
+            }
+            self.settled.wait(&mut gate);
+        }
     }
 
     /// Begins a commit whose positions are set in memory after it; a close waits for it. `None`: the positions have been saved
     /// already, and new ones go into the store with the commit.
     pub(super) fn begin_commit(&self) -> Option<Committing<'_>> {
+        let thread = thread::current().id();
         let mut gate = self.gate.lock();
-        if !gate.is_closed {
-            gate.committing += 1;
-            return Some(Committing(self));
+        // ORDER: while a close saves, nothing begins; what begins before it or after a failed one is waited for. In a waker that
+        // the close itself wakes, it goes into the store behind what that has written.
+        while gate.saving.is_some_and(|saving| saving != thread) {
+            self.settled.wait(&mut gate);
         }
-        drop(gate);
-        // ORDER: while a close saves, nothing begins; what begins before it or after a failed one is waited for.
-        let is_saved = self.is_saved.lock();
-        if *is_saved {
+        if gate.is_saved || gate.saving.is_some() {
             return None;
         }
-        self.gate.lock().committing += 1;
-        Some(Committing(self))
+        gate.committing.push(thread);
+        Some(Committing { shared: self, thread })
     }
 
     /// Positions under the names that they have in the store.
@@ -89,9 +122,14 @@ impl Shared {
 
     /// Writes the positions. They must not be ahead of the events, so these come first.
     fn save_positions(&self) -> Result<(), StorageError> {
-        let current = self.memory.positions("");
-        let current = current.into_iter().map(|(owner, position)| (owner, Some(position))).collect();
-        self.write_positions(self.in_store(current))
+        let owners = self.memory.positions("").into_iter().map(|(owner, _)| (owner, None)).collect();
+        in_parts(owners, |part| {
+            // Looked up for each part: a waker of the one before may have committed newer ones.
+            let now = part.into_iter().map(|(owner, _)| (self.memory.position(&owner), owner));
+            let mut batch = PutBatch::new(Vec::new());
+            batch.positions = self.in_store(now.map(|(position, owner)| (owner, position)).collect());
+            self.saved.put_batch(batch).map(drop).map_err(|error| self.not_saved(error))
+        })
     }
 
     /// Brings back the positions of the last close, but for those of owners that somebody still has the lease of: it may commit
@@ -128,14 +166,6 @@ impl Shared {
         let cleared = left.iter().map(|(owner, _)| (owner.clone(), None)).collect();
         self.memory.set_positions(left.into_iter().map(|(owner, position)| (owner, Some(position))).collect());
         in_parts(self.in_store(cleared), |part| self.saved.commit_positions(part).map_err(of_take))
-    }
-
-    fn write_positions(&self, positions: Positions) -> Result<(), StorageError> {
-        in_parts(positions, |part| {
-            let mut batch = PutBatch::new(Vec::new());
-            batch.positions = part;
-            self.saved.put_batch(batch).map(drop).map_err(|error| self.not_saved(error))
-        })
     }
 
     /// The failure of a close, with what it leaves behind.

@@ -658,6 +658,23 @@ fn a_close_after_that_of_the_store_says_that_nothing_was_saved() {
 }
 
 #[test]
+fn a_take_that_is_committed_late_leaves_the_capacity_of_the_next_one_alone() {
+    let store = store(&Arc::new(SimVfs::new())).expect("store");
+    let open =
+        |events| Spillable::builder("orders").memory_events(4).overflow_events(events).open(&store).expect("open");
+    let old = open(20);
+    old.put_batch(numbered(0..4)).expect("memory");
+    old.put_batch(numbered(4..8)).expect("overflow");
+    assert_eq!(drain(&old, 4), names(0..4));
+    let mut late = old.take(2, Wait::NONE).expect("take");
+    old.close().expect("close");
+    let new = open(10);
+    late.set_position("sink", "6");
+    late.commit().expect("a take that was open may be committed");
+    assert_eq!(new.overflow_stats().capacity_events, 14);
+}
+
+#[test]
 fn the_debug_output_names_the_channel_and_shows_no_event() {
     let channel = open(&Arc::new(SimVfs::new()));
     channel.put("secret").expect("put");
