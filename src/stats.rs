@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::{Clock, SystemClock};
 
-/// What a channel holds and did since it was opened. Counter names follow Flume's (`EventPutAttemptCount`, ...).
+/// What a channel holds and did since it was opened; a file channel since its store was. Counter names follow Flume's
+/// (`EventPutAttemptCount`, ...).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStats {

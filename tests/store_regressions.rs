@@ -6,9 +6,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aqueduct::clock::StepClock;
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
-use aqueduct::{Channel, Durability, FileChannel, Wait};
+use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -947,4 +948,99 @@ fn a_put_with_a_position_stays_behind_the_put_before_it() {
         assert_eq!(after_kill.channel("channel").expect("a channel").position("source").as_deref(), Some(&b"2"[..]));
         first.wait().expect("a put");
     }
+}
+
+/// A closed channel refuses a put of positions alone, as channels in memory do.
+#[test]
+fn a_closed_channel_takes_no_positions() {
+    let store = settings(&SimVfs::new()).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    channel.close().expect("a close");
+    let mut batch = PutBatch::default();
+    batch.set_position("source", "1");
+    let error = channel.put_batch(batch.clone()).expect_err("closed");
+    assert!(matches!(error, PutError::Closed { .. }), "{error}");
+    assert_eq!(error.into_batch().expect("the batch").positions(), batch.positions());
+    assert_eq!((channel.position("source"), channel.stats().put_error_count), (None, 1));
+    store.channel("channel").expect("open again").put_batch(batch).expect("a put");
+    assert_eq!(channel.position("source").as_deref(), Some(&b"1"[..]));
+}
+
+/// A put that waited for room on the disk was counted anew with each try, and each as one that failed for another reason.
+#[test]
+fn a_put_that_waits_for_room_on_the_disk_counts_once() {
+    let body = || vec![b'x'; 3 << 10];
+    for wait in [Wait::NONE, Wait::up_to(Duration::from_millis(1))] {
+        let disk = SimVfs::new();
+        let store = settings(&disk).open().expect("a new store");
+        let (channel, other) =
+            (store.channel("channel").expect("a channel"), store.channel("other").expect("a channel"));
+        disk.set_space(Some(0));
+        let mut puts = 0;
+        let full = loop {
+            puts += 1;
+            let mut put = channel.begin_put_with(&[&other]).expect("one store");
+            put.push_to(&[0, 1], body());
+            put.set_wait(wait);
+            if let Err(error) = put.commit() {
+                break error;
+            }
+        };
+        assert!(matches!(full, PutError::Full { reason: FullReason::Disk, .. }), "{full}");
+        for channel in [&channel, &other] {
+            let stats = channel.stats();
+            assert_eq!((stats.put_attempt_events, stats.put_success_events), (puts, puts - 1));
+            assert_eq!((stats.put_full_count, stats.put_error_count), (1, 0));
+        }
+    }
+}
+
+/// A put into several channels that found one of them full was counted as a failure by those that had room.
+#[test]
+fn a_put_that_one_channel_has_no_room_for_is_no_failure_of_the_others() {
+    let store = settings(&SimVfs::new()).put_wait(Wait::NONE).open().expect("a new store");
+    let (roomy, small) = (store.channel("roomy").expect("a channel"), store.channel("small").expect("a channel"));
+    small.set_capacity(1, 1000);
+    small.put("the only one").expect("a put");
+    let mut put = roomy.begin_put_with(&[&small]).expect("one store");
+    put.push_to(&[0, 1], "x");
+    assert!(put.commit().expect_err("full").is_full());
+    let counts = |channel: &FileChannel| (channel.stats().put_full_count, channel.stats().put_error_count);
+    assert_eq!((counts(&roomy), counts(&small)), ((0, 0), (1, 0)));
+}
+
+/// Behind a backlog, the ages of events were taken for those of events that had come before: the oldest seemed too young.
+#[test]
+fn the_oldest_age_counts_from_the_first_event_that_is_left() {
+    let disk = SimVfs::new();
+    let clock = Arc::new(StepClock::new());
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..5 {
+        channel.put("backlog").expect("a put");
+    }
+    drop((store, channel));
+    let store = settings(&disk).clock(clock.clone()).open().expect("an open");
+    let channel = store.channel("channel").expect("a channel");
+    let takes = |count| channel.take(count, Wait::NONE).expect("a take").commit().expect("its commit");
+    let age = || channel.stats().oldest_age;
+    assert_eq!(age(), None, "only of what came since");
+    let second = Duration::from_secs(1);
+    channel.put("1").expect("a put");
+    clock.step(second);
+    channel.put("2").expect("a put");
+    clock.step(second / 20);
+    channel.put("3, which is not noted by itself").expect("a put");
+    takes(5);
+    assert_eq!(age(), Some(second + second / 20));
+    takes(1);
+    assert_eq!(age(), Some(second / 20));
+    takes(1);
+    clock.step(second);
+    channel.put("4").expect("a put");
+    assert_eq!(age(), Some(second + second / 20), "within a tenth of a second");
+    takes(1);
+    assert_eq!(age(), Some(Duration::ZERO));
+    takes(1);
+    assert_eq!(age(), None);
 }

@@ -1,10 +1,12 @@
 //! A store in operation.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::group::{Group, PutPlace, TakePlace};
@@ -137,11 +139,17 @@ impl Inner {
             return Ok(PutTicket::ready(Ok(Receipt::default())));
         }
         let generation = self.shared.space_generation();
-        let place = self.start_put(channel, batch, &patience)?;
+        let place = self.start_put(channel, batch, &patience, false)?;
         Ok(PutTicket::pending(Box::new(PutTicketOf { inner: self.clone(), place, channel, patience, generation })))
     }
 
-    fn start_put(&self, channel: Option<u16>, batch: PutBatch, patience: &Patience) -> Result<PutPlace, PutError> {
+    fn start_put(
+        &self,
+        channel: Option<u16>,
+        batch: PutBatch,
+        patience: &Patience,
+        again: bool,
+    ) -> Result<PutPlace, PutError> {
         let PutBatch { events, mut routes, positions, durability, resume, .. } = self.check_batch(channel, batch)?;
         let origin = Origin { durability, routed: channel.is_none(), resume };
         if let Some(channel) = channel {
@@ -153,7 +161,7 @@ impl Inner {
             }
         }
         let meta = PutMeta::new(routes, &events, positions);
-        let shares = match self.reserve(&meta, patience) {
+        let shares = match self.reserve(channel, &meta, patience, again) {
             Ok(shares) => shares,
             Err((channel, refused)) => {
                 let batch = Box::new(origin.give_back(meta, events));
@@ -167,7 +175,7 @@ impl Inner {
         let lane = match self.choose_lane(&meta.positions) {
             Ok(lane) => lane,
             Err(source) => {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, true));
                 return Err(PutError::NotCommitted { source, batch: Box::new(origin.give_back(meta, events)) });
             }
         };
@@ -201,21 +209,40 @@ impl Inner {
         self.lanes.get(usize::from(lane.ok().flatten()?))
     }
 
-    fn reserve(&self, meta: &PutMeta, patience: &Patience) -> Result<Vec<Share>, (String, Refused)> {
+    fn reserve(
+        &self,
+        channel: Option<u16>,
+        meta: &PutMeta,
+        patience: &Patience,
+        again: bool,
+    ) -> Result<Vec<Share>, (String, Refused)> {
         let queues = self.shared.queues.read();
         // In ascending order of channels: two transactions over several channels never wait for each other.
         let wanted: Vec<_> = meta.all_channels().into_iter().filter_map(|id| queues.get(&id).cloned()).collect();
+        // A put of positions alone needs no room, but its channel must be open.
+        let of_positions = channel.filter(|_| wanted.is_empty()).and_then(|id| queues.get(&id).cloned());
         drop(queues);
+        if let Some(queue) = of_positions {
+            queue.admit().map_err(|refused| (queue.name.clone(), refused))?;
+        }
         let mut shares: Vec<Share> = Vec::with_capacity(wanted.len());
         for queue in wanted {
             let (events, bytes) = meta.share(queue.id);
-            if let Err(refused) = queue.reserve(events, bytes, patience) {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+            if let Err(refused) = queue.reserve(events, bytes, patience, again) {
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, false));
                 return Err((queue.name.clone(), refused));
             }
             shares.push(Share { queue, events, bytes });
         }
         Ok(shares)
+    }
+
+    /// Counts a put that is given back because it found no room on the disk within its wait.
+    fn count_no_disk(&self, channel: Option<u16>, batch: &PutBatch) {
+        let ids = channel.map_or_else(|| batch.routes.sets.concat(), |channel| vec![channel]);
+        let queues = self.shared.queues.read();
+        let ids = BTreeSet::from_iter(ids).into_iter();
+        ids.filter_map(|id| queues.get(&id)).for_each(|queue| queue.found_no_disk());
     }
 
     /// Refuses what can never be put.
@@ -526,17 +553,22 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
             }
             let freed = inner.shared.space_generation() != generation;
             if patience.is_over() && !freed {
+                inner.count_no_disk(channel, &batch);
                 return Err(PutError::Full { reason: FullReason::Disk, batch, channel: name });
             }
             // In slices: room also comes from other programs, and from a lane on another disk.
             inner.shared.wait_for_space(generation, patience.deadline().or_after(SPACE_POLL));
             generation = inner.shared.space_generation();
-            place = inner.start_put(channel, *batch, &patience)?;
+            place = inner.start_put(channel, *batch, &patience, true)?;
         }
     }
 
-    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Receipt, PutError>> {
-        self.place.poll(cx)
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
+        let polled = self.place.poll(cx);
+        if let Poll::Ready(Err(PutError::Full { reason: FullReason::Disk, batch, .. })) = &polled {
+            self.inner.count_no_disk(self.channel, batch);
+        }
+        polled
     }
 }
 

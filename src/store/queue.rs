@@ -90,6 +90,9 @@ struct Gate {
     // Puts that wait for room, in the order they came: a large one is not starved by small ones.
     line: VecDeque<u64>,
     line_next: u64,
+    // Events that were there before the store was opened.
+    backlog: u64,
+    // How many events had come, with the backlog, before one that came then; a few times a second at most.
     ages: VecDeque<(u64, Duration)>,
     // Events that were passed over as damaged and still count.
     losses: Vec<AckRange>,
@@ -136,7 +139,8 @@ impl Queue {
             LaneGate { unread, unread_bytes, acked, hint: None }
         });
         let mut gate =
-            Gate { ready: events, depth_events: events, depth_bytes: bytes, lanes: lanes.collect(), ..Gate::default() };
+            Gate { ready: events, depth_events: events, depth_bytes: bytes, backlog: events, ..Gate::default() };
+        gate.lanes = lanes.collect();
         gate.stats.lost_events = lost;
         Self {
             id,
@@ -168,10 +172,10 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// Claims room for a put.
-    pub(crate) fn reserve(&self, events: u64, bytes: u64, patience: &Patience) -> Result<(), Refused> {
+    /// Claims room for a put, or, `again`, for one that has been counted.
+    pub(crate) fn reserve(&self, events: u64, bytes: u64, patience: &Patience, again: bool) -> Result<(), Refused> {
         let mut gate = self.gate.lock();
-        gate.stats.put_attempt_events += events;
+        gate.stats.put_attempt_events += if again { 0 } else { events };
         let Capacity { events: events_max, bytes: bytes_max } = self.capacity();
         let never = [
             ("events of a transaction (capacity)", events, events_max),
@@ -235,12 +239,27 @@ impl Queue {
         gate.stats.put_error_count += 1;
     }
 
-    /// Gives claimed room back.
-    pub(crate) fn unreserve(&self, events: u64, bytes: u64) {
+    /// Counts a put that found no room on the disk within its wait.
+    pub(crate) fn found_no_disk(&self) {
+        self.gate.lock().stats.put_full_count += 1;
+    }
+
+    /// Refuses a put that needs no room if the channel is closed.
+    pub(crate) fn admit(&self) -> Result<(), Refused> {
+        let mut gate = self.gate.lock();
+        if gate.closed {
+            gate.stats.put_error_count += 1;
+            return Err(Refused::Closed);
+        }
+        Ok(())
+    }
+
+    /// Gives claimed room back, of a put that failed or of one that may be tried again.
+    pub(crate) fn unreserve(&self, events: u64, bytes: u64, has_failed: bool) {
         let mut gate = self.gate.lock();
         gate.reserved_events -= events;
         gate.reserved_bytes -= bytes;
-        gate.stats.put_error_count += 1;
+        gate.stats.put_error_count += u64::from(has_failed);
         self.notify_room(gate);
     }
 
@@ -249,6 +268,9 @@ impl Queue {
     pub(crate) fn publish(&self, lane: u16, seq: u64, pos: LanePos, events: u64, bytes: u64) -> Vec<Waker> {
         let now = self.clock.monotonic();
         let mut gate = self.gate.lock();
+        if events > 0 {
+            gate.note_age(now);
+        }
         gate.reserved_events -= events;
         gate.reserved_bytes -= bytes;
         gate.depth_events += events;
@@ -262,7 +284,6 @@ impl Queue {
             lane.unread += events;
             lane.unread_bytes += bytes;
         }
-        gate.note_age(now);
         let takers = gate.takers;
         let wakers = std::mem::take(&mut gate.wakers);
         drop(gate);
@@ -478,7 +499,7 @@ impl Gate {
         }
     }
 
-    /// Notes when the events up to now came, at most a few times a second.
+    /// Notes when the event comes that is next, at most a few times a second.
     fn note_age(&mut self, now: Duration) {
         if self.ages.back().is_none_or(|(_, last)| now.saturating_sub(*last) >= AGE_STEP) {
             if self.ages.len() >= limits::CHANNEL_AGES_MAX {
@@ -489,15 +510,17 @@ impl Gate {
                     keep
                 });
             }
-            self.ages.push_back((self.stats.put_success_events, now));
+            self.ages.push_back((self.backlog + self.stats.put_success_events, now));
         }
     }
 
     fn drop_ages(&mut self) {
-        let done = self.stats.take_success_events;
-        while self.ages.front().is_some_and(|(upto, _)| *upto <= done)
-            && (self.ages.len() > 1 || self.depth_events == 0)
-        {
+        if self.depth_events == 0 {
+            return self.ages.clear();
+        }
+        // Whether they were taken or lost.
+        let done = (self.backlog + self.stats.put_success_events).saturating_sub(self.depth_events);
+        while self.ages.get(1).is_some_and(|(before, _)| *before <= done) {
             self.ages.pop_front();
         }
     }

@@ -455,7 +455,9 @@ impl Writer {
             Body::Put { meta, events, shares, origin } => {
                 let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
                 let reserved = shares.iter().filter(|_| !planted(Bug::CapacityLeak));
-                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes));
+                // Whether that was all, and it is to be counted, the ticket decides.
+                let has_failed = !matches!(error, StorageError::DiskFull { .. });
+                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes, has_failed));
                 let batch = Box::new(origin.give_back(meta, events));
                 Outcome::Put(Err(match error {
                     StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
@@ -525,7 +527,7 @@ fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
     lane.shared.suspect_positions(lane.index, body.positions());
     match body {
         Body::Put { shares, .. } => {
-            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes));
+            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, true));
             Outcome::Put(Err(PutError::Indeterminate { source }))
         }
         Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),

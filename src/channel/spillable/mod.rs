@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use self::builder::Settings;
 use super::{Channel, FileChannel, Lease, MemoryChannel, PutTarget, PutTransaction, TakeTransaction};
-use crate::error::{StorageError, TakeError};
+use crate::error::{PutError, StorageError, TakeError};
 use crate::stats::ChannelStats;
 use crate::sync::thread::ThreadId;
 use crate::sync::{Condvar, Mutex};
@@ -88,8 +88,6 @@ struct Shared {
     /// What threads wait on in `take`, to be used again.
     bells: Mutex<Vec<Arc<Bell>>>,
     put_attempt_events: AtomicU64,
-    put_full_count: AtomicU64,
-    put_error_count: AtomicU64,
     /// What the channels of the store, which may have been open before, had counted when this one was opened.
     before: [ChannelStats; 2],
 }
@@ -107,6 +105,15 @@ struct Gate {
     is_closed: bool,
     /// A close has written what was in memory.
     is_saved: bool,
+    put_full_count: u64,
+    put_error_count: u64,
+}
+
+impl Gate {
+    fn count(&mut self, error: &PutError) {
+        let count = if error.is_full() { &mut self.put_full_count } else { &mut self.put_error_count };
+        *count += 1;
+    }
 }
 
 impl Spillable {
@@ -142,8 +149,6 @@ impl Shared {
             settled: Condvar::new(),
             bells: Mutex::default(),
             put_attempt_events: AtomicU64::new(0),
-            put_full_count: AtomicU64::new(0),
-            put_error_count: AtomicU64::new(0),
         }
     }
 
@@ -218,6 +223,10 @@ impl Channel for Spillable {
     fn stats(&self) -> ChannelStats {
         let Shared { memory, overflow, saved, settings, .. } = &*self.shared;
         let (memory, overflow, saved) = (memory.stats(), overflow.stats(), saved.stats());
+        let (put_full_count, put_error_count) = {
+            let gate = self.shared.gate.lock();
+            (gate.put_full_count, gate.put_error_count)
+        };
         let [overflow_before, saved_before] = &self.shared.before;
         let sum = |of: fn(&ChannelStats) -> u64| of(&memory) + of(&overflow) + of(&saved);
         let since = |of: fn(&ChannelStats) -> u64| sum(of) - of(overflow_before) - of(saved_before);
@@ -238,8 +247,8 @@ impl Channel for Spillable {
             rolled_back_events: since(|stats| stats.rolled_back_events),
             // Those that recovery found are part of it.
             lost_events: sum(|stats| stats.lost_events),
-            put_full_count: self.shared.put_full_count.load(Ordering::Relaxed),
-            put_error_count: self.shared.put_error_count.load(Ordering::Relaxed),
+            put_full_count,
+            put_error_count,
             take_error_count: since(|stats| stats.take_error_count),
             oldest_age: [memory.oldest_age, overflow.oldest_age, saved.oldest_age].into_iter().flatten().max(),
             ..ChannelStats::default()

@@ -22,8 +22,7 @@ impl PutTarget for Shared {
         let wait = wait.unwrap_or_else(|| self.settings.put_wait.of_channel(batch.recall.as_ref()));
         let put = self.put(batch, wait);
         if let Err(error) = &put {
-            let count = if error.is_full() { &self.put_full_count } else { &self.put_error_count };
-            count.fetch_add(1, Ordering::Relaxed);
+            self.gate.lock().count(error);
         }
         put
     }
@@ -31,6 +30,14 @@ impl PutTarget for Shared {
 
 /// A put that is on its way to the overflow: while there is one, nothing newer goes into memory.
 pub(super) struct Spilling(Arc<Mutex<Gate>>);
+
+impl Spilling {
+    fn count<T>(&self, outcome: &Result<T, PutError>) {
+        if let Err(error) = outcome {
+            self.0.lock().count(error);
+        }
+    }
+}
 
 impl Drop for Spilling {
     fn drop(&mut self) {
@@ -42,17 +49,23 @@ impl Drop for Spilling {
 /// then, and must not find newer events in memory.
 struct SpillTicket {
     ticket: PutTicket,
-    _spilling: Spilling,
+    spilling: Spilling,
 }
 
 impl RawTicket<Result<Receipt, PutError>> for SpillTicket {
     fn wait(self: Box<Self>) -> Result<Receipt, PutError> {
-        let Self { ticket, _spilling } = *self;
-        ticket.wait()
+        let Self { ticket, spilling } = *self;
+        let outcome = ticket.wait();
+        spilling.count(&outcome);
+        outcome
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
-        Pin::new(&mut self.ticket).poll(cx)
+        let polled = Pin::new(&mut self.ticket).poll(cx);
+        if let Poll::Ready(outcome) = &polled {
+            self.spilling.count(outcome);
+        }
+        polled
     }
 }
 
@@ -160,7 +173,7 @@ impl Shared {
         transaction.set_wait(deadline.left());
         if positions.is_empty() {
             let ticket = transaction.submit()?;
-            return Ok(PutTicket::pending(Box::new(SpillTicket { ticket, _spilling: spilling })));
+            return Ok(PutTicket::pending(Box::new(SpillTicket { ticket, spilling })));
         }
         match transaction.commit() {
             Ok(receipt) => {

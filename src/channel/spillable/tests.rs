@@ -658,6 +658,32 @@ fn a_close_after_that_of_the_store_says_that_nothing_was_saved() {
 }
 
 #[test]
+fn a_spilled_put_that_finds_no_room_on_the_disk_is_counted() {
+    for has_position in [false, true] {
+        let disk = Arc::new(SimVfs::new());
+        let store = store(&disk).expect("store");
+        let channel = Spillable::builder("orders").memory_events(0).put_wait(Wait::NONE).open(&store).expect("channel");
+        disk.set_space(Some(0));
+        let mut puts = 0;
+        let full = loop {
+            puts += 1;
+            let mut put = channel.begin_put();
+            put.push(vec![b'x'; 3 << 10]);
+            if has_position {
+                put.set_position("source", "1");
+            }
+            if let Err(error) = put.commit() {
+                break error;
+            }
+        };
+        assert!(matches!(full, PutError::Full { reason: FullReason::Disk, .. }), "{full}");
+        let stats = channel.stats();
+        assert_eq!((stats.put_attempt_events, stats.put_success_events), (puts, puts - 1));
+        assert_eq!((stats.put_full_count, stats.put_error_count), (1, 0));
+    }
+}
+
+#[test]
 fn a_take_that_is_committed_late_leaves_the_capacity_of_the_next_one_alone() {
     let store = store(&Arc::new(SimVfs::new())).expect("store");
     let open =
