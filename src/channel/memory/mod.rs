@@ -381,8 +381,9 @@ impl Shared {
                 state.counts.diverted_events += count;
                 // ORDER: after the events; a position must not be ahead of them.
                 state.positions.apply(batch.positions);
-                let receipt =
-                    Receipt { diverted: count - receipt.dropped.min(count), ..Receipt::new(None, 0, receipt.dropped) };
+                // What the other one dropped may have been its own old events. It passes on what it has no room for, too.
+                let diverted = receipt.events + receipt.diverted;
+                let receipt = Receipt { diverted, ..Receipt::new(None, 0, receipt.dropped) };
                 Ok(PutTicket::ready(Ok(receipt)))
             }
             Err(error @ PutError::Indeterminate { .. }) => Err(error),

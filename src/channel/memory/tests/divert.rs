@@ -97,3 +97,15 @@ fn what_nobody_knows_of_the_other_channel_is_not_put_again() {
     assert_conserved(&main);
     assert_eq!(drain(&main), names(0..3));
 }
+
+#[test]
+fn what_the_other_channel_drops_of_its_own_is_diverted_all_the_same() {
+    let other =
+        MemoryChannel::builder("other").capacity_events(1).overflow(Overflow::DropOldest).build().expect("sound");
+    other.put("old").expect("room");
+    let main = MemoryChannel::builder("main").capacity_events(1).divert_to(other.clone()).build().expect("sound");
+    main.put("first").expect("room");
+    let receipt = main.put("second").expect("diverted");
+    assert_eq!((receipt.events, receipt.dropped, receipt.diverted), (0, 1, 1));
+    assert_eq!(other.take(9, Wait::NONE).expect("take")[0].body(), "second");
+}
