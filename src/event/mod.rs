@@ -119,7 +119,9 @@ impl From<Bytes> for Event {
 }
 
 /// The identity of an event in a store: the lane it was written to and its place there. It is the same at every
-/// redelivery and after every restart, so a sink can use it to recognise an event that it has seen.
+/// redelivery and after every restart, so a sink can use it to recognise an event that it has seen. Not so in channels that
+/// have events in memory: a [`MemoryChannel`](crate::MemoryChannel) counts from 0 in each life, and so does a
+/// [`Spillable`](crate::Spillable) for what is in its memory, to which a close and an open give other identities.
 ///
 /// ```
 /// use aqueduct::{Channel, MemoryChannel};

@@ -34,7 +34,8 @@ impl<'a> SinkBatch<'a> {
         self.take.get(..self.limit).unwrap_or_default()
     }
 
-    /// Identity of the event at `index`; the same at every redelivery.
+    /// Identity of the event at `index`; the same at every redelivery, and, in a file channel only, after a restart:
+    /// see [`EventId`].
     #[must_use]
     pub fn id(&self, index: usize) -> Option<EventId> {
         if index < self.limit { self.take.id(index) } else { None }

@@ -62,6 +62,10 @@ pub use builder::{SpillableBuilder, SpillableError};
 /// * A kill or a power cut loses what was in memory and keeps what had spilled. Positions live in memory, so that none is ever
 ///   ahead of an event that was lost: a source that can go back reads again from its first position.
 ///
+/// Identities of events ([`EventId`](crate::EventId)) are neither kept nor unique over a restart: what a close writes into
+/// the store has another one there, and what is in memory is counted from 0 again. Sinks that are to recognise events that
+/// they have seen need a file channel.
+///
 /// A close keeps positions under names of its own, so their owners have less than
 /// [`limits::POSITION_OWNER_BYTES_MAX`](crate::limits::POSITION_OWNER_BYTES_MAX) bytes here: fewer by those of the channel's
 /// name, and by up to 15.
