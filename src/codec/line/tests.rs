@@ -236,7 +236,9 @@ fn a_maximum_in_characters_holds_wherever_a_line_feed_is_cut() {
         charset.encode("123456\n1234567\n12345678\n\nlast", &mut stream);
         for overlong in [Overlong::Split, Overlong::Truncate, Overlong::Drop] {
             let whole = |pieces: &[&[u8]]| {
-                let mut framer = LineFramer::with_chars_max(charset, 6, overlong);
+                let framer = LineFramer::with_chars_max(charset, 6, overlong);
+                // Bytes that are left out do not count, so that a line may have many more.
+                let mut framer = framer.decode_error(DecodeError::Ignore);
                 (framed(&mut framer, pieces, usize::MAX), framer.dropped_lines())
             };
             let expected = whole(&[&stream]);
