@@ -50,6 +50,8 @@ pub(super) struct SpoolFile {
     // The first bytes, up to what belongs to the identity.
     head: Bytes,
     content: Content,
+    // Of the events that it has dropped.
+    counted: u64,
     charset: Charset,
     decode_error: DecodeError,
     headers: Headers,
@@ -100,6 +102,7 @@ impl SpoolFile {
             head: first.slice(..first.len().min(HEAD_BYTES_MAX)),
             is_blank: content.has_empty_events() && start == text_start as u64,
             content,
+            counted: 0,
             charset,
             decode_error: given.decode_error,
             headers,
@@ -131,9 +134,10 @@ impl SpoolFile {
         Place { mark, rel: self.rel.clone(), offset, within: self.content.within() }
     }
 
-    /// Events dropped for their length.
-    pub(super) fn dropped_events(&self) -> u64 {
-        self.content.dropped()
+    /// Events dropped for their length since the last call.
+    pub(super) fn newly_dropped(&mut self) -> u64 {
+        let dropped = self.content.dropped();
+        dropped - std::mem::replace(&mut self.counted, dropped)
     }
 
     /// Moves events into the batch.

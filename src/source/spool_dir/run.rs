@@ -33,6 +33,8 @@ pub(super) struct Run {
     // Read to the end within the batch that is being filled or committed.
     done: Vec<Place>,
     done_bytes: usize,
+    // Events that were dropped for their length within that batch.
+    dropped: u64,
     kept: KeptFiles,
     // The position `at` as last handed over; empty if there is none.
     at: Bytes,
@@ -63,6 +65,7 @@ impl Run {
             current: None,
             done: Vec::new(),
             done_bytes: 0,
+            dropped: 0,
             kept: KeptFiles::default(),
             at: at.clone(),
             candidates: Vec::new(),
@@ -104,6 +107,7 @@ impl Run {
 
     /// Completes the files of the batch that is now committed.
     pub(super) fn committed(&mut self, reporter: &mut Reporter) -> Result<(), SourceError> {
+        self.counters.dropped_events.fetch_add(std::mem::take(&mut self.dropped), Ordering::Relaxed);
         let done = std::mem::take(&mut self.done);
         self.done_bytes = 0;
         self.complete(&done, When::Read, reporter)
@@ -151,7 +155,9 @@ impl Run {
         reporter: &mut Reporter,
     ) -> Result<bool, SourceError> {
         loop {
-            let stop = match file.read(out, budget) {
+            let stop = file.read(out, budget);
+            self.dropped += file.newly_dropped();
+            let stop = match stop {
                 Ok(stop) => stop,
                 Err(trouble) => return self.give_up(&file, trouble, reporter),
             };
@@ -182,11 +188,12 @@ impl Run {
             if file.has_changed || (file.settling.is_some() && !is_unchanged) {
                 // It may be in the middle of growing: its end is believed once it has stood still for a while.
                 let place = Place { mark: file.mark.updated(&metadata), ..file.place() };
-                self.count_dropped(&file);
                 self.keep(Why::Changing, place)?;
                 return Ok(true);
             }
-            match file.finish(out, budget) {
+            let finished = file.finish(out, budget);
+            self.dropped += file.newly_dropped();
+            match finished {
                 Ok(true) => {}
                 Ok(false) => {
                     self.current = Some(file);
@@ -197,7 +204,6 @@ impl Run {
             if !is_unchanged {
                 self.report(&file.rel, &metadata, SpoolProblem::Modified, reporter);
             }
-            self.count_dropped(&file);
             let mark = file.mark.updated(&metadata);
             let place = Place { mark, rel: std::mem::take(&mut file.rel), offset: read_at, within: 0 };
             self.done_bytes += place.encoded_len();
@@ -213,7 +219,6 @@ impl Run {
             Trouble::Undecodable { resume, problem } => (Why::Undecodable, file.place_before(resume), problem),
             Trouble::Unreadable(error) => (Why::Unreadable, file.place(), SpoolProblem::Unreadable(error)),
         };
-        self.count_dropped(file);
         let path = self.settings.path(&file.rel);
         reporter.report(path, Some(file.mark.id), problem, &self.counters);
         self.keep(why, place)?;
@@ -384,10 +389,6 @@ impl Run {
 
     fn report(&self, rel: &Path, metadata: &Metadata, problem: SpoolProblem, reporter: &mut Reporter) {
         reporter.report(self.settings.path(rel), Some(metadata.id), problem, &self.counters);
-    }
-
-    fn count_dropped(&self, file: &SpoolFile) {
-        self.counters.dropped_events.fetch_add(file.dropped_events(), Ordering::Relaxed);
     }
 }
 

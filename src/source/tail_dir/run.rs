@@ -55,6 +55,8 @@ pub(super) struct Run {
     opened: BTreeMap<u64, u64>,
     next_stamp: u64,
     buffered_bytes: usize,
+    // Events that were dropped for their length within the batch that is being filled or committed.
+    dropped: u64,
     watch: Option<Watch>,
     shutdown: Shutdown,
     position_file: Option<PositionFile>,
@@ -130,6 +132,7 @@ impl Run {
             opened: BTreeMap::new(),
             next_stamp: 0,
             buffered_bytes: 0,
+            dropped: 0,
             watch,
             shutdown: context.shutdown().clone(),
             position_file,
@@ -189,6 +192,7 @@ impl Run {
 
     /// What the last poll handed over is committed.
     pub(super) fn committed(&mut self, reporter: &mut Reporter) {
+        self.counters.dropped_events.fetch_add(std::mem::take(&mut self.dropped), Ordering::Relaxed);
         if !self.is_starting {
             self.skipped.clear();
         }
@@ -334,7 +338,7 @@ impl Run {
         if matches!(stop, Ok(Stop::End)) {
             file.is_ending = false;
         }
-        self.counters.dropped_events.fetch_add(file.newly_dropped(), Ordering::Relaxed);
+        self.dropped += file.newly_dropped();
         self.buffered_bytes = (self.buffered_bytes + file.buffered_bytes()).saturating_sub(buffered);
         let has_more = matches!(stop, Ok(Stop::Full)) || file.place.mark.len > end;
         if let Some(problem) = problem {

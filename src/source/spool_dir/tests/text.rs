@@ -82,6 +82,28 @@ fn encodings_are_decoded_whatever_the_size_of_the_pieces() {
 }
 
 #[test]
+fn dropped_lines_are_counted_with_the_commit_of_their_batch() {
+    let mut bench = Bench::new();
+    bench.batch = 1;
+    bench.write("f", "too long 1\ntoo long 2\nok\ntoo long 3\nok\nok\n", 1);
+    let context = bench.context();
+    let counted = || context.counters().snapshot().dropped_events;
+    let mut source = bench.source().line_max_bytes(8).overlong(Overlong::Drop);
+    for expected in [2, 3, 3] {
+        source.open(&context).unwrap();
+        let before = counted();
+        // Not committed, it comes again.
+        source.poll(&mut PullBatch::new(1)).unwrap();
+        assert_eq!(counted(), before);
+        source.open(&context).unwrap();
+        bench.step(&mut source).unwrap();
+        assert_eq!(counted(), expected);
+    }
+    bench.drain(&mut source);
+    assert_eq!((bench.bodies().len(), counted()), (3, 3));
+}
+
+#[test]
 fn over_long_lines_follow_the_policy() {
     let text = "abcdefgh\nabcdefghi\n\u{1f600}\u{1f600}\u{1f600}\nok\nabcdefghijklmnop";
     let cases = [
