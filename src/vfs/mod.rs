@@ -73,13 +73,21 @@ pub struct Metadata {
     pub modified: SystemTime,
     /// Identity.
     pub id: FileId,
+    /// Time of creation, where the file system keeps it: of two files that have a number one after the other each has its own.
+    pub created: Option<SystemTime>,
 }
 
 impl Metadata {
-    /// Puts the parts together; for implementers of [`Vfs`].
+    /// Puts the parts together, without a time of creation; for implementers of [`Vfs`].
     #[must_use]
     pub fn new(kind: FileKind, len: u64, modified: SystemTime, id: FileId) -> Self {
-        Self { kind, len, modified, id }
+        Self { kind, len, modified, id, created: None }
+    }
+
+    /// Adds the time of creation.
+    #[must_use]
+    pub fn with_created(self, created: Option<SystemTime>) -> Self {
+        Self { created, ..self }
     }
 }
 

@@ -259,7 +259,7 @@ fn convert(metadata: &fs::Metadata) -> io::Result<Metadata> {
         FileKind::Other
     };
     let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-    Ok(Metadata::new(kind, metadata.len(), metadata.modified()?, id))
+    Ok(Metadata::new(kind, metadata.len(), metadata.modified()?, id).with_created(metadata.created().ok()))
 }
 
 const IOV_MAX: usize = 1024;

@@ -14,6 +14,8 @@ pub(crate) struct Mark {
     pub(crate) len: u64,
     /// Nanoseconds since 1970.
     pub(crate) modified: i64,
+    /// The same of its creation; 0 if that is not known.
+    pub(crate) created: i64,
     /// CRC-32 of the first `head_len` bytes.
     pub(crate) head_len: u16,
     pub(crate) head_crc: u32,
@@ -22,7 +24,8 @@ pub(crate) struct Mark {
 impl Mark {
     pub(crate) fn new(metadata: &Metadata, head: &[u8]) -> Self {
         let (len, modified) = (metadata.len, nanos(metadata.modified));
-        Self { id: metadata.id, len, modified, head_len: 0, head_crc: 0 }.with_head(head)
+        let created = metadata.created.map_or(0, nanos);
+        Self { id: metadata.id, len, modified, created, head_len: 0, head_crc: 0 }.with_head(head)
     }
 
     /// The mark with another beginning of the file.
@@ -43,12 +46,20 @@ impl Mark {
 
     /// The mark of the same file as it is now.
     pub(crate) fn updated(self, metadata: &Metadata) -> Self {
-        Self { id: metadata.id, len: metadata.len, modified: nanos(metadata.modified), ..self }
+        let created = if self.created == 0 { metadata.created.map_or(0, nanos) } else { self.created };
+        Self { id: metadata.id, len: metadata.len, modified: nanos(metadata.modified), created, ..self }
+    }
+
+    /// Whether this can be the same file: it has the inode, which was not given to another one since, as far as the file system
+    /// tells.
+    pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
+        let created = metadata.created.map_or(0, nanos);
+        self.id.inode == metadata.id.inode && (self.created == created || self.created == 0 || created == 0)
     }
 
     /// Whether this is the same file, unchanged.
     pub(crate) fn is_unchanged(&self, metadata: &Metadata) -> bool {
-        self.id.inode == metadata.id.inode && self.len == metadata.len && self.modified == nanos(metadata.modified)
+        self.is_of(metadata) && self.len == metadata.len && self.modified == nanos(metadata.modified)
     }
 
     /// Whether a file begins as this one did. `head` are its first bytes, at least `head_len` if it has them.
@@ -63,15 +74,18 @@ impl Mark {
         out.put_i64_le(self.modified);
         out.put_u16_le(self.head_len);
         out.put_u32_le(self.head_crc);
+        out.put_i64_le(self.created);
     }
 
-    pub(crate) fn read(from: &mut &[u8]) -> Option<Self> {
+    /// Reads what [`put`](Self::put) wrote, or what it wrote when it did not write times of creation.
+    pub(crate) fn read(from: &mut &[u8], has_created: bool) -> Option<Self> {
         Some(Self {
             id: FileId { device: from.try_get_u64_le().ok()?, inode: from.try_get_u64_le().ok()? },
             len: from.try_get_u64_le().ok()?,
             modified: from.try_get_i64_le().ok()?,
             head_len: from.try_get_u16_le().ok()?,
             head_crc: from.try_get_u32_le().ok()?,
+            created: if has_created { from.try_get_i64_le().ok()? } else { 0 },
         })
     }
 }

@@ -12,3 +12,6 @@ pub(crate) use read::{Budget, Pieces, escaped, is_gone, read_range, read_up_to};
 pub use reporter::FileReport;
 pub(crate) use reporter::Reporter;
 pub(crate) use watch::{Changes, Watch};
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -80,7 +80,7 @@ fn complete(place: &Place, when: When, settings: &Checked, vfs: &dyn Vfs, dirs: 
         Err(error) => return Outcome::Failed(error),
     };
     let mark = &place.mark;
-    if metadata.kind != FileKind::File || metadata.id.inode != mark.id.inode {
+    if metadata.kind != FileKind::File || !mark.is_of(&metadata) {
         return Outcome::Replaced;
     }
     if !mark.is_unchanged(&metadata) {

@@ -71,7 +71,7 @@ impl KeptFiles {
     /// What is kept of this file; nothing if another file has its name now.
     pub(super) fn of(&self, rel: &Path, metadata: &Metadata) -> Option<&Kept> {
         let (kept, _) = self.files.get(rel)?;
-        (kept.place.mark.id.inode == metadata.id.inode).then_some(kept)
+        kept.place.mark.is_of(metadata).then_some(kept)
     }
 
     /// Whether a listed file is to be read now.

@@ -1,5 +1,5 @@
-//! What the source commits with its events: how far it has read. Little-endian, version 2; version 1
-//! has no `within`.
+//! What the source commits with its events: how far it has read. Little-endian, version 3; versions 1
+//! and 2 have no times of creation, version 1 has no `within`.
 //!
 //! `at` holds the files that were read to their end in the last batches and still have to be completed, and the file being
 //! read. `kept/...` holds one file each that was left before its end, or could not be completed.
@@ -76,9 +76,9 @@ impl Place {
     }
 
     fn read(from: &mut &[u8], version: u8) -> Option<Self> {
-        let mark = Mark::read(from)?;
+        let mark = Mark::read(from, version == VERSION)?;
         let offset = from.try_get_u64_le().ok()?;
-        let within = if version == VERSION { from.try_get_u64_le().ok()? } else { 0 };
+        let within = if version > 1 { from.try_get_u64_le().ok()? } else { 0 };
         let len = usize::from(from.try_get_u16_le().ok()?);
         let (path, rest) = from.split_at_checked(len)?;
         *from = rest;
@@ -147,8 +147,8 @@ impl Kept {
 
 /// The content of a tracker file: what it was written for, as a line of text.
 pub(super) fn tracker_line(mark: &Mark) -> String {
-    let Mark { id, len, modified, head_len, head_crc } = mark;
-    format!("{} {} {len} {modified} {head_len} {head_crc:08x}\n", id.device, id.inode)
+    let Mark { id, len, modified, created, head_len, head_crc } = mark;
+    format!("{} {} {len} {modified} {head_len} {head_crc:08x} {created}\n", id.device, id.inode)
 }
 
 /// Reads what [`tracker_line`] wrote; `None` for anything else, such as Flume's empty tracker files.
@@ -160,6 +160,8 @@ pub(super) fn parse_tracker(text: &[u8]) -> Option<Mark> {
         modified: fields.next()?.parse().ok()?,
         head_len: fields.next()?.parse().ok()?,
         head_crc: u32::from_str_radix(fields.next()?, 16).ok()?,
+        // An earlier version wrote none.
+        created: fields.next().map_or(Some(0), |created| created.parse().ok())?,
     };
     fields.next().is_none().then_some(mark)
 }
@@ -173,15 +175,16 @@ pub(super) fn is_inside(rel: &Path) -> bool {
 pub(super) const AT_KEY: &str = "at";
 /// What the keys of kept places begin with.
 pub(super) const KEPT_PREFIX: &str = "kept/";
-pub(super) const VERSION: u8 = 2;
-const PLACE_FIXED_BYTES: usize = 56;
+pub(super) const VERSION: u8 = 3;
+const PLACE_FIXED_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn place(name: &str) -> Place {
-        let mark = Mark { id: FileId { device: 1, inode: 2 }, len: 3, modified: -4, head_len: 5, head_crc: 6 };
+        let mark =
+            Mark { id: FileId { device: 1, inode: 2 }, len: 3, modified: -4, created: -9, head_len: 5, head_crc: 6 };
         Place { mark, rel: name.into(), offset: 7, within: 8 }
     }
 
@@ -199,6 +202,10 @@ mod tests {
             for len in 0..good.len() {
                 assert_eq!(Kept::decode(&good[..len]), None);
             }
+            // Version 2 has no time of creation, which stands behind 38 bytes of the mark.
+            let old = Kept::decode(&[&[2], &good[1..40], &good[48..]].concat()).unwrap();
+            assert_eq!(old.place.mark, Mark { created: 0, ..place("x").mark });
+            assert_eq!((old.place.offset, old.place.rel), (7, "x".into()));
         }
         for len in 0..good.len() {
             assert_eq!(At::decode(&good[..len]), None);
@@ -209,7 +216,8 @@ mod tests {
     fn tracker_lines_come_back_and_other_text_is_refused() {
         let mark = place("a").mark;
         assert_eq!(parse_tracker(tracker_line(&mark).as_bytes()), Some(mark));
-        for text in ["", "\n", "1 2 3 4 5\n", "1 2 3 4 5 6", "1 2 3 4 5 6 7\n", "x 2 3 4 5 6\n"] {
+        assert_eq!(parse_tracker(b"1 2 3 -4 5 00000006\n"), Some(Mark { created: 0, ..mark }), "of an earlier version");
+        for text in ["", "\n", "1 2 3 4 5\n", "1 2 3 4 5 6", "1 2 3 4 5 6 x\n", "1 2 3 4 5 6 7 8\n", "x 2 3 4 5 6\n"] {
             assert_eq!(parse_tracker(text.as_bytes()), None, "{text:?}");
         }
     }

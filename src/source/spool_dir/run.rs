@@ -301,7 +301,7 @@ impl Run {
         let path = self.settings.path(&place.rel);
         let kept = Kept { why: Why::Changing, place: place.clone() };
         let opened = match self.vfs.metadata(&path) {
-            Ok(metadata) if metadata.id.inode != place.mark.id.inode || metadata.kind != FileKind::File => {
+            Ok(metadata) if !place.mark.is_of(&metadata) || metadata.kind != FileKind::File => {
                 self.report(&place.rel, &metadata, SpoolProblem::Replaced, reporter);
                 return Ok(());
             }

@@ -22,6 +22,7 @@ use crate::clock::StepClock;
 use crate::event::Event;
 use crate::limits::SPOOL_SETTLE;
 use crate::shutdown::Shutdown;
+use crate::source::files::tests::reuse_inode;
 use crate::source::testing::Port;
 use crate::vfs::{Metadata, OpenMode, VfsFile, VfsLock};
 

@@ -14,7 +14,7 @@ use crate::codec::line::{Line, LineEnd, LineFramer};
 use crate::event::{Event, Headers};
 use crate::limits::TAIL_COMPARED_BYTES_MAX;
 use crate::source::PullBatch;
-use crate::source::files::{Budget, Pieces, escaped, is_gone, read_range};
+use crate::source::files::{Budget, Mark, Pieces, escaped, is_gone, read_range};
 use crate::vfs::{FileId, OpenMode, Vfs};
 
 /// A file that is followed, open or not.
@@ -155,13 +155,22 @@ impl Tracked {
         let Some(open) = &mut self.open else { return Ok(None) };
         let metadata = open.pieces.metadata()?;
         let place = &mut self.place;
+        // Its number was given to another file.
+        let is_another = !place.mark.is_of(&metadata);
         if !place.mark.is_unchanged(&metadata) {
             place.mark = place.mark.updated(&metadata);
             self.changed = now;
             self.is_ending = false;
         }
         let read = place.offset;
-        let recognised = if metadata.len < read { None } else { place.recognised(open.pieces.file())? };
+        let recognised = if metadata.len < read || (is_another && read > 0) {
+            None
+        } else {
+            place.recognised(open.pieces.file())?
+        };
+        if is_another {
+            place.mark = Mark { created: 0, ..place.mark }.updated(&metadata);
+        }
         let problem = match &recognised {
             Some(_) => None,
             None if metadata.len < read => Some(TailProblem::Truncated { from: read, to: metadata.len }),

@@ -367,8 +367,9 @@ impl Run {
 
     fn found_moved(&mut self, path: &Path, dir: usize, missing: &mut HashMap<FileId, u64>, now: Duration) {
         let Ok(metadata) = self.vfs.metadata(path) else { return };
-        let Some(number) = missing.remove(&metadata.id) else { return };
-        let Some(file) = self.files.get_mut(&number) else { return };
+        let Some(number) = missing.get(&metadata.id).copied() else { return };
+        let Some(file) = self.files.get_mut(&number).filter(|file| file.place.mark.is_of(&metadata)) else { return };
+        missing.remove(&metadata.id);
         if file.presence != Presence::Moved {
             // It has to be opened again under its new name.
             file.is_troubled |= file.open.is_none() && file.unread_bytes() > 0;
@@ -465,7 +466,8 @@ impl Run {
         let is_it = |place: &Place, origin: Origin| {
             let is_same_dir = place.name.parent() == path.parent()
                 || self.dir_behind(&place.name).is_some_and(|dir| Some(&*dir) == path.parent());
-            origin == Origin::Position && is_same_dir && place.offset > 0 && place.is_of(&*file).unwrap_or(false)
+            let is_it = || place.mark.is_of(&metadata) && place.is_of(&*file).unwrap_or(false);
+            origin == Origin::Position && is_same_dir && place.offset > 0 && is_it()
         };
         let found = restored.take_if(metadata.id.inode, is_it);
         self.restored = restored;

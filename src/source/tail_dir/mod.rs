@@ -60,7 +60,7 @@ pub use settings::FileGroup;
 ///
 /// # Files
 ///
-/// A file is known by device and inode, by the checksum of its first 4 KiB, and by the checksum of the 256 bytes before the
+/// A file is known by device and inode, by its time of creation where the file system keeps that, by the checksum of its first 4 KiB, and by the checksum of the 256 bytes before the
 /// place where reading goes on; its name does not matter. So, whether this source runs or not:
 ///
 /// * A file that is *renamed* within its directory is followed, also under a name that no group matches, for as long as it is
@@ -73,7 +73,8 @@ pub use settings::FileGroup;
 /// * An *unfinished line* that is written anew, as programs do that show their progress, or in a file that was emptied, is read
 ///   anew: what was read of it is compared with the file before more of it is read, the last 4 KiB
 ///   ([`limits::TAIL_COMPARED_BYTES_MAX`](crate::limits::TAIL_COMPARED_BYTES_MAX)).
-/// * An *inode number* that is used again belongs to a new file, which is read from its beginning.
+/// * An *inode number* that is used again belongs to a new file, which is read from its beginning. Where the file system keeps
+///   no times of creation, that is noticed unless the new file begins with exactly what was read of the old one.
 /// * A power cut can take the end of a file that its writer did not sync. What is left is shorter than what was read, like an
 ///   emptied file, and is read again.
 ///

@@ -1,4 +1,5 @@
-//! What the source commits with its events: how far each file is read. Little-endian, version 1.
+//! What the source commits with its events: how far each file is read. Little-endian, version 2; version 1
+//! has no time of creation.
 //!
 //! `file/<number>` holds one file; numbers are given in the order in which files are found, and are not used again. `taken`
 //! says that the position file of an earlier collector was read.
@@ -115,15 +116,13 @@ impl Place {
 
     pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
         let from = &mut from;
-        if from.try_get_u8().ok()? != VERSION {
-            return None;
-        }
+        let version = from.try_get_u8().ok().filter(|version| (1..=VERSION).contains(version))?;
         let continues = match from.try_get_u8().ok()? {
             0 => false,
             1 => true,
             _ => return None,
         };
-        let mark = Mark::read(from)?;
+        let mark = Mark::read(from, version == VERSION)?;
         let (end_len, end_crc) = (from.try_get_u16_le().ok()?, from.try_get_u32_le().ok()?);
         let offset = from.try_get_u64_le().ok()?;
         let len = usize::from(from.try_get_u16_le().ok()?);
@@ -149,8 +148,8 @@ pub(super) const FILE_PREFIX: &str = "file/";
 pub(super) const TAKEN_KEY: &str = "taken";
 /// Bytes before the offset that are part of the identity.
 pub(super) const END_BYTES_MAX: usize = 256;
-const VERSION: u8 = 1;
-const FIXED_BYTES: usize = 64;
+pub(super) const VERSION: u8 = 2;
+const FIXED_BYTES: usize = 72;
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +160,7 @@ mod tests {
     fn positions_come_back_and_damaged_ones_are_refused() {
         for (continues, name) in [(false, "/var/log/a"), (true, "")] {
             let id = FileId { device: 1, inode: u64::MAX };
-            let mark = Mark { id, len: 3, modified: -4, head_len: 5, head_crc: 6 };
+            let mark = Mark { id, len: 3, modified: -4, created: -9, head_len: 5, head_crc: 6 };
             let place = Place { mark, end_len: 7, end_crc: 8, offset: 9, continues, name: name.into() };
             let good = place.encode();
             assert!(good.len() <= FIXED_BYTES + name.len());
@@ -170,7 +169,10 @@ mod tests {
                 assert_eq!(Place::decode(&good[..len]), None);
             }
             assert_eq!(Place::decode(&[&good[..], b"x"].concat()), None);
-            for (at, value) in [(0, 2), (1, 2)] {
+            // Version 1 has no time of creation, which stands behind 38 bytes of the mark.
+            let old = [&[1], &good[1..40], &good[48..]].concat();
+            assert_eq!(Place::decode(&old), Some(Place { mark: Mark { created: 0, ..mark }, ..place.clone() }));
+            for (at, value) in [(0, 3), (1, 2)] {
                 let mut bad = good.to_vec();
                 bad[at] = value;
                 assert_eq!(Place::decode(&bad), None);

@@ -119,7 +119,7 @@ fn create_dirs_of(path: &Path, vfs: &dyn Vfs) -> io::Result<()> {
 
 fn place(entry: Entry) -> Place {
     let id = FileId { device: 0, inode: entry.inode };
-    let mark = Mark { id, len: entry.pos, modified: 0, head_len: 0, head_crc: 0 };
+    let mark = Mark { id, len: entry.pos, modified: 0, created: 0, head_len: 0, head_crc: 0 };
     Place { mark, end_len: 0, end_crc: 0, offset: entry.pos, continues: false, name: entry.file.into() }
 }
 

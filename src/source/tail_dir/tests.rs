@@ -22,6 +22,7 @@ use crate::clock::StepClock;
 use crate::event::Event;
 use crate::limits::{TAIL_GONE, TAIL_IDLE, TAIL_POLL};
 use crate::shutdown::Shutdown;
+use crate::source::files::tests::reuse_inode;
 use crate::source::testing::Port;
 use crate::vfs::OpenMode;
 use crate::vfs::sim::SimVfs;

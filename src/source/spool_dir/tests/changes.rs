@@ -201,6 +201,24 @@ fn a_name_that_was_completed_before_is_reported_once_and_left_alone() {
 }
 
 #[test]
+fn a_new_file_with_the_inode_of_a_removed_one_is_not_that_one_grown() {
+    let bench = Bench::new();
+    let delete = || bench.source().completed(Completed::Delete);
+    bench.write("a", "beat\n", 3);
+    let before = fs::metadata(bench.path("a")).unwrap();
+    let mut source = bench.opened(delete());
+    bench.step(&mut source).unwrap();
+    // The position still names the file that is removed by now.
+    drop(source);
+    if !reuse_inode(&before, &bench.path("a"), "beat\nbeat\n") {
+        return println!("no inode number with a time of creation was used again");
+    }
+    bench.run(delete());
+    assert_eq!(bench.bodies(), ["beat"; 3]);
+    assert_eq!((bench.names(), bench.reports()), (vec![], vec![]));
+}
+
+#[test]
 fn a_name_that_was_removed_before_is_a_new_file() {
     let bench = Bench::new();
     let mut source = bench.opened(bench.source().completed(Completed::Delete));

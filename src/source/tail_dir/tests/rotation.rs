@@ -212,6 +212,34 @@ fn of_a_long_unfinished_line_the_end_is_compared() {
     assert_eq!(bench.bodies(), [format!("{long}{}", "less".repeat(10))]);
 }
 
+/// Goal: a new file is read from its beginning although it has the inode number of a removed one and begins with all that was
+/// read of that. Method: such a file while the old one is closed, and while the source is stopped.
+#[test]
+fn an_inode_that_is_used_again_is_a_new_file_even_if_it_begins_like_the_old_one() {
+    for is_stopped in [false, true] {
+        let bench = Bench::new();
+        let make = || bench.source().idle_timeout(Duration::ZERO);
+        bench.append("app.log", "started\n");
+        let mut source = bench.opened(make());
+        bench.drain(&mut source);
+        bench.drain(&mut source);
+        let before = fs::metadata(bench.path("app.log")).unwrap();
+        bench.remove("app.log");
+        if !reuse_inode(&before, &bench.path("app.log"), "started\nnew\n") {
+            return println!("no inode number with a time of creation was used again");
+        }
+        if is_stopped {
+            source = bench.opened(make());
+        }
+        bench.drain(&mut source);
+        assert_eq!(bench.bodies(), ["started", "started", "new"], "stopped {is_stopped}");
+        assert_one_report(&bench.reports(), "holds another content");
+        bench.append("app.log", "more\n");
+        bench.drain(&mut source);
+        assert_eq!(bench.bodies(), ["more"], "what it is has been noted");
+    }
+}
+
 /// Goal: the number of a removed file says nothing about the file that has it now. Method: files are removed and created
 /// until an inode number comes again, with the source running and stopped.
 #[test]
