@@ -193,7 +193,8 @@ fn is_tracked(
     let is_same = match parse_tracker(&text) {
         Some(mark) if !mark.is_unchanged(metadata) => {
             let Ok(head) = head_of(&settings.path(rel)) else { return true };
-            mark.len == metadata.len && mark.begins_with(&head)
+            // What follows the head may differ: another file is not taken for this one because it begins like it.
+            mark.is_of(metadata) && mark.len == metadata.len && mark.begins_with(&head)
         }
         _ => true,
     };

@@ -201,6 +201,20 @@ fn a_name_that_was_completed_before_is_reported_once_and_left_alone() {
 }
 
 #[test]
+fn another_file_that_begins_like_the_tracked_one_is_reported() {
+    let bench = Bench::new();
+    let source = || bench.source().completed(Completed::tracker(".flumespool"));
+    let head = "h".repeat(4100);
+    bench.write("a", format!("{head}\nAAAA\n"), 3);
+    bench.run(source());
+    bench.write("new", format!("{head}\nBBBB\n"), 2);
+    fs::rename(bench.path("new"), bench.path("a")).unwrap();
+    bench.run(source());
+    assert_eq!(bench.events().len(), 2);
+    assert_one_report(&bench.reports(), "completed before as");
+}
+
+#[test]
 fn a_new_file_with_the_inode_of_a_removed_one_is_not_that_one_grown() {
     let bench = Bench::new();
     let delete = || bench.source().completed(Completed::Delete);
