@@ -79,8 +79,8 @@ impl Stress {
         self
     }
 
-    /// Makes no more than so many events in a second, from 1. What was not taken in time is made up for, up to a second's
-    /// events.
+    /// Makes no more than so many events in a second, from 1, and in a batch. What was not taken in time is made up for, up to a
+    /// second's events.
     #[must_use]
     pub fn events_per_second(mut self, events: u64) -> Self {
         self.rate = Some(events.max(1));
@@ -136,7 +136,7 @@ impl PullSource for Stress {
         }
         let left = self.total.map_or(u64::MAX, |total| total - self.made);
         let room = u64::try_from(out.room()).unwrap_or(u64::MAX);
-        self.batch = left.min(room).min(MADE_EVENTS_PER_POLL_MAX);
+        self.batch = left.min(room).min(MADE_EVENTS_PER_POLL_MAX).min(self.rate.unwrap_or(u64::MAX));
         for _ in 0..self.batch {
             out.push(self.body.clone());
         }
@@ -235,6 +235,9 @@ mod tests {
             }
         };
         assert_eq!(due(), 5, "the first batch is not waited for");
+        let mut batch = PullBatch::new(100);
+        Stress::new().events_per_second(3).poll(&mut batch).unwrap();
+        assert_eq!(batch.events().len(), 3, "a batch is not more than a second's events");
         let mut events = 0;
         for _ in 0..100 {
             clock.step(Duration::from_millis(100));
