@@ -132,7 +132,7 @@ fn inspect(args: &Args, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
     }
     if args.dump {
         let wanted = |name: &str| args.channel.as_ref().is_none_or(|channel| channel == name);
-        if !found.channels.iter().any(|channel| wanted(&channel.name)) {
+        if args.channel.is_some() && !found.channels.iter().any(|channel| wanted(&channel.name)) {
             return Err("no such channel".into());
         }
         for channel in found.channels.iter().filter(|channel| wanted(&channel.name)) {
