@@ -77,7 +77,8 @@ enum Form {
 }
 
 impl NdjsonHandler {
-    /// Lines that are any JSON values. A line is the body of its event, as it was sent.
+    /// Lines that are any JSON values. A line is the body of its event, as it was sent, but in UTF-8 also where the request is in
+    /// UTF-16 or UTF-32.
     #[must_use]
     pub fn values() -> Self {
         Self { form: Form::Values }
