@@ -68,7 +68,7 @@ fn damage_in_the_middle_of_a_log_is_an_error() {
     // A length that leads out of the log, and one that covers whole records.
     for len in [u32::MAX, 1 << 20, u32::try_from(2 * one).unwrap(), u32::try_from(one - 5).unwrap()] {
         let mut log = whole.clone();
-        log[one + 1..one + 5].copy_from_slice(&len.to_be_bytes());
+        (&mut log[one + 1..one + 5]).put_u32(len);
         assert_eq!(damage(&log), one as u64, "{len}");
     }
 }
