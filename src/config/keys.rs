@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch_size::BatchSize;
-use super::number::{Borne, Number, is_below, must_be_a_number, within};
+use super::file::trim;
+use super::number::{Borne, Number, is_below, must_be_a_number, parse, within};
 use super::problem::{Origin, Problem, Severity};
 use crate::agent::nearest;
 use crate::limits::TRANSACTION_EVENTS_MAX;
@@ -166,7 +167,7 @@ impl Keys {
         let number = within(&text, &range);
         if number.is_none() {
             match borne {
-                Borne::Numbers if text.parse::<i64>().is_err() => self.mistake(key, must_be_a_number(&range)),
+                Borne::Numbers if parse(&text).is_none() => self.mistake(key, must_be_a_number(&range)),
                 _ => self.problem(Severity::Ignored, key, format!("{}; {instead}", must_be_a_number(&range))),
             }
         }
@@ -205,6 +206,7 @@ impl Keys {
     /// `true` or `false`, in any case. Flume takes everything else for `false`, which is a mistake here.
     pub fn flag(&mut self, key: &str, default: bool) -> bool {
         let Some(text) = self.optional(key) else { return default };
+        let text = trim(&text);
         let is_true = text.eq_ignore_ascii_case("true");
         if !is_true && !text.eq_ignore_ascii_case("false") {
             self.problem(Severity::Ignored, key, "must be true or false; Flume takes it for false");

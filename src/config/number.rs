@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::file::trim;
+
 /// The integers that [`Keys`](super::Keys) reads.
 pub trait Number: TryFrom<i64> + PartialOrd + Display + Copy {
     /// Whether the number is the smallest of 64 bits with negative ones: it says nothing to a user.
@@ -37,15 +39,20 @@ pub(super) enum Borne {
     Anything,
 }
 
-/// What Java's `Long.parseLong` reads, if it is of the range.
+/// What Java's `Long.parseLong` reads. Blanks around it, as a config filter may leave them, are passed over, as Flume does.
+pub(super) fn parse(text: &str) -> Option<i64> {
+    trim(text).parse().ok()
+}
+
+/// The same, if it is of the range.
 pub(super) fn within<T: Number>(text: &str, range: &RangeInclusive<T>) -> Option<T> {
-    let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
+    let number = parse(text).and_then(|number| T::try_from(number).ok());
     number.filter(|number| range.contains(number))
 }
 
 /// Whether a text is a number that is smaller than all of a range.
 pub(super) fn is_below<T: Number>(text: &str, range: &RangeInclusive<T>) -> bool {
-    let number = text.parse::<i64>().ok();
+    let number = parse(text);
     // What is negative and does not fit is below the smallest number of the type.
     number.is_some_and(|number| T::try_from(number).map_or(number < 0, |number| number < *range.start()))
 }

@@ -14,6 +14,9 @@ fn every_type_is_read_as_java_writes_it() {
     let mut keys = keys(&[
         ("text", "a b"),
         ("number", "+7"),
+        // As a config filter may give them.
+        ("blanks", " 7\t"),
+        ("blank flag", "true "),
         ("below", "-7"),
         ("yes", "TRUE"),
         ("no", "False"),
@@ -27,6 +30,7 @@ fn every_type_is_read_as_java_writes_it() {
     assert_eq!(keys.optional("none"), None);
     assert_eq!(keys.number("number", 0..=10_u8, 1), 7);
     assert_eq!(keys.number("below", -10..=10, 1), -7);
+    assert_eq!((keys.number("blanks", 0..=10_u8, 1), keys.flag("blank flag", false)), (7, true));
     assert_eq!(keys.optional_number("none", 0..=1_u64), None);
     assert_eq!((keys.flag("yes", false), keys.flag("no", true), keys.flag("none", true)), (true, false, true));
     assert_eq!(keys.millis("ms", 0..=2000, Duration::ZERO), Duration::from_millis(1500));
