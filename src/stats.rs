@@ -14,6 +14,7 @@ pub struct ChannelStats {
     /// Bytes of the events in the channel.
     pub depth_bytes: u64,
     /// Events that have room and are on their way into the channel: their put is not committed yet, and may fail.
+    /// A put that waits for room, in the channel or on the disk, is not among them.
     pub reserved_events: u64,
     /// Bytes of these events.
     pub reserved_bytes: u64,

@@ -109,8 +109,9 @@ impl RunningAgent {
         self.stop_wait.clone()
     }
 
-    /// Waits until all sources are done and the channels that have sinks are empty, with no put on its way. Returns earlier if that cannot happen any
-    /// more because a component failed, at the limit, and on a request by the [`stop_token`](Self::stop_token).
+    /// Waits until all sources are done and the channels that have sinks are empty, with no put on its way. Returns earlier if
+    /// that cannot happen any more because a component failed, at the limit, and on a request by the
+    /// [`stop_token`](Self::stop_token).
     ///
     /// Nothing is stopped; call [`shutdown`](Self::shutdown) next. A pusher is done once it is
     /// [finished](Pusher::finish); listeners never are.
@@ -224,8 +225,9 @@ impl RunningAgent {
         self.sinks_of(channel).any(|sink| !sink.component.has_ended())
     }
 
-    /// Whether all channels that a sink still takes from are empty, and nothing is on its way into them. Events may move from one channel to another (a sink
-    /// that diverts, or puts into a channel), so it counts only if nothing was put since the look before, `before`.
+    /// Whether all channels that a sink still takes from are empty, and nothing is on its way into them. Events may move from
+    /// one channel to another (a sink that diverts, or puts into a channel), so it counts only if nothing was put since the
+    /// look before, `before`.
     fn is_drained(&self, before: &mut Option<u64>) -> bool {
         let mut puts = 0u64;
         for running in self.channels.iter().filter(|running| self.has_sink(running)) {

@@ -61,16 +61,17 @@ pub use policy::{GroupPolicy, PolicyError, Single};
 ///
 /// * A member that fails with [`SinkError::Retry`], or panics, is opened again before its next turn; the policy decides when
 ///   that is. The same batch goes to the next member at once. If no member takes it, the group fails with `Retry`.
-/// * [`SinkError::Permanent`] is about the event, not about the member: it brings the member no penalty, although it is opened again
-///   as after any error, and the other members are asked. Once all members that have not ended say so of one batch, the group says `Permanent`, and the agent's policy for such
-///   events applies. As long as one of them fails otherwise, or is in its penalty, the group says `Retry`: it may deliver the event.
+/// * [`SinkError::Permanent`] is about the event, not about the member: it brings the member no penalty, although it is opened
+///   again as after any error, and the other members are asked. Once all members that have not ended say so of one batch, the
+///   group says `Permanent`, and the agent's policy for such events applies. As long as one of them fails otherwise, or is in
+///   its penalty, the group says `Retry`: it may deliver the event.
 /// * [`SinkError::Fatal`] ends the member: it is closed, and the group goes on without it. The group fails with `Fatal` when no
 ///   member is left.
 ///
 /// So an event is delivered at least once by one of the members, and twice if one has delivered it and failed all the same.
-/// Positions are each member's own, and those of a member that failed are not committed. They are among those of the group, under
-/// the name of the member: `<agent>/sink/<group>/<member>/`. A sink that an agent has put into a group keeps the positions that it has
-/// by itself.
+/// Positions are each member's own, and those of a member that failed are not committed. They are among those of the group,
+/// under the name of the member: `<agent>/sink/<group>/<member>/`. A sink that an agent has put into a group keeps the
+/// positions that it has by itself.
 pub struct SinkGroup {
     policy: Box<dyn GroupPolicy>,
     members: Vec<Member>,
