@@ -57,6 +57,12 @@ impl Mark {
         self.id.inode == metadata.id.inode && (self.created == created || self.created == 0 || created == 0)
     }
 
+    /// Whether this is the same file without a doubt: the file system keeps times of creation, and that is the same as well.
+    pub(crate) fn is_surely_of(&self, metadata: &Metadata) -> bool {
+        let created = metadata.created.map_or(0, nanos);
+        self.id.inode == metadata.id.inode && self.created == created && created != 0
+    }
+
     /// Whether this is the same file, unchanged.
     pub(crate) fn is_unchanged(&self, metadata: &Metadata) -> bool {
         self.is_of(metadata) && self.len == metadata.len && self.modified == nanos(metadata.modified)

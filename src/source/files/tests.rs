@@ -41,6 +41,7 @@ fn a_file_is_another_one_if_its_number_is_or_its_time_of_creation() {
     ] {
         let (mark, metadata) = (Mark::new(&file(old.0, old.1), &[]), file(new.0, new.1));
         assert_eq!((mark.is_of(&metadata), mark.is_unchanged(&metadata)), (is_same, is_same), "{old:?} {new:?}");
+        assert_eq!(mark.is_surely_of(&metadata), is_same && old == new, "{old:?} {new:?}");
         let known = old.1.or(new.1).map_or(0, |second| i64::try_from(second).unwrap() * 1_000_000_000);
         assert_eq!(mark.updated(&metadata).created, known);
     }

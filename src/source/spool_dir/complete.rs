@@ -36,10 +36,8 @@ pub(super) enum Outcome {
 pub(super) enum When {
     /// Just after the file was read.
     Read,
-    /// After a restart: the file may have been completed before it, and the name may belong to a newer file.
-    Restart,
-    /// After it failed.
-    Retry,
+    /// Later: the file may have been completed or taken away since, and the name may belong to a newer one.
+    Later,
 }
 
 /// Completes files and makes that durable.
@@ -84,9 +82,10 @@ fn complete(place: &Place, when: When, settings: &Checked, vfs: &dyn Vfs, dirs: 
         return Outcome::Replaced;
     }
     if !mark.is_unchanged(&metadata) {
-        // After a removal the inode number may be used again, so the content has to tell.
-        let may_be_new = || when == When::Restart && metadata.len == mark.len && may_be_completed(place, settings, vfs);
-        if when != When::Read && (metadata.len < mark.len || !begins_with(mark, &path, vfs) || may_be_new()) {
+        // The inode number may have been used again, and the next file may have the same content. To read a file twice that was
+        // only touched is better than to complete one that was never read.
+        let may_be_same = metadata.len > mark.len || metadata.len == mark.len && mark.is_surely_of(&metadata);
+        if when == When::Later && !(may_be_same && begins_with(mark, &path, vfs)) {
             return Outcome::Replaced;
         }
         if metadata.len > mark.len {
@@ -103,16 +102,6 @@ fn complete(place: &Place, when: When, settings: &Checked, vfs: &dyn Vfs, dirs: 
         Err(error) if error.kind() == io::ErrorKind::NotFound && vfs.metadata(&path).is_err() => Outcome::Gone,
         Err(error) => Outcome::Failed(error),
     }
-}
-
-/// Whether the file may be completed, so that another one has its name now. A removal leaves nothing that tells.
-fn may_be_completed(place: &Place, settings: &Checked, vfs: &dyn Vfs) -> bool {
-    let dir = match &settings.completed {
-        Completed::Delete => return true,
-        Completed::Rename { .. } => &settings.dir,
-        Completed::Tracker { .. } => settings.tracker_dir.as_ref().unwrap_or(&settings.dir),
-    };
-    vfs.metadata(&with_suffix(&dir.join(&place.rel), settings)).is_ok()
 }
 
 /// Renames, removes or tracks; returns what is in the way of it, if anything.

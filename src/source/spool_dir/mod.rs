@@ -75,8 +75,9 @@ pub use settings::{Completed, ConsumeOrder};
 /// How far the files are read is committed in the same transaction as the events. With a durable channel, no event is lost
 /// and none is repeated, through a kill and through a power cut. A file is completed after its last line is committed, and
 /// the completion is made durable before the source forgets the file; a completion that was interrupted is finished when
-/// the source is opened again. A file is recognised by inode, time of creation where the file system keeps
-/// that, path, length and the checksum of its first 4 KiB.
+/// the source is opened again. A file is recognised by inode, time of creation where the file system keeps that, path, length
+/// and the checksum of its first 4 KiB. Where the file system keeps no times of creation, one that was read to its end, and is
+/// touched before such a late completion, is read again: it may be a new file with the inode of the old one.
 ///
 /// # What is never read
 ///

@@ -70,7 +70,8 @@ pub enum SpoolProblem {
         completed: PathBuf,
     },
     /// The file was read to its end but cannot be renamed, removed or tracked. It is not read again, and this is tried again
-    /// from time to time.
+    /// from time to time. Where the file system keeps no times of creation it is read again if its time of modification changes:
+    /// it may be another one then.
     #[error("was read to its end but cannot be completed: {0}")]
     NotCompleted(#[source] io::Error),
     /// The file cannot be opened or read. This is tried again from time to time.

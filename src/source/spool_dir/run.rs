@@ -82,7 +82,7 @@ impl Run {
             return Ok(run);
         }
         let At { done, current } = At::decode(&at).ok_or_else(|| bad_position(AT_KEY))?;
-        run.complete(&done, When::Restart, reporter)?;
+        run.complete(&done, When::Later, reporter)?;
         if let Some(place) = current {
             run.resume(place, reporter)?;
         }
@@ -268,7 +268,7 @@ impl Run {
             for place in &uncompleted {
                 self.kept.forget(&place.rel);
             }
-            self.complete(&uncompleted, When::Retry, reporter)?;
+            self.complete(&uncompleted, When::Later, reporter)?;
         }
         let scan = self.scan.get_or_insert_default();
         match scan.step(&self.settings, &mut self.tracked, &*self.vfs) {
@@ -352,7 +352,7 @@ impl Run {
             match outcome {
                 Outcome::Completed => {}
                 Outcome::CompletedModified => tell(SpoolProblem::Modified),
-                Outcome::Gone | Outcome::Replaced if when != When::Read => {}
+                Outcome::Gone | Outcome::Replaced if when == When::Later => {}
                 Outcome::Gone => tell(SpoolProblem::Removed),
                 Outcome::Replaced => tell(SpoolProblem::Replaced),
                 Outcome::Grown(metadata) => {

@@ -164,11 +164,14 @@ struct TestVfs {
     allowed: AtomicI64,
     lists: AtomicUsize,
     syncs: AtomicUsize,
+    /// Whether it tells times of creation.
+    keeps_created: bool,
 }
 
 impl TestVfs {
     fn new(allowed: i64) -> Self {
-        Self { allowed: AtomicI64::new(allowed), lists: AtomicUsize::new(0), syncs: AtomicUsize::new(0) }
+        let (allowed, lists, syncs) = (AtomicI64::new(allowed), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { allowed, lists, syncs, keeps_created: true }
     }
 
     fn change(&self) -> io::Result<()> {
@@ -192,7 +195,8 @@ impl Vfs for TestVfs {
         OsVfs::new().read_dir(path)
     }
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        OsVfs::new().metadata(path)
+        let metadata = OsVfs::new().metadata(path)?;
+        Ok(metadata.with_created(metadata.created.filter(|_| self.keeps_created)))
     }
     fn follow(&self, path: &Path) -> io::Result<Metadata> {
         OsVfs::new().follow(path)
