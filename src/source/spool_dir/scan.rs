@@ -193,8 +193,10 @@ fn is_tracked(
     let is_same = match parse_tracker(&text) {
         Some(mark) if !mark.is_unchanged(metadata) => {
             let Ok(head) = head_of(&settings.path(rel)) else { return true };
-            // What follows the head may differ: another file is not taken for this one because it begins like it.
-            mark.is_of(metadata) && mark.len == metadata.len && mark.begins_with(&head)
+            // What follows the head may differ: another file is not taken for this one because it begins like it. Where nothing
+            // does, the inode does not matter; it is another one in a directory that comes from a backup.
+            let is_whole = u64::from(mark.head_len) == mark.len;
+            mark.len == metadata.len && (is_whole || mark.is_of(metadata)) && mark.begins_with(&head)
         }
         _ => true,
     };

@@ -214,6 +214,22 @@ fn another_file_that_begins_like_the_tracked_one_is_reported() {
     assert_one_report(&bench.reports(), "completed before as");
 }
 
+/// The inodes are others in a spool directory that comes from a backup, and in some on FUSE.
+#[test]
+fn a_tracked_file_that_is_compared_as_a_whole_may_have_another_inode() {
+    for len in [5, 4096] {
+        let bench = Bench::new();
+        let source = || bench.source().completed(Completed::tracker(".flumespool"));
+        let text = "x".repeat(len);
+        bench.write("a", &text, 3);
+        bench.run(source());
+        bench.write("restored", &text, 2);
+        fs::rename(bench.path("restored"), bench.path("a")).unwrap();
+        bench.run(source());
+        assert_eq!((bench.events().len(), bench.reports()), (1, vec![]), "{len}");
+    }
+}
+
 #[test]
 fn a_new_file_with_the_inode_of_a_removed_one_is_not_that_one_grown() {
     let bench = Bench::new();
