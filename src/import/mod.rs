@@ -257,8 +257,9 @@ impl Log {
                 if begins_record(bytes.get(at..).unwrap_or_default(), left - at as u64) {
                     let behind = begin + at as u64;
                     let detail = format!(
-                        "{detail}, but there is another record at offset {behind}. To pass over everything from the damage on, \
-                         cut the log off there"
+                        "{detail}, but there is another record at offset {behind}. Flume itself may still drain the channel. With \
+                         this log cut off at offset {offset}, it is imported without anything that is behind that: all of those \
+                         events are lost, damaged or not"
                     );
                     return Err(ImportError::corrupt(&self.path, offset, detail));
                 }

@@ -43,6 +43,8 @@ fn damage(log: &[u8]) -> u64 {
     match open(log) {
         Err(ImportError::Corrupt { offset, detail, .. }) => {
             assert!(detail.contains("there is another record at offset"), "{detail}");
+            let cut = format!("cut off at offset {offset}, it is imported without anything that is behind that");
+            assert!(detail.contains(&cut), "{detail}");
             offset
         }
         other => panic!("{other:?}"),
