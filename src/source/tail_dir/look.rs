@@ -1,6 +1,6 @@
 //! Looking at the directories and files: which are there, which have changed, which are gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,17 +98,19 @@ impl Run {
         }
     }
 
-    /// Looks at the directories of these groups. Returns those that could be listed.
+    /// Looks at the directories of these groups. Returns the groups whose directories could be listed.
     pub(super) fn look(&mut self, groups: &BTreeSet<usize>, now: Duration, reporter: &mut Reporter) -> BTreeSet<usize> {
         self.looks += 1;
         let mut listed = BTreeSet::new();
         let mut changed = Vec::new();
-        for &group in groups {
-            let Some(dir) = self.settings.groups.get(group).map(|group| group.dir.clone()) else { continue };
-            match self.list(group, &dir) {
+        let dirs: Vec<PathBuf> = self.settings.groups.iter().map(|group| group.dir.clone()).collect();
+        let wanted: HashSet<&Path> = groups.iter().filter_map(|group| dirs.get(*group).map(PathBuf::as_path)).collect();
+        // With all groups of a directory: a file that several match belongs to the first, whichever this look is for.
+        for (group, dir) in dirs.iter().enumerate().filter(|(_, dir)| wanted.contains(dir.as_path())) {
+            match self.list(group, dir) {
                 Ok(()) => drop(listed.insert(group)),
                 Err(error) => {
-                    reporter.report(dir, None, TailProblem::Unlistable(error), &self.counters);
+                    reporter.report(dir.clone(), None, TailProblem::Unlistable(error), &self.counters);
                     continue;
                 }
             }

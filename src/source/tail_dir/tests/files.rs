@@ -313,3 +313,26 @@ fn a_directory_is_listed_only_when_it_has_changed() {
         assert_eq!(bench.bodies(), ["1", "x", "x", "x", "x", "x", "2"]);
     }
 }
+
+/// Goal: a file that two groups match belongs to the first, however it is found. Method: a file of the second group alone is
+/// gone when it is to be opened, which makes the source look for it at once, and find a new file of both.
+#[test]
+fn a_file_of_two_groups_that_is_found_between_the_looks_at_all_belongs_to_the_first() {
+    let mut bench = Bench::new();
+    bench.batch = 1;
+    for (age, name) in [(2, "b1"), (1, "b2")] {
+        bench.append(name, "1\n2\n3\n");
+        bench.set_age(name, age);
+    }
+    let group = |pattern, name| FileGroup::new(bench.dir.path(), pattern).header("group", name);
+    let mut source = bench.opened(bench.source_of([group("a.*", "first"), group("[ab].*", "second")]));
+    bench.step(&mut source);
+    bench.rename("b2", "rotated");
+    bench.append("a1", "new\n");
+    for _ in 0..10 {
+        bench.step(&mut source);
+    }
+    let of = |body: &str| bench.events().into_iter().find(|event| event.body() == body.as_bytes()).unwrap();
+    assert_eq!(of("1").headers().get("group"), Some("second"));
+    assert_eq!(of("new").headers().get("group"), Some("first"));
+}
