@@ -71,7 +71,8 @@ impl Transport for TlsTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        // What came behind an answer, decrypted or not, would be taken for the answer to the next request.
+        // What came behind an answer, decrypted or not, would be taken for the answer to the next request. Of a record that has
+        // come only in part, rustls does not tell.
         let is_drained = self.stream.conn.wants_read();
         let below = self.stream.get_mut().get_mut();
         is_drained && below.buffers().input().is_empty() && below.is_open()
