@@ -343,7 +343,7 @@ fn no_answer_is_an_error_that_can_pass() {
     let server = Server::new(|_| Reply::Silence);
     let mut sink = server.sink().request_timeout(Duration::from_millis(100)).connect_timeout(Duration::from_secs(10));
     let reason = retry(run.step(&mut sink, 1));
-    assert!(reason.ends_with("timeout: receive response"), "{reason}");
+    assert!(reason.contains("timeout: ") && !reason.contains("global"), "{reason}");
 
     // Limits that no clock reaches are none.
     let server = Server::new(|_| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));

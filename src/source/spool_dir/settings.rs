@@ -12,7 +12,7 @@ use crate::source::SettingError;
 use crate::source::files::absolute;
 use crate::source::setting::Kind;
 
-///  Which file of those that are present is read next. Files of the same age are read in the order of their names.
+/// Which file of those that are present is read next. Files of the same age are read in the order of their names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsumeOrder {

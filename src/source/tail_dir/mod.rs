@@ -60,8 +60,9 @@ pub use settings::FileGroup;
 ///
 /// # Files
 ///
-/// A file is known by device and inode, by its time of creation where the file system keeps that, by the checksum of its first 4 KiB, and by the checksum of the 256 bytes before the
-/// place where reading goes on; its name does not matter. So, whether this source runs or not:
+/// A file is known by device and inode, by its time of creation where the file system keeps that, by the checksum of its first
+/// 4 KiB, and by the checksum of the 256 bytes before the place where reading goes on; its name does not matter. So, whether
+/// this source runs or not:
 ///
 /// * A file that is *renamed* within its directory is followed, also under a name that no group matches, for as long as it is
 ///   there. One that is *removed*, or moved elsewhere, is read to its end if it is open ([`open_files`](Self::open_files)).

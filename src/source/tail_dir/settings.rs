@@ -13,7 +13,7 @@ use crate::source::SettingError;
 use crate::source::files::absolute;
 use crate::source::setting::Kind;
 
-///  Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
+/// Files of one directory whose names match a pattern, and headers for their events: Flume's file group.
 ///
 /// ```
 /// use aqueduct::source::tail_dir::FileGroup;
