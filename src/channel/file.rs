@@ -59,12 +59,17 @@ impl FileChannel {
         }
     }
 
-    /// Sets and clears positions, durably, by the commit of a take without events, which a closed channel and a full disk
+    /// Sets and clears positions by the commit of a take without events, which a closed channel and a full disk
     /// allow, too.
-    pub(crate) fn commit_positions(&self, positions: Positions) -> Result<(), TakeError> {
+    pub(crate) fn commit_positions(&self, positions: Positions, durability: Durability) -> Result<(), TakeError> {
         let take = Box::new(FileTake { view: self.view.clone(), pieces: Vec::new() });
-        let durability = Some(Durability::Sync);
+        let durability = Some(durability);
         take.submit(TakeCommit { events: Vec::new(), count: 0, positions, durability })?.wait()
+    }
+
+    /// The level of puts that ask for none.
+    pub(crate) fn put_durability(&self) -> Durability {
+        self.view.inner.shared.options.durability
     }
 
     /// What owners of positions begin with that somebody has for itself now.

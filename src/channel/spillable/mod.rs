@@ -213,13 +213,12 @@ impl Channel for Spillable {
         positions.into_iter().collect()
     }
 
-    /// In the store, which is still open when this channel is closed and opened again. None either if the store could not
-    /// give what the last one to have it left there.
+    /// In the store, which is still open when this channel is closed and opened again.
     fn lease(&self, prefix: &str) -> Option<Lease> {
         let lease = self.shared.overflow.lease(prefix)?;
         if let Err(error) = self.shared.take_over(prefix) {
-            tell!(WARN, "positions cannot be taken over", channel = self.name(), prefix = prefix, error = error);
-            return None;
+            // They are in memory. What stays in the store is found only after a kill.
+            tell!(WARN, "positions stay in the store, too", channel = self.name(), prefix = prefix, error = error);
         }
         Some(lease)
     }

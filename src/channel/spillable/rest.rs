@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Shared;
 use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
+use crate::durability::Durability;
 use crate::error::{PutError, StorageError, TakeError};
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::sync::thread::{self, ThreadId};
@@ -64,7 +65,9 @@ impl Shared {
             // In a waker: what called it goes on only when it returns.
             if gate.saving == Some(thread) || gate.committing.contains(&thread) {
                 drop(gate);
-                let cause = io::Error::other("its own thread is at work on the channel, and woke who closes it");
+                let cause = io::Error::other(
+                    "a commit or a close of this channel called the waker that closes it; close it again",
+                );
                 let source = StorageError::io("save", Path::new(&self.settings.name), cause);
                 return Err(self.left_in_memory(self.memory.depth().0, source));
             }
@@ -126,9 +129,9 @@ impl Shared {
         in_parts(owners, |part| {
             // Looked up for each part: a waker of the one before may have committed newer ones.
             let now = part.into_iter().map(|(owner, _)| (self.memory.position(&owner), owner));
-            let mut batch = PutBatch::new(Vec::new());
-            batch.positions = self.in_store(now.map(|(position, owner)| (owner, position)).collect());
-            self.saved.put_batch(batch).map(drop).map_err(|error| self.not_saved(error))
+            let now = self.in_store(now.map(|(position, owner)| (owner, position)).collect());
+            // Not by a put: that may go into another directory than what clears them at the next open, and wait for room.
+            self.saved.commit_positions(now, self.saved.put_durability()).map_err(of_take)
         })
     }
 
@@ -165,7 +168,7 @@ impl Shared {
     fn bring_back(&self, left: Vec<(String, Bytes)>) -> Result<(), StorageError> {
         let cleared = left.iter().map(|(owner, _)| (owner.clone(), None)).collect();
         self.memory.set_positions(left.into_iter().map(|(owner, position)| (owner, Some(position))).collect());
-        in_parts(self.in_store(cleared), |part| self.saved.commit_positions(part).map_err(of_take))
+        in_parts(self.in_store(cleared), |part| self.saved.commit_positions(part, Durability::Sync).map_err(of_take))
     }
 
     /// The failure of a close, with what it leaves behind.

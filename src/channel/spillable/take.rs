@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::Shared;
 use crate::channel::memory::Excess;
 use crate::channel::{Channel, RawTake, TakeCommit, TakeTransaction};
+use crate::durability::Durability;
 use crate::error::{StorageError, TakeError};
 use crate::event::{Event, EventId};
 use crate::ticket::TakeTicket;
@@ -112,7 +113,7 @@ impl RawTake for OpenTake {
             let committing = if has_positions { shared.begin_commit() } else { None };
             if committing.is_none() && has_positions && fits.is_ok() {
                 // The close has saved the positions already, and this take's events are done with.
-                let saved = shared.saved.commit_positions(shared.in_store(commit.positions.clone()));
+                let saved = shared.saved.commit_positions(shared.in_store(commit.positions.clone()), Durability::Sync);
                 if let Err(error) = saved {
                     raw.rollback(commit.events);
                     return Err(error);
