@@ -43,7 +43,7 @@ pub struct ChannelStats {
     /// Events that were passed over because their bytes on disk are damaged; only ever under
     /// [`OnCorruption::Salvage`](crate::store::OnCorruption::Salvage).
     pub lost_events: u64,
-    /// Puts that found no room within their wait.
+    /// Puts that found no room within their wait, and those that had to wait for room on the disk.
     pub put_full_count: u64,
     /// Puts that failed for another reason.
     pub put_error_count: u64,

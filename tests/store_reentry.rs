@@ -136,7 +136,7 @@ fn a_waker_may_close_the_spillable_channel_that_wakes_it() {
     };
     // The rollback wakes the task, the close of what has spilled does, and then that its memory is saved.
     in_time(move || {
-        let store = settings(&SimVfs::new()).open().expect("a new store");
+        let store = settings(&SimVfs::new()).background(false).open().expect("a new store");
         let channel = open(&store, 10);
         for event in ["1", "2", "3"] {
             channel.put(event).expect("a put");
@@ -160,7 +160,7 @@ fn a_waker_may_close_the_spillable_channel_that_wakes_it() {
         assert_eq!((channel.stats().depth_events, channel.position("sink").as_deref()), (2, Some(&b"1"[..])));
     });
     in_time(move || {
-        let store = settings(&SimVfs::new()).open().expect("a new store");
+        let store = settings(&SimVfs::new()).background(false).open().expect("a new store");
         let channel = open(&store, 0);
         let waker = on_wake(1, {
             let channel = channel.clone();

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct::clock::StepClock;
+use aqueduct::limits::POSITIONS_MAX;
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
-use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, Wait};
+use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, Spillable, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -948,6 +949,91 @@ fn a_put_with_a_position_stays_behind_the_put_before_it() {
         assert_eq!(after_kill.channel("channel").expect("a channel").position("source").as_deref(), Some(&b"2"[..]));
         first.wait().expect("a put");
     }
+}
+
+/// The two lanes of a pipelined put with a position, or of a close and an open of a `Spillable`, both named an owner then, and
+/// a position that was cleared counted for ever.
+#[test]
+fn cleared_positions_are_forgotten_whatever_was_on_its_way() {
+    const OWNERS: usize = 1000;
+    let store = || {
+        let settings = settings(&SimVfs::new()).background(false);
+        settings.data_dir("/one").data_dir("/two").open().expect("a store")
+    };
+    let owners = |round: usize, value: Option<&'static str>| {
+        let mut batch = PutBatch::default();
+        for number in 0..OWNERS {
+            let owner = format!("{round}-{number}");
+            match value {
+                Some(value) => batch.set_position(owner, value),
+                None => batch.clear_position(owner),
+            }
+        }
+        batch
+    };
+    // A little more than what a store has room for, if all stay.
+    let rounds = || 0..POSITIONS_MAX / OWNERS + 2;
+
+    let pipelined = store();
+    let channel = pipelined.channel("channel").expect("a channel");
+    for round in rounds() {
+        for value in [Some("1"), Some("2"), None] {
+            let mut put = channel.begin_put();
+            put.push("x");
+            let ticket = put.submit().expect("a ticket");
+            channel.put_batch(owners(round, value)).expect("positions");
+            ticket.wait().expect("a put");
+        }
+        channel.take(9, Wait::NONE).expect("a take").commit().expect("its commit");
+    }
+
+    let reopened = store();
+    let open = || Spillable::builder("orders").memory_events(9).open(&reopened).expect("a channel");
+    for round in rounds() {
+        for value in [Some("1"), None] {
+            let channel = open();
+            channel.put_batch(owners(round, value)).expect("positions");
+            channel.close().expect("a close");
+        }
+    }
+}
+
+/// A put whose ticket nobody asks, as of an optional channel, was counted nowhere if it found no room on the disk.
+#[test]
+fn a_put_that_nobody_asks_for_is_counted_where_it_found_no_disk() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    disk.set_space(Some(0));
+    for _ in 0..9 {
+        let mut put = channel.begin_put();
+        put.push(vec![b'x'; 3 << 10]);
+        drop(put.submit());
+        store.maintain();
+    }
+    let stats = channel.stats();
+    assert!(stats.put_full_count > 0 && stats.put_error_count == 0, "{stats:?}");
+    assert_eq!(stats.put_attempt_events, stats.put_success_events + stats.put_full_count, "{stats:?}");
+}
+
+/// A close refused what was on its way in one directory where another one had failed before.
+#[test]
+fn a_close_writes_what_is_on_its_way_beside_a_directory_that_failed() {
+    let disk = SimVfs::new();
+    let two_lanes = |disk: &SimVfs| settings(disk).durability(Durability::Os).data_dir("/one").data_dir("/two").open();
+    let store = two_lanes(&disk).expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..4 {
+        channel.put("before").expect("a put");
+    }
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path("/one/*"));
+    channel.close().expect_err("a directory that failed");
+    let channel = store.channel("channel").expect("open again");
+    let mut put = channel.begin_put();
+    put.push("late");
+    let ticket = put.submit().expect("a ticket");
+    store.close().expect_err("a directory that failed");
+    ticket.wait().expect("the other directory took it");
 }
 
 /// A closed channel refuses a put of positions alone, as channels in memory do.

@@ -1,7 +1,6 @@
 //! A store in operation.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use super::groups::WritesGroups;
 use super::keeper::Kept;
 use super::lane::{Body, Entry, Lane, Origin, Share};
 use super::manifest::Manifest;
-use super::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
+use super::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
 use super::reader::{Piece, ack_ranges, split_pieces};
 use super::record::{Ack, AckRange, PutMeta, encode_ack, encode_put};
 use super::shared::Shared;
@@ -151,7 +150,7 @@ impl Inner {
         again: bool,
     ) -> Result<PutPlace, PutError> {
         let PutBatch { events, mut routes, positions, durability, resume, .. } = self.check_batch(channel, batch)?;
-        let origin = Origin { durability, routed: channel.is_none(), resume };
+        let origin = Origin { durability, routed: channel.is_none(), again, resume };
         if let Some(channel) = channel {
             // Routes of another transaction, to other channels, mean nothing here.
             routes = Routes { store: self.instance, ..Routes::default() };
@@ -175,7 +174,7 @@ impl Inner {
         let lane = match self.choose_lane(&meta.positions) {
             Ok(lane) => lane,
             Err(source) => {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, true));
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Failed));
                 return Err(PutError::NotCommitted { source, batch: Box::new(origin.give_back(meta, events)) });
             }
         };
@@ -229,20 +228,12 @@ impl Inner {
         for queue in wanted {
             let (events, bytes) = meta.share(queue.id);
             if let Err(refused) = queue.reserve(events, bytes, patience, again) {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, false));
+                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Nothing));
                 return Err((queue.name.clone(), refused));
             }
             shares.push(Share { queue, events, bytes });
         }
         Ok(shares)
-    }
-
-    /// Counts a put that is given back because it found no room on the disk within its wait.
-    fn count_no_disk(&self, channel: Option<u16>, batch: &PutBatch) {
-        let ids = channel.map_or_else(|| batch.routes.sets.concat(), |channel| vec![channel]);
-        let queues = self.shared.queues.read();
-        let ids = BTreeSet::from_iter(ids).into_iter();
-        ids.filter_map(|id| queues.get(&id)).for_each(|queue| queue.found_no_disk());
     }
 
     /// Refuses what can never be put.
@@ -300,15 +291,23 @@ impl Inner {
     /// The lane for a put: the one that this thread's last put is on its way to, the one that holds its positions, or the
     /// least busy one.
     fn choose_lane(&self, positions: &Positions) -> Result<&Arc<Lane>, StorageError> {
-        // ORDER: before all else. In another lane it could be durable first, with a position that is ahead of the events that were
-        // submitted before.
-        if let Some(lane) = self.lane_in_use().filter(|lane| lane.refusal().is_none()) {
-            return Ok(lane);
-        }
+        let is_roomy = |lane: &Arc<Lane>| lane.refusal().is_none() && !lane.full.load(Ordering::Relaxed);
         // An owner stays in one lane: then no other lane knows an older position of it that would have to be overruled.
         let holder = if self.lanes.len() > 1 { self.shared.holder(positions) } else { None };
-        let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane)));
-        if let Some(lane) = holder.filter(|lane| lane.refusal().is_none() && !lane.full.load(Ordering::Relaxed)) {
+        let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane))).filter(|lane| is_roomy(lane));
+        if let Some(lane) = self.lane_in_use() {
+            let moves = holder.is_some_and(|holder| holder.index != lane.index);
+            if moves {
+                // ORDER: what was submitted before is over first. Otherwise this could be durable before it, with a position that
+                // is ahead of those events.
+                lane.drain_pending();
+            }
+            // Where it found no room, what comes behind it must not find any.
+            if lane.refusal().is_none() && !(moves && is_roomy(lane)) {
+                return Ok(lane);
+            }
+        }
+        if let Some(lane) = holder {
             return Ok(lane);
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -427,15 +426,14 @@ impl Inner {
 
     /// Waits for what is pending and makes it durable.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        for lane in &self.lanes {
+        let flushed = self.lanes.iter().map(|lane| {
             lane.drain_pending();
             lane.sync_aside();
             let writer = lane.writer.lock();
-            if let Some(error) = lane.poisoned().filter(|_| !writer.dirty.is_empty()) {
-                return Err(error);
-            }
-        }
-        Ok(())
+            lane.poisoned().filter(|_| !writer.dirty.is_empty()).map_or(Ok(()), Err)
+        });
+        // All of them, whatever fails.
+        flushed.collect::<Vec<_>>().into_iter().collect()
     }
 
     fn stop_thread(&self) {
@@ -553,7 +551,6 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
             }
             let freed = inner.shared.space_generation() != generation;
             if patience.is_over() && !freed {
-                inner.count_no_disk(channel, &batch);
                 return Err(PutError::Full { reason: FullReason::Disk, batch, channel: name });
             }
             // In slices: room also comes from other programs, and from a lane on another disk.
@@ -564,11 +561,7 @@ impl RawTicket<Result<Receipt, PutError>> for PutTicketOf {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError>> {
-        let polled = self.place.poll(cx);
-        if let Poll::Ready(Err(PutError::Full { reason: FullReason::Disk, batch, .. })) = &polled {
-            self.inner.count_no_disk(self.channel, batch);
-        }
-        polled
+        self.place.poll(cx)
     }
 }
 

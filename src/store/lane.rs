@@ -47,6 +47,8 @@ pub(crate) struct Origin {
     pub(crate) durability: Option<Durability>,
     /// It named its channels; otherwise they are those of its transaction.
     pub(crate) routed: bool,
+    /// It found no room on the disk before, and was counted then.
+    pub(crate) again: bool,
     pub(crate) resume: Option<Box<Resume>>,
 }
 

@@ -239,11 +239,6 @@ impl Queue {
         gate.stats.put_error_count += 1;
     }
 
-    /// Counts a put that found no room on the disk within its wait.
-    pub(crate) fn found_no_disk(&self) {
-        self.gate.lock().stats.put_full_count += 1;
-    }
-
     /// Refuses a put that needs no room if the channel is closed.
     pub(crate) fn admit(&self) -> Result<(), Refused> {
         let mut gate = self.gate.lock();
@@ -255,11 +250,15 @@ impl Queue {
     }
 
     /// Gives claimed room back, of a put that failed or of one that may be tried again.
-    pub(crate) fn unreserve(&self, events: u64, bytes: u64, has_failed: bool) {
+    pub(crate) fn unreserve(&self, events: u64, bytes: u64, counts_as: CountsAs) {
         let mut gate = self.gate.lock();
         gate.reserved_events -= events;
         gate.reserved_bytes -= bytes;
-        gate.stats.put_error_count += u64::from(has_failed);
+        match counts_as {
+            CountsAs::Full => gate.stats.put_full_count += 1,
+            CountsAs::Failed => gate.stats.put_error_count += 1,
+            CountsAs::Nothing => {}
+        }
         self.notify_room(gate);
     }
 
@@ -569,6 +568,14 @@ impl OpenTake {
 
 /// The failure of a read, kept by the reader so that a damaged place is not passed over by the next take.
 pub(crate) type ReadResult = Result<bool, StorageError>;
+
+/// What a put that gives its room back counts as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CountsAs {
+    Full,
+    Failed,
+    Nothing,
+}
 
 /// What a lane is believed to hold, in events and in bytes: more than any disk has, and all lanes of it can be added up.
 const BACKLOG_MAX: u64 = 1 << 56;

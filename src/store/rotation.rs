@@ -140,7 +140,7 @@ impl Writer {
             // The record with which the new segment begins says it, too.
             self.rotate(lane, len, true)?;
         } else {
-            let origin = Origin { durability: None, routed: false, resume: None };
+            let origin = Origin { durability: None, routed: false, again: false, resume: None };
             let body = Body::Put { meta, events: Vec::new(), shares: Vec::new(), origin };
             // Not a later stamp: transactions that were submitted before may still be on their way.
             let entry = Entry { stamp: self.state.stamp, payload, durability: Durability::Sync, body };

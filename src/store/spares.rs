@@ -68,6 +68,8 @@ impl Spares {
         put: bool,
     ) -> Result<Segment, StorageError> {
         let dir = &lane.log.dir;
+        // Before a file is given up for it.
+        segment_number(self.next_id)?;
         if let Some(mut segment) = self.prepared.take() {
             if segment.size >= total {
                 segment.first_seq = first_seq;

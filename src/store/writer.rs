@@ -14,6 +14,7 @@ use super::frame::{HEAD_BYTES, Head, Kind, LanePos};
 use super::group::Outcome;
 use super::lane::{Body, Entry, Lane};
 use super::log::Record;
+use super::queue::CountsAs;
 use super::segment::{Segment, is_full};
 use super::spares::Spares;
 use super::state::LaneState;
@@ -455,9 +456,13 @@ impl Writer {
             Body::Put { meta, events, shares, origin } => {
                 let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
                 let reserved = shares.iter().filter(|_| !planted(Bug::CapacityLeak));
-                // Whether that was all, and it is to be counted, the ticket decides.
-                let has_failed = !matches!(error, StorageError::DiskFull { .. });
-                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes, has_failed));
+                // One that waits for the disk comes again and again.
+                let counts_as = match error {
+                    StorageError::DiskFull { .. } if origin.again => CountsAs::Nothing,
+                    StorageError::DiskFull { .. } => CountsAs::Full,
+                    _ => CountsAs::Failed,
+                };
+                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes, counts_as));
                 let batch = Box::new(origin.give_back(meta, events));
                 Outcome::Put(Err(match error {
                     StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
@@ -527,7 +532,7 @@ fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
     lane.shared.suspect_positions(lane.index, body.positions());
     match body {
         Body::Put { shares, .. } => {
-            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, true));
+            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Failed));
             Outcome::Put(Err(PutError::Indeterminate { source }))
         }
         Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
