@@ -9,7 +9,7 @@ use crate::clock::StepClock;
 use crate::error::TakeError;
 use crate::explore;
 use crate::store::frame::LanePos;
-use crate::store::queue::{Backlog, Capacity, OpenTake, Queue, Refused};
+use crate::store::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
 use crate::store::record::{Ack, AckRange};
 use crate::wait::{Bell, Deadline, Patience, Wait};
 
@@ -30,7 +30,7 @@ fn forever() -> Patience {
 }
 
 fn put(queue: &Queue, events: u64) {
-    queue.reserve(events, 0, &forever()).unwrap();
+    queue.reserve(events, 0, &forever(), false).unwrap();
     for waker in queue.publish(0, 0, LanePos::default(), events, 0) {
         waker.wake();
     }
@@ -89,9 +89,9 @@ fn puts_that_wait_for_room_are_woken_by_takes() {
 fn room_that_is_given_back_wakes_a_put() {
     explore(3, || {
         let queue = channel(1);
-        queue.reserve(1, 0, &forever()).unwrap();
+        queue.reserve(1, 0, &forever(), false).unwrap();
         let other = spawn(&queue, |queue| put(queue, 1));
-        queue.unreserve(1, 0);
+        queue.unreserve(1, 0, CountsAs::Nothing);
         other.join().unwrap();
     });
 }
@@ -100,9 +100,9 @@ fn room_that_is_given_back_wakes_a_put() {
 fn a_close_wakes_who_takes_and_who_puts() {
     explore(3, || {
         let queue = channel(1);
-        queue.reserve(1, 0, &forever()).unwrap();
+        queue.reserve(1, 0, &forever(), false).unwrap();
         let taker = spawn(&queue, |queue| queue.take(&[], 1, u64::MAX, Wait::FOREVER).map(|taken| taken.events.len()));
-        let putter = spawn(&queue, |queue| queue.reserve(1, 0, &forever()));
+        let putter = spawn(&queue, |queue| queue.reserve(1, 0, &forever(), false));
         queue.close();
         assert_eq!(taker.join().unwrap(), Err(TakeError::Closed { channel: "c".to_owned() }));
         assert!(matches!(putter.join().unwrap(), Err(Refused::Closed)));
