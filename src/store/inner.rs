@@ -288,8 +288,8 @@ impl Inner {
         (routes.store == self.instance || routes.runs.is_empty()) && known && covered == batch.events.len() as u64
     }
 
-    /// The lane for a put: the one that this thread's last put is on its way to, the one that holds its positions, or the
-    /// least busy one.
+    /// The lane for a put: the one that holds its positions, the one that this thread's last put is on its way to, or the
+    /// least busy one. Where the first two differ, it waits until the last put is over.
     fn choose_lane(&self, positions: &Positions) -> Result<&Arc<Lane>, StorageError> {
         let is_roomy = |lane: &Arc<Lane>| lane.refusal().is_none() && !lane.full.load(Ordering::Relaxed);
         // An owner stays in one lane: then no other lane knows an older position of it that would have to be overruled.
