@@ -182,7 +182,7 @@ const CHANNEL: Series<ChannelStats> = Series {
         ("dropped_oldest_events", "Old events that the overflow policy dropped", |s| s.dropped_oldest_events),
         ("diverted_events", "Events that the overflow policy put elsewhere", |s| s.diverted_events),
         ("lost_events", "Events passed over as damaged", |s| s.lost_events),
-        ("put_full", "Puts that found no room within their wait", |s| s.put_full_count),
+        ("put_full", "Puts that found no room within their wait, or had to wait for the disk", |s| s.put_full_count),
         ("put_errors", "Puts that failed for another reason", |s| s.put_error_count),
         ("take_errors", "Takes that failed", |s| s.take_error_count),
     ],
