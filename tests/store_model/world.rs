@@ -350,6 +350,13 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Whether there is room for a put beside what is there and the events of `pending`, by channel.
+    fn fits(&self, put: &Put, pending: &BTreeMap<usize, u64>) -> bool {
+        put.ids.iter().all(|(channel, ids)| {
+            self.depth(*channel) + pending.get(channel).unwrap_or(&0) + ids.len() as u64 <= self.settings.capacity
+        })
+    }
+
     fn put(&mut self, count: u64, random: &mut Random) -> Result {
         let mut flying: Vec<(PutTicket, Put)> = Vec::new();
         for _ in 0..count {
@@ -358,13 +365,22 @@ impl<'a> World<'a> {
             for (_, other) in &flying {
                 other.ids.iter().for_each(|(channel, ids)| *pending.entry(*channel).or_insert(0) += ids.len() as u64);
             }
-            let fits = put.ids.iter().all(|(channel, ids)| {
-                self.depth(*channel) + pending.get(channel).unwrap_or(&0) + ids.len() as u64 <= self.settings.capacity
-            });
+            let fits = self.fits(&put, &pending);
             match self.submit(&put) {
-                Ok(_) if !fits => return Err(format!("more than the capacity was accepted: {put:?}")),
+                Ok(_) if !fits && !self.faulty => return Err(format!("more than the capacity was accepted: {put:?}")),
                 Ok(ticket) => {
                     put.order = self.model.next_order();
+                    if !fits {
+                        // One whose position is in another lane has those before it written, and one that failed then has
+                        // given its room back.
+                        for (ticket, put) in flying.drain(..) {
+                            self.returned(ticket.wait(), put)?;
+                        }
+                        if !self.fits(&put, &BTreeMap::new()) {
+                            return Err(format!("more than the capacity was accepted: {put:?}"));
+                        }
+                        self.count("put in the room of a failed one");
+                    }
                     flying.push((ticket, put));
                 }
                 Err(PutError::Full { reason: FullReason::Events, .. } | PutError::TooLarge { .. }) if !fits => {
