@@ -117,8 +117,7 @@ fn start_sink(
         PermanentPolicy::Drop => OnPermanent::Drop,
         PermanentPolicy::Divert(other) => {
             let other = find(agent, &component, &other)?;
-            let sink = sinks.first().unwrap_or(&name);
-            OnPermanent::Divert(DeadLetters::new(&agent.name, (&from, &channel), sink, other))
+            OnPermanent::Divert(DeadLetters::new(&agent.name, (&from, &channel), other))
         }
     };
     let runner = SinkRunner {

@@ -1,7 +1,7 @@
 //! Groups of sinks in an agent, and channels for what cannot be delivered.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -294,6 +294,49 @@ fn a_sink_and_a_group_of_one_name_put_each_dead_letter_once() {
     let mut found = peek(&dead);
     found.sort_unstable();
     assert_eq!(found, ["1", "2"]);
+}
+
+/// Goal: what a sink has put and not committed is not forgotten when it goes on with another event. Method: the second sink takes
+/// what the first one has put, and puts it once the first one has put the next event.
+#[test]
+fn a_sink_that_goes_on_does_not_forget_what_another_one_takes_now() {
+    let store = FileStore::builder("/store").vfs(Arc::new(SimVfs::new())).seed(1).open().unwrap();
+    let channel = Interrupted { inner: store.channel("c").unwrap(), failing: Arc::new(AtomicU64::new(1)) };
+    let dead = store.channel("dead").unwrap();
+    channel.inner.put_batch(vec!["A".into(), "B".into()].into()).unwrap();
+    let both_have_one = Arc::new(Barrier::new(2));
+    let is_put = Arc::new(AtomicBool::new(false));
+    let first = {
+        let (both_have_one, is_put) = (both_have_one.clone(), is_put.clone());
+        move |events: &[Event]| {
+            if text(&events[0]) == "B" {
+                both_have_one.wait();
+            } else if is_put.swap(true, Ordering::SeqCst) {
+                return Err(SinkError::retry("it is for the other one"));
+            }
+            Err(SinkError::permanent("no"))
+        }
+    };
+    let second = {
+        let dead = dead.clone();
+        move |events: &[Event]| {
+            if text(&events[0]) == "B" || !is_put.load(Ordering::SeqCst) {
+                return Err(SinkError::retry("it is for the other one"));
+            }
+            both_have_one.wait();
+            while dead.stats().put_success_events < 2 {
+                std::thread::yield_now();
+            }
+            Err(SinkError::permanent("no"))
+        }
+    };
+    let builder = agent().shared_channel("c", channel).shared_channel("dead", dead.clone()).pusher("p").to(["c"]);
+    let builder = builder.sink("first", first).batch(1).backoff(quick()).dead_letter("dead").from("c");
+    let running = start(builder.sink("second", second).batch(1).backoff(quick()).dead_letter("dead").from("c"));
+    running.pusher("p").unwrap().finish();
+    assert_eq!(running.wait_done(Wait::up_to(HANG)), Outcome::Completed);
+    assert_eq!(peek(&dead), ["A", "B"]);
+    assert_eq!(dead.positions("test/dead-letter/"), []);
 }
 
 #[test]
