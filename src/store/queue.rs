@@ -303,7 +303,8 @@ impl Queue {
         let left = claimed - count;
         gate.ready += left;
         gate.in_flight = gate.in_flight + count - claimed;
-        if matches!(result, Ok(false)) || !gate.losses.is_empty() {
+        let has_lost = matches!(result, Ok(false)) || !gate.losses.is_empty();
+        if has_lost {
             gate.forget_missing(reader.returned_events());
             taken.lost = std::mem::take(&mut gate.losses);
         }
@@ -316,6 +317,9 @@ impl Queue {
         drop(gate);
         // A waker runs code that is not ours, and may take from this very channel.
         drop(reader);
+        if has_lost {
+            self.room.notify_all();
+        }
         if more {
             self.ready.notify_one();
             wake_all(wakers);
@@ -427,16 +431,18 @@ impl Queue {
     }
 
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        // Wakers are the user's code: none is made or dropped while this is locked.
+        let waker = cx.waker().clone();
         let mut gate = self.gate.lock();
         if gate.ready > 0 || gate.closed {
             return Poll::Ready(());
         }
         let mut evicted = Vec::new();
-        if !gate.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        if !gate.wakers.iter().any(|known| known.will_wake(&waker)) {
             if gate.wakers.len() >= limits::READY_TASKS_MAX {
                 evicted = std::mem::take(&mut gate.wakers);
             }
-            gate.wakers.push(cx.waker().clone());
+            gate.wakers.push(waker);
         }
         drop(gate);
         // They find nothing and come again: what is remembered stays bounded, and nobody is forgotten.

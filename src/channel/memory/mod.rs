@@ -121,11 +121,13 @@ impl Channel for MemoryChannel {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Wakers are the user's code: none is made or dropped while this is locked.
+        let waker = cx.waker().clone();
         let mut state = self.shared.state.lock();
         if state.is_closed || !state.queue.is_empty() {
             return Poll::Ready(());
         }
-        let surplus = state.remember(cx.waker());
+        let surplus = if state.remembers(&waker) { None } else { state.remember(waker) };
         drop(state);
         wake_all(surplus);
         Poll::Pending

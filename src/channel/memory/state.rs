@@ -142,13 +142,15 @@ impl State {
         self.counts.rolled_back_events += all.events - done.events;
     }
 
+    /// Whether a task is remembered.
+    pub(super) fn remembers(&self, waker: &Waker) -> bool {
+        self.wakers.iter().any(|known| known.will_wake(waker))
+    }
+
     /// Remembers a task. Returns another one to be woken in its stead if there are too many.
-    pub(super) fn remember(&mut self, waker: &Waker) -> Option<Waker> {
-        if self.wakers.iter().any(|known| known.will_wake(waker)) {
-            return None;
-        }
+    pub(super) fn remember(&mut self, waker: Waker) -> Option<Waker> {
         let surplus = if self.wakers.len() >= READY_TASKS_MAX { self.wakers.pop_front() } else { None };
-        self.wakers.push_back(waker.clone());
+        self.wakers.push_back(waker);
         surplus
     }
 
