@@ -3,14 +3,16 @@
 #![allow(clippy::expect_used)] // an error is a failed test
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct::clock::StepClock;
 use aqueduct::limits::POSITIONS_MAX;
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
+use aqueduct::vfs::Vfs;
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
-use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, Spillable, Wait};
+use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, PutTicket, Spillable, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -951,6 +953,36 @@ fn a_put_with_a_position_stays_behind_the_put_before_it() {
     }
 }
 
+/// It went on in the other directory, with a position that was ahead of events that may be lost.
+#[test]
+fn a_put_with_a_position_fails_with_the_put_before_it() {
+    for has_position in [true, false] {
+        let disk = SimVfs::new();
+        let store = settings(&disk).data_dir("/one").data_dir("/two").open().expect("a store");
+        let channel = store.channel("channel").expect("a channel");
+        let submit = |position: Option<&'static str>| {
+            let mut put = channel.begin_put();
+            put.push("event");
+            if let Some(position) = position {
+                put.set_position("source", position);
+            }
+            put.submit()
+        };
+        let lane_of = |ticket: PutTicket| ticket.wait().expect("a put").first.map(|id| id.lane);
+        // A put into a directory whose syncs fail, which is not that of the position if there is one.
+        let holder = if has_position { lane_of(submit(Some("1")).expect("a ticket")) } else { None };
+        let other = if holder == Some(0) { 1 } else { 0 };
+        while lane_of(submit(None).expect("a ticket")) == Some(other) {}
+        disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path(["/one/*", "/two/*"][usize::from(other)]));
+        let before = submit(None).expect("a ticket");
+        let put = submit(Some("2")).and_then(PutTicket::wait);
+        assert!(before.wait().is_err());
+        assert!(put.is_err(), "{put:?}");
+        // With the failure known, the other directory goes on.
+        assert_eq!(lane_of(submit(Some("2")).expect("a ticket")), Some(1 - other));
+    }
+}
+
 /// The two lanes of a pipelined put with a position, or of a close and an open of a `Spillable`, both named an owner then, and
 /// a position that was cleared counted for ever.
 #[test]
@@ -1129,4 +1161,74 @@ fn the_oldest_age_counts_from_the_first_event_that_is_left() {
     assert_eq!(age(), Some(Duration::ZERO));
     takes(1);
     assert_eq!(age(), None);
+}
+
+/// Owners that two directories name, as one put had positions of both, stayed for ever once they were cleared, until there was no
+/// room for others.
+#[test]
+fn cleared_positions_are_forgotten_in_all_directories() {
+    const OWNERS: usize = 1000;
+    let disk = SimVfs::new();
+    let open = || settings(&disk).data_dir("/one").data_dir("/two").open().expect("a store");
+    let mut store = open();
+    let mut channel = store.channel("channel").expect("a channel");
+    // An owner whose position is in each directory.
+    let mut at: [Option<String>; 2] = [None, None];
+    for number in 0.. {
+        if at.iter().all(Option::is_some) {
+            break;
+        }
+        let mut put = channel.begin_put();
+        put.push("x");
+        put.set_position(format!("steady-{number}"), "1");
+        let lane = put.commit().expect("a put").first.expect("an event").lane;
+        at[usize::from(lane)].get_or_insert(format!("steady-{number}"));
+    }
+    let [one, two] = at.map(|owner| owner.expect("one in each"));
+    let batch = |first: &str, round: usize, value: Option<&'static str>| {
+        let mut batch = PutBatch::default();
+        batch.set_position(first, "1");
+        for number in 0..OWNERS {
+            let owner = format!("file-{round}-{number}");
+            match value {
+                Some(value) => batch.set_position(owner, value),
+                None => batch.clear_position(owner),
+            }
+        }
+        batch
+    };
+    for round in 0..POSITIONS_MAX / OWNERS + 5 {
+        channel.put_batch(batch(&one, round, Some("1"))).expect("positions in the first directory");
+        channel.put_batch(batch(&two, round, Some("2"))).expect("positions in the second");
+        channel.put_batch(batch(&two, round, None)).expect("positions cleared in the second");
+        match round % 4 {
+            0 => store.maintain(),
+            // A kill with all that, or half of it, still to be done.
+            1 | 2 => {
+                if round % 4 == 2 {
+                    store.maintain();
+                }
+                let after_kill = disk.snapshot();
+                let after_kill = settings(&after_kill).data_dir("/one").data_dir("/two").open().expect("a store");
+                let files = after_kill.channel("channel").expect("a channel").positions("file-");
+                assert_eq!(files, [], "cleared positions are back");
+            }
+            _ => {
+                drop((channel, store));
+                store = open();
+                channel = store.channel("channel").expect("a channel");
+                store.maintain();
+            }
+        }
+        store.maintain();
+    }
+    // What the states name is seen from the size of what they are written into.
+    store.close().expect("a close");
+    for dir in ["/one", "/two"] {
+        for name in disk.read_dir(Path::new(dir)).expect("a directory") {
+            let name = name.to_string_lossy().into_owned();
+            let len = disk.metadata(&Path::new(dir).join(&name)).expect("a file").len;
+            assert!(!name.starts_with("checkpoint") || len < 10_000, "{dir}/{name} has {len} bytes");
+        }
+    }
 }

@@ -297,14 +297,19 @@ impl Inner {
         let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane))).filter(|lane| is_roomy(lane));
         if let Some(lane) = self.lane_in_use() {
             let moves = holder.is_some_and(|holder| holder.index != lane.index);
-            if moves {
+            let refuses = lane.refusal().is_some() && !positions.is_empty();
+            if moves || refuses {
                 // ORDER: what was submitted before is over first. Otherwise this could be durable before it, with a position that
                 // is ahead of those events.
                 lane.drain_pending();
             }
-            // Where it found no room, what comes behind it must not find any.
-            if lane.refusal().is_none() && !(moves && is_roomy(lane)) {
-                return Ok(lane);
+            match lane.refusal() {
+                // Nor if they may be lost. Whoever puts it again has heard of them.
+                Some(error) if !positions.is_empty() => return Err(error),
+                Some(_) => {}
+                None if moves && is_roomy(lane) => {}
+                // Where it found no room, what comes behind it must not find any.
+                None => return Ok(lane),
             }
         }
         if let Some(lane) = holder {

@@ -258,6 +258,10 @@ impl Lane {
         if self.poisoned().is_none() && (free.is_empty() || self.writer.lock().spares.has_reusable()) {
             self.prepare();
         }
+        if self.poisoned().is_none() && self.writer.lock().clear_leftovers(self).unwrap_or(false) {
+            // Once that is durable the other lanes can forget them, too.
+            self.sync_wanted.store(true, Ordering::Release);
+        }
         let due = self.writer.lock().checkpoint_due(self);
         // A weaker durability than `Sync` leaves bytes behind that an interval, a checkpoint or a freed segment wants synced.
         let freeing = !free.is_empty() && !planted(Bug::RetireBeforeSync);

@@ -166,15 +166,16 @@ pub(super) fn merge_positions<'a>(lanes: impl Iterator<Item = (u16, &'a LaneStat
     for (lane, state) in lanes {
         for (owner, (stamp, value)) in &state.positions {
             let known = newest.entry(owner.clone()).or_default();
-            known.lanes |= 1 << lane;
+            known.lanes |= u64::from(value.is_some()) << lane;
+            known.named |= 1 << lane;
             if *stamp >= known.stamp {
                 known.stamp = *stamp;
                 known.value.clone_from(value);
             }
         }
     }
-    // A cleared position that no other lane names has nothing to overrule any more.
-    newest.retain(|_, position| position.value.is_some() || position.lanes.count_ones() > 1);
+    // One that is cleared wherever it is named has nothing to overrule any more.
+    newest.retain(|_, position| position.lanes != 0);
     newest
 }
 

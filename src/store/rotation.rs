@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::begin::{begin_head, begin_payload};
 use super::frame::{HEAD_BYTES, LanePos, SEGMENT_HEADER_BYTES};
+use super::group::Outcome;
 use super::lane::{Body, Entry, Lane, Origin};
 use super::record::{PutMeta, encode_put};
 use super::segment::is_full;
@@ -13,7 +14,7 @@ use super::state::SealedSegment;
 use super::writer::Writer;
 use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
-use crate::error::StorageError;
+use crate::error::{PutError, StorageError};
 use crate::sabotage::{Bug, planted};
 
 impl Writer {
@@ -133,19 +134,35 @@ impl Writer {
     /// Writes a record that says nothing but how far the log is durable, so that segments before it can be freed. A
     /// checkpoint would say the same, but a checkpoint can be lost.
     pub(crate) fn prove(&mut self, lane: &Lane) -> Result<(), StorageError> {
-        let meta = PutMeta::new(Routes::default(), &[], Positions::default());
+        // Not a later stamp: transactions that were submitted before may still be on their way.
+        self.note(lane, self.state.stamp, Positions::default())?;
+        self.sync(lane)
+    }
+
+    /// Writes a record without events.
+    pub(crate) fn note(&mut self, lane: &Lane, stamp: u64, positions: Positions) -> Result<(), StorageError> {
+        let has_positions = !positions.is_empty();
+        let meta = PutMeta::new(Routes::default(), &[], positions);
         let payload = encode_put(&meta, &[], 0, &lane.shared.buffers);
         let len = u64::from(HEAD_BYTES) + payload.len;
         if self.spoiled || u64::from(self.offset) + len > self.active.size {
-            // The record with which the new segment begins says it, too.
             self.rotate(lane, len, true)?;
-        } else {
-            let origin = Origin { durability: None, routed: false, again: false, resume: None };
-            let body = Body::Put { meta, events: Vec::new(), shares: Vec::new(), origin };
-            // Not a later stamp: transactions that were submitted before may still be on their way.
-            let entry = Entry { stamp: self.state.stamp, payload, durability: Durability::Sync, body };
-            self.write_chunk(lane, vec![(0, entry)], &mut Vec::new(), &mut Vec::new());
+            if !has_positions {
+                // The record with which the new segment begins says how far the log is durable, too.
+                return Ok(());
+            }
         }
-        self.sync(lane)
+        let origin = Origin { durability: None, routed: false, again: false, resume: None };
+        let body = Body::Put { meta, events: Vec::new(), shares: Vec::new(), origin };
+        let entry = Entry { stamp, payload, durability: Durability::Sync, body };
+        let mut outcomes = vec![None];
+        self.write_chunk(lane, vec![(0, entry)], &mut Vec::new(), &mut outcomes);
+        match outcomes.pop().flatten() {
+            Some(Outcome::Put(Err(PutError::NotCommitted { source, .. } | PutError::Indeterminate { source }))) => {
+                Err(source)
+            }
+            Some(_) => Err(StorageError::DiskFull { path: lane.log.dir.path.clone() }),
+            None => Ok(()),
+        }
     }
 }

@@ -23,14 +23,25 @@ pub(crate) struct Position {
     pub(crate) stamp: u64,
     /// `None`: cleared, and an older one may still stand in the log of another lane.
     pub(crate) value: Option<Bytes>,
-    /// The lanes whose logs name the owner, one bit each.
+    /// The lanes, one bit each, whose logs may have a position of the owner, so not those in which it is durably cleared.
     pub(crate) lanes: u64,
+    /// The lanes whose states name the owner.
+    pub(crate) named: u64,
 }
 
 impl Position {
     fn bytes(&self, owner: &str) -> u64 {
         (owner.len() + self.value.as_ref().map_or(0, Bytes::len)) as u64
     }
+}
+
+/// What cleared positions leave to be done in other lanes than the one in which they were cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    /// Owners that are durably cleared in one lane while another one's log has an older position, with the stamps of the clears.
+    scattered: BTreeMap<String, u64>,
+    /// Owners that no log has a position of any more, with the lanes whose states still name them, and the stamp of the last clear.
+    forgotten: Vec<(String, u64, u64)>,
 }
 
 /// State common to all lanes and channels.
@@ -45,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     stamp: AtomicU64,
     positions: Mutex<BTreeMap<String, Position>>,
+    // After `positions`, if both.
+    leftovers: Mutex<Leftovers>,
     // Of all positions and the names of their owners.
     position_bytes: AtomicU64,
     // Counts up whenever segments become free.
@@ -55,6 +68,9 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(options: Options, stamp: u64, positions: BTreeMap<String, Position>, random: u64) -> Self {
         let position_bytes = positions.iter().map(|(owner, position)| position.bytes(owner)).sum();
+        let is_cleared = positions.iter().filter(|(_, position)| position.value.is_none());
+        let scattered = is_cleared.map(|(owner, position)| (owner.clone(), position.stamp));
+        let leftovers = Leftovers { scattered: scattered.collect(), ..Leftovers::default() };
         Self {
             options,
             keeper: Keeper::default(),
@@ -64,6 +80,7 @@ impl Shared {
             leases: Leases::default(),
             stamp: AtomicU64::new(stamp),
             positions: Mutex::new(positions),
+            leftovers: Mutex::new(leftovers),
             position_bytes: AtomicU64::new(position_bytes),
             space: (Mutex::new(0), Condvar::new()),
             random: Mutex::new(random),
@@ -80,8 +97,8 @@ impl Shared {
         self.stamp.load(Ordering::Relaxed)
     }
 
-    /// Applies changed positions of a record in the log of `lane`. Returns the owners that are cleared now and known to no other
-    /// lane; to be forgotten once that is durable.
+    /// Applies changed positions of a record in the log of `lane`. Returns the owners that are cleared now, for
+    /// [`cleared_durably`](Self::cleared_durably).
     pub(crate) fn set_positions(&self, lane: u16, stamp: u64, changed: &Positions) -> Vec<String> {
         let mut cleared = Vec::new();
         if changed.is_empty() {
@@ -93,12 +110,13 @@ impl Shared {
             bytes -= positions.get(owner).map_or(0, |position| position.bytes(owner));
             let known = positions.entry(owner.clone()).or_default();
             known.lanes |= 1 << lane;
+            known.named |= 1 << lane;
             // Two lanes may publish in another order than that of their stamps.
             if known.stamp <= stamp {
                 known.stamp = stamp;
                 known.value.clone_from(value);
             }
-            if known.value.is_none() && known.lanes == 1 << lane {
+            if value.is_none() {
                 cleared.push(owner.clone());
             }
             bytes += positions.get(owner).map_or(0, |position| position.bytes(owner));
@@ -107,17 +125,58 @@ impl Shared {
         cleared
     }
 
-    /// Forgets an owner whose position is cleared, if only the log of `lane` knows of it, and nothing newer than `stamp`. `true`:
-    /// the log can forget it, too.
-    pub(crate) fn forget_position(&self, lane: u16, owner: &str, stamp: u64) -> bool {
+    /// Notes that the last that the log of `lane` says of an owner is that its position is cleared, and that this is durable.
+    /// `true`: no log has a position of it, nor anything on its way, so that this one can forget it.
+    pub(crate) fn cleared_durably(&self, lane: u16, owner: &str, stamp: u64) -> bool {
         let mut positions = self.positions.lock();
-        let Some(known) = positions.get(owner) else { return false };
-        if known.value.is_some() || known.lanes != 1 << lane || known.stamp > stamp {
+        let Some(known) = positions.get_mut(owner) else { return false };
+        known.lanes &= !(1 << lane);
+        // What was set or cleared since is looked at when that is cleared, or durable.
+        if known.value.is_some() || known.stamp > stamp {
             return false;
+        }
+        if known.lanes != 0 {
+            self.leftovers.lock().scattered.insert(owner.to_owned(), stamp);
+            self.keeper.wake();
+            return false;
+        }
+        let others = known.named & !(1 << lane);
+        if others != 0 {
+            self.leftovers.lock().forgotten.push((owner.to_owned(), others, known.stamp));
         }
         self.position_bytes.fetch_sub(known.bytes(owner), Ordering::Relaxed);
         positions.remove(owner);
         true
+    }
+
+    /// The owners that the log of `lane` has an older position of than the clear in another one, by the stamp of that clear.
+    pub(crate) fn clears_for(&self, lane: u16) -> BTreeMap<u64, Vec<String>> {
+        let mut clears: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        if self.leftovers.lock().scattered.is_empty() {
+            return clears;
+        }
+        let positions = self.positions.lock();
+        self.leftovers.lock().scattered.retain(|owner, stamp| {
+            let known = positions.get(owner).filter(|known| known.value.is_none() && known.stamp == *stamp);
+            if known.is_some_and(|known| known.lanes & 1 << lane != 0) {
+                clears.entry(*stamp).or_default().push(owner.clone());
+            }
+            known.is_some()
+        });
+        clears
+    }
+
+    /// The owners that the state of `lane` can forget, with the stamps of their last clears.
+    pub(crate) fn forgotten_for(&self, lane: u16) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        self.leftovers.lock().forgotten.retain_mut(|(owner, lanes, stamp)| {
+            if *lanes & 1 << lane != 0 {
+                found.push((owner.clone(), *stamp));
+                *lanes &= !(1 << lane);
+            }
+            *lanes != 0
+        });
+        found
     }
 
     /// Notes that the log of `lane` may name these owners, for a transaction of which nobody knows whether it happened: a
@@ -131,7 +190,9 @@ impl Shared {
             if !positions.contains_key(owner) {
                 self.position_bytes.fetch_add(owner.len() as u64, Ordering::Relaxed);
             }
-            positions.entry(owner.clone()).or_default().lanes |= 1 << lane;
+            let known = positions.entry(owner.clone()).or_default();
+            known.lanes |= 1 << lane;
+            known.named |= 1 << lane;
         }
     }
 
@@ -145,23 +206,23 @@ impl Shared {
         from_prefix.filter_map(|(owner, position)| Some((owner.clone(), position.value.clone()?))).collect()
     }
 
-    /// How many positions there would be with these, and their bytes; no bytes if these make them no more.
+    /// How many positions there would be with these, and their bytes; none of what these make no more.
     pub(crate) fn positions_with(&self, changed: &Positions) -> (usize, u64) {
         let positions = self.positions.lock();
-        let mut count = positions.len();
+        let mut added = 0;
         let (mut more, mut less) = (0, 0);
         for (owner, value) in changed.iter().filter_map(|(owner, value)| Some((owner, value.as_ref()?))) {
             more += (owner.len() + value.len()) as u64;
             match positions.get(owner) {
                 Some(known) => less += known.bytes(owner),
-                None => count += 1,
+                None => added += 1,
             }
         }
         let bytes = self.position_bytes.load(Ordering::Relaxed);
-        (count, if more > less { bytes + more - less } else { 0 })
+        (if added > 0 { positions.len() + added } else { 0 }, if more > less { bytes + more - less } else { 0 })
     }
 
-    /// Whether anything is known of an owner's position.
+    /// Whether some log has, or may have, a position of this owner.
     pub(crate) fn names_position(&self, owner: &str) -> bool {
         self.positions.lock().contains_key(owner)
     }

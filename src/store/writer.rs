@@ -18,10 +18,11 @@ use super::queue::CountsAs;
 use super::segment::{Segment, is_full};
 use super::spares::Spares;
 use super::state::LaneState;
+use crate::batch::Positions;
 use crate::durability::Durability;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::event::EventId;
-use crate::limits::CLEARED_POSITIONS_MAX;
+use crate::limits::{CLEARED_POSITIONS_MAX, POSITIONS_PER_TRANSACTION_MAX};
 use crate::sabotage::{Bug, planted};
 use crate::ticket::Receipt;
 use crate::vfs::VfsFile;
@@ -186,13 +187,38 @@ impl Writer {
                 return true;
             }
             // A later frame may have set it again.
-            if lane.shared.forget_position(lane.index, owner, *cleared)
-                && state.positions.get(owner).is_some_and(|(_, value)| value.is_none())
+            if state.positions.get(owner).is_some_and(|(_, value)| value.is_none())
+                && lane.shared.cleared_durably(lane.index, owner, *cleared)
             {
                 state.positions.remove(owner);
             }
             false
         });
+    }
+
+    /// Clears what this log has of positions that were cleared in those of other lanes, and forgets what no log has a position of:
+    /// there would be more and more of both. `true`: something was written.
+    pub(crate) fn clear_leftovers(&mut self, lane: &Lane) -> Result<bool, StorageError> {
+        for (owner, stamp) in lane.shared.forgotten_for(lane.index) {
+            if self.state.positions.get(&owner).is_some_and(|(last, value)| value.is_none() && *last <= stamp) {
+                self.state.positions.remove(&owner);
+            }
+        }
+        let mut has_written = false;
+        for (stamp, mut owners) in lane.shared.clears_for(lane.index) {
+            // What is on its way to this log is newer, and comes behind.
+            owners.retain(|owner| self.state.positions.get(owner).is_some_and(|(last, _)| *last < stamp));
+            for owners in owners.chunks(POSITIONS_PER_TRANSACTION_MAX) {
+                let cleared: Positions = owners.iter().map(|owner| (owner.clone(), None)).collect();
+                // With the stamp of that clear: a position that was set since, elsewhere, stays the newest.
+                self.note(lane, stamp, cleared.clone())?;
+                for owner in lane.shared.set_positions(lane.index, stamp, &cleared) {
+                    self.cleared.insert(owner, stamp);
+                }
+                has_written = true;
+            }
+        }
+        Ok(has_written)
     }
 
     /// Syncs if asked for, then publishes.
