@@ -156,6 +156,16 @@ impl Patience {
         self.deadline.has_passed() || self.is_recalled()
     }
 
+    /// This patience, or that of so much later than now if it is over earlier.
+    pub(crate) fn or_after(&self, limit: Duration) -> Self {
+        Self { deadline: self.deadline.or_after(limit), recall: self.recall.clone() }
+    }
+
+    /// Waits on a condition variable as [`wait`](Self::wait) does, but not longer than `limit`; that, too, returns `true`.
+    pub(crate) fn wait_up_to<T>(&self, limit: Duration, condvar: &Condvar, guard: &mut MutexGuard<'_, T>) -> bool {
+        !self.is_over() && (self.or_after(limit).wait(condvar, guard) || !self.is_over())
+    }
+
     /// Waits on a condition variable. Returns `false` once the patience is over; spurious wake-ups return `true`.
     ///
     /// Nobody wakes a put to call it back: it looks again from time to time, and keeps its place meanwhile.

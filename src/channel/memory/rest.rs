@@ -17,6 +17,11 @@ impl MemoryChannel {
         (depth.events, depth.bytes)
     }
 
+    /// Events that were ever put.
+    pub(in crate::channel) fn put_events(&self) -> u64 {
+        self.shared.state.lock().counts.put_success_events
+    }
+
     /// Whether a take would find an event.
     pub(in crate::channel) fn has_events(&self) -> bool {
         !self.shared.state.lock().queue.is_empty()

@@ -159,7 +159,7 @@ impl SpillableBuilder {
             .build()?;
         let shared = Shared::new(settings, memory, overflow, saved);
         shared.restore().map_err(|source| SpillableError::Store { channel: shared.settings.name.clone(), source })?;
-        shared.share_capacity();
+        shared.share_capacity(&shared.gate.lock());
         Ok(Spillable { shared: Arc::new(shared) })
     }
 }

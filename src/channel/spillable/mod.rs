@@ -7,7 +7,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,7 +85,7 @@ struct Shared {
     /// What was in memory when the channel was closed, and so is older than all that spilled.
     saved: FileChannel,
     gate: Arc<Mutex<Gate>>,
-    /// Room in memory, for puts that are larger than what there is room for.
+    /// Room in memory, or beside what is there.
     room: Condvar,
     /// A commit that sets positions is over, or the saving of a close.
     settled: Condvar,
@@ -102,15 +102,33 @@ struct Gate {
     is_spilled: bool,
     /// Puts that are on their way there.
     spilling: usize,
+    /// What has its place in memory: what is there, and what is on its way there.
+    memory: Size,
+    /// Events that ever got a place in memory, but for those that did not come.
+    entered_events: u64,
+    /// Puts that wait for a place in memory, first come first served.
+    line: VecDeque<u64>,
+    line_next: u64,
     /// The threads of commits in the store whose positions are set in memory once they are done.
     committing: Vec<ThreadId>,
     /// The thread whose close writes what was in memory.
     saving: Option<ThreadId>,
+    /// Owners whose position has been brought back from the store and is still there: what it says is not to be believed.
+    brought_back: BTreeSet<String>,
     is_closed: bool,
     /// A close has written what was in memory.
     is_saved: bool,
+    /// What closes took from memory, so that nobody else did.
+    saved_events: u64,
     put_full_count: u64,
     put_error_count: u64,
+}
+
+/// So many events, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    events: u64,
+    bytes: u64,
 }
 
 impl Gate {
@@ -157,25 +175,37 @@ impl Shared {
     }
 
     /// What may be in the overflow: what the capacity leaves beside memory and what was saved.
-    fn share_capacity(&self) {
-        let (events, bytes) = self.capacity_left();
+    fn share_capacity(&self, gate: &Gate) {
+        let (events, bytes) = self.capacity_left(gate);
         self.overflow.set_capacity(events, bytes);
     }
 
-    /// The capacity without what is in memory or was saved.
-    fn capacity_left(&self) -> (u64, u64) {
-        let ((events, bytes), saved) = (self.memory.depth(), self.saved.stats());
+    /// The capacity without what is in memory, is about to be, or was saved.
+    fn capacity_left(&self, gate: &Gate) -> (u64, u64) {
+        let (Size { events, bytes }, saved) = (gate.memory, self.saved.stats());
         let left_events = self.settings.capacity_events().saturating_sub(events.saturating_add(saved.depth_events));
         let left_bytes = self.settings.capacity_bytes().saturating_sub(bytes.saturating_add(saved.depth_bytes));
         (left_events, left_bytes)
     }
 
-    /// Something has left memory for good.
-    fn freed(&self) {
-        let gate = self.gate.lock();
+    /// Some events have left memory for good.
+    fn left_memory(&self, events: u64, bytes: u64) {
+        let mut gate = self.gate.lock();
+        gate.memory.events -= events;
+        gate.memory.bytes -= bytes;
+        self.give_room(&gate);
+    }
+
+    /// Lets those who wait for room know how much there is.
+    fn give_room(&self, gate: &Gate) {
         // After a close the capacity may be that of the next one who opened the channel.
-        if !gate.is_closed && (gate.is_spilled || gate.spilling > 0) {
-            self.share_capacity();
+        if gate.is_closed {
+            return;
+        }
+        if gate.is_spilled || gate.spilling > 0 {
+            self.share_capacity(gate);
+            self.room.notify_all();
+        } else if !gate.line.is_empty() {
             self.room.notify_all();
         }
     }
@@ -226,9 +256,9 @@ impl Channel for Spillable {
     fn stats(&self) -> ChannelStats {
         let Shared { memory, overflow, saved, settings, .. } = &*self.shared;
         let (memory, overflow, saved) = (memory.stats(), overflow.stats(), saved.stats());
-        let (put_full_count, put_error_count) = {
+        let (put_full_count, put_error_count, by_closes) = {
             let gate = self.shared.gate.lock();
-            (gate.put_full_count, gate.put_error_count)
+            (gate.put_full_count, gate.put_error_count, gate.saved_events)
         };
         let [overflow_before, saved_before] = &self.shared.before;
         let sum = |of: fn(&ChannelStats) -> u64| of(&memory) + of(&overflow) + of(&saved);
@@ -245,8 +275,8 @@ impl Channel for Spillable {
             // What is saved when the channel is closed was put before.
             put_success_events: memory.put_success_events + overflow.put_success_events
                 - overflow_before.put_success_events,
-            take_attempt_events: since(|stats| stats.take_attempt_events),
-            take_success_events: since(|stats| stats.take_success_events),
+            take_attempt_events: since(|stats| stats.take_attempt_events).saturating_sub(by_closes),
+            take_success_events: since(|stats| stats.take_success_events).saturating_sub(by_closes),
             rolled_back_events: since(|stats| stats.rolled_back_events),
             // Those that recovery found are part of it.
             lost_events: sum(|stats| stats.lost_events),

@@ -4,14 +4,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use super::builder::Settings;
 use super::take::in_memory;
 use super::{Gate, Shared};
 use crate::batch::PutBatch;
 use crate::channel::memory::Excess;
 use crate::channel::{Channel, PutTarget};
 use crate::error::{FullReason, PutError};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, thread};
 use crate::ticket::{PutTicket, RawTicket, Receipt};
 use crate::wait::{Deadline, Patience, Wait};
 
@@ -26,6 +28,13 @@ impl PutTarget for Shared {
         }
         put
     }
+}
+
+/// Where a put goes.
+pub(super) enum Way {
+    /// There is a place for it in memory.
+    Memory,
+    Overflow(Spilling),
 }
 
 /// A put that is on its way to the overflow: while there is one, nothing newer goes into memory.
@@ -70,7 +79,7 @@ impl RawTicket<Result<Receipt, PutError>> for SpillTicket {
 }
 
 impl Shared {
-    fn put(&self, mut batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
+    fn put(&self, batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
         let (events, bytes) = (batch.events.len() as u64, batch.size_bytes());
         if events == 0 {
             return self.put_into_memory(batch, Wait::NONE);
@@ -84,14 +93,11 @@ impl Shared {
             return Err(PutError::TooLarge { channel, what, actual, max, batch: Box::new(batch) });
         }
         let patience = Patience::new(wait, batch.recall.clone());
-        let fits_memory = events <= self.settings.memory_events && bytes <= self.settings.memory_bytes;
-        if fits_memory && !self.is_spilled() {
-            match self.put_into_memory(batch, patience.deadline().or_after(self.settings.spill_after).left()) {
-                Err(PutError::Full { batch: given_back, .. }) => batch = *given_back,
-                decided => return decided,
-            }
-        }
-        let spilling = self.begin_spilling();
+        let spilling = match self.choose_way(events, bytes, &patience) {
+            Some(Way::Memory) => return self.enter(batch, events, bytes),
+            Some(Way::Overflow(spilling)) => spilling,
+            None => return Err(PutError::Closed { channel: self.settings.name.clone(), batch: Box::new(batch) }),
+        };
         if let Err(reason) = self.wait_for_memory(events, bytes, &patience) {
             let (channel, batch) = (self.settings.name.clone(), Box::new(batch));
             return Err(match reason {
@@ -100,6 +106,63 @@ impl Shared {
             });
         }
         self.spill(batch, patience.deadline(), spilling)
+    }
+
+    /// Finds a place in memory for a put, if need be after a wait; into the overflow go what does not get one and what comes behind
+    /// others that went there. `None`: the channel is closed.
+    pub(super) fn choose_way(&self, events: u64, bytes: u64, patience: &Patience) -> Option<Way> {
+        let Settings { memory_events, memory_bytes, spill_after, .. } = self.settings;
+        let mut until = None;
+        let mut place = None;
+        let mut gate = self.gate.lock();
+        let way = loop {
+            if gate.is_closed {
+                break None;
+            }
+            if gate.is_spilled && gate.spilling == 0 && self.overflow.is_idle() && self.saved.is_idle() {
+                gate.is_spilled = false;
+            }
+            let fits = |taken: u64, more: u64, max: u64| taken.saturating_add(more) <= max;
+            if gate.is_spilled || !fits(0, events, memory_events) || !fits(0, bytes, memory_bytes) {
+                break Some(Way::Overflow(self.begin_spilling(&mut gate)));
+            }
+            let is_first = gate.line.front().is_none_or(|first| Some(*first) == place);
+            if is_first
+                && fits(gate.memory.events, events, memory_events)
+                && fits(gate.memory.bytes, bytes, memory_bytes)
+            {
+                gate.memory.events += events;
+                gate.memory.bytes += bytes;
+                gate.entered_events += events;
+                break Some(Way::Memory);
+            }
+            if place.is_none() && !spill_after.is_zero() {
+                place = Some(gate.line_next);
+                gate.line.extend(place);
+                gate.line_next += 1;
+            }
+            let until = until.get_or_insert_with(|| patience.or_after(spill_after));
+            if !until.wait(&self.room, &mut gate) {
+                break Some(Way::Overflow(self.begin_spilling(&mut gate)));
+            }
+        };
+        if place.is_some() {
+            gate.line.retain(|waiting| Some(*waiting) != place);
+            if !gate.line.is_empty() {
+                self.room.notify_all();
+            }
+        }
+        way
+    }
+
+    /// Puts into memory, where there is a place for it.
+    pub(super) fn enter(&self, batch: PutBatch, events: u64, bytes: u64) -> Result<PutTicket, PutError> {
+        let put = self.put_into_memory(batch, Wait::NONE);
+        if put.is_err() {
+            self.gate.lock().entered_events -= events;
+            self.left_memory(events, bytes);
+        }
+        put
     }
 
     fn put_into_memory(&self, batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
@@ -111,17 +174,11 @@ impl Shared {
         Ok(PutTicket::ready(Ok(Receipt { first: receipt.first.map(in_memory), ..receipt })))
     }
 
-    /// Whether new events have to follow others into the overflow.
-    fn is_spilled(&self) -> bool {
-        let mut gate = self.gate.lock();
-        if gate.is_spilled && gate.spilling == 0 && self.overflow.is_idle() && self.saved.is_idle() {
-            gate.is_spilled = false;
+    pub(super) fn begin_spilling(&self, gate: &mut Gate) -> Spilling {
+        if !gate.line.is_empty() && !gate.is_spilled {
+            // Those who wait for a place in memory come behind this one now.
+            self.room.notify_all();
         }
-        gate.is_spilled
-    }
-
-    pub(super) fn begin_spilling(&self) -> Spilling {
-        let mut gate = self.gate.lock();
         gate.is_spilled = true;
         gate.spilling += 1;
         Spilling(Arc::clone(&self.gate))
@@ -129,23 +186,36 @@ impl Shared {
 
     /// Waits until a put could fit beside what is in memory, if the overflow were empty. The error says why it could not;
     /// none if the channel is closed.
-    fn wait_for_memory(&self, events: u64, bytes: u64, patience: &Patience) -> Result<(), Option<FullReason>> {
+    pub(super) fn wait_for_memory(
+        &self,
+        events: u64,
+        bytes: u64,
+        patience: &Patience,
+    ) -> Result<(), Option<FullReason>> {
         let mut gate = self.gate.lock();
         loop {
             if gate.is_closed {
                 return Err(None);
             }
-            let (events_left, bytes_left) = self.capacity_left();
+            let (events_left, bytes_left) = self.capacity_left(&gate);
             let reason = match (events > events_left, bytes > bytes_left) {
                 (false, false) => break,
                 (true, _) => FullReason::Events,
                 (false, true) => FullReason::Bytes,
             };
-            if !patience.wait(&self.room, &mut gate) {
+            // Nobody wakes it when a handle that was closed commits a take of what is in the store: it looks from time to time.
+            if !patience.wait_up_to(ROOM_LOOK, &self.room, &mut gate) {
                 return Err(Some(reason));
             }
         }
-        self.share_capacity();
+        self.share_capacity(&gate);
+        // ORDER: what got a place in memory before this began to spill is there. Taken first, and given back, this would be
+        // behind it.
+        let entered = gate.entered_events;
+        drop(gate);
+        while self.memory.put_events() < entered && !self.gate.lock().is_closed {
+            thread::yield_now();
+        }
         Ok(())
     }
 
@@ -189,3 +259,6 @@ impl Shared {
         }
     }
 }
+
+/// How often one that waits for room looks for what nobody tells it.
+const ROOM_LOOK: Duration = Duration::from_millis(100);

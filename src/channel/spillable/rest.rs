@@ -10,8 +10,10 @@ use crate::batch::{Positions, PutBatch};
 use crate::channel::Channel;
 use crate::durability::Durability;
 use crate::error::{PutError, StorageError, TakeError};
+use crate::event::Event;
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::sync::thread::{self, ThreadId};
+use crate::tell::tell;
 use crate::wait::Wait;
 
 /// A commit in the store whose positions are not set yet.
@@ -115,7 +117,12 @@ impl Shared {
             transaction.set_wait(Wait::NONE);
             match transaction.commit() {
                 // Nothing can refuse the commit of a take from memory without positions.
-                Ok(_) => drop(take.commit()),
+                Ok(_) => {
+                    let (events, bytes) = (take.len() as u64, take.iter().map(Event::size_bytes).sum());
+                    drop(take.commit());
+                    self.left_memory(events, bytes);
+                    self.gate.lock().saved_events += events;
+                }
                 // Several puts together may be over what one may have.
                 Err(PutError::TooLarge { .. }) if take.len() > 1 => events_max = take.len() / 2,
                 Err(error) => return Err(self.not_saved(error)),
@@ -125,14 +132,18 @@ impl Shared {
 
     /// Writes the positions. They must not be ahead of the events, so these come first.
     fn save_positions(&self) -> Result<(), StorageError> {
-        let owners = self.memory.positions("").into_iter().map(|(owner, _)| (owner, None)).collect();
+        let mut owners = self.gate.lock().brought_back.clone();
+        owners.extend(self.memory.positions("").into_iter().map(|(owner, _)| owner));
+        let owners = owners.into_iter().map(|owner| (owner, None)).collect();
         in_parts(owners, |part| {
             // Looked up for each part: a waker of the one before may have committed newer ones.
             let now = part.into_iter().map(|(owner, _)| (self.memory.position(&owner), owner));
             let now = self.in_store(now.map(|(position, owner)| (owner, position)).collect());
             // Not by a put: that may go into another directory than what clears them at the next open, and wait for room.
             self.saved.commit_positions(now, self.saved.put_durability()).map_err(of_take)
-        })
+        })?;
+        self.gate.lock().brought_back.clear();
+        Ok(())
     }
 
     /// Brings back the positions of the last close, but for those of owners that somebody still has the lease of: it may commit
@@ -142,7 +153,16 @@ impl Shared {
         let held = self.overflow.leases_held();
         let mut left = self.left_positions("");
         left.retain(|(owner, _)| !held.iter().any(|prefix| owner.starts_with(prefix)));
-        self.bring_back(left)
+        self.bring_back(left.clone()).inspect_err(|_| {
+            // What is in memory is gone with this open. Some of them may be cleared already.
+            let left = left.into_iter().map(|(owner, position)| (owner, Some(position))).collect();
+            let back = in_parts(self.in_store(left), |part| {
+                self.saved.commit_positions(part, Durability::Sync).map_err(of_take)
+            });
+            if let Err(error) = back {
+                tell!(ERROR, "positions are lost", channel = &self.settings.name, error = error);
+            }
+        })
     }
 
     /// Brings back what was left in the store for the one that has this lease now.
@@ -156,19 +176,30 @@ impl Shared {
     pub(super) fn left_positions(&self, prefix: &str) -> Vec<(String, Bytes)> {
         let own = self.settings.prefix();
         let left = self.saved.positions(&format!("{own}{prefix}")).into_iter();
-        left.filter_map(|(owner, position)| Some((owner.strip_prefix(&own)?.to_owned(), position))).collect()
+        let left = left.filter_map(|(owner, position)| Some((owner.strip_prefix(&own)?.to_owned(), position)));
+        let gate = self.gate.lock();
+        left.filter(|(owner, _)| !gate.brought_back.contains(owner)).collect()
     }
 
     pub(super) fn left_position(&self, owner: &str) -> Option<Bytes> {
-        self.saved.position(&format!("{}{owner}", self.settings.prefix()))
+        let left = self.saved.position(&format!("{}{owner}", self.settings.prefix()))?;
+        if self.gate.lock().brought_back.contains(owner) { None } else { Some(left) }
     }
 
     /// Moves positions from the store into memory. There, after a kill, they would be older than what was delivered, and a
     /// sink that goes back to one would cut off what does not come again.
     fn bring_back(&self, left: Vec<(String, Bytes)>) -> Result<(), StorageError> {
-        let cleared = left.iter().map(|(owner, _)| (owner.clone(), None)).collect();
+        let mut gate = self.gate.lock();
+        gate.brought_back.extend(left.iter().map(|(owner, _)| owner.clone()));
+        // Those too that could not be cleared before.
+        let owners: Vec<String> = gate.brought_back.iter().cloned().collect();
+        drop(gate);
         self.memory.set_positions(left.into_iter().map(|(owner, position)| (owner, Some(position))).collect());
-        in_parts(self.in_store(cleared), |part| self.saved.commit_positions(part, Durability::Sync).map_err(of_take))
+        let cleared = self.in_store(owners.iter().map(|owner| (owner.clone(), None)).collect());
+        in_parts(cleared, |part| self.saved.commit_positions(part, Durability::Sync).map_err(of_take))?;
+        let brought_back = &mut self.gate.lock().brought_back;
+        owners.iter().for_each(|owner| drop(brought_back.take(owner)));
+        Ok(())
     }
 
     /// The failure of a close, with what it leaves behind.

@@ -119,8 +119,10 @@ impl RawTake for OpenTake {
                     return Err(error);
                 }
             }
+            let done = commit.events.iter().take(commit.count);
+            let (events, bytes) = done.fold((0, 0), |(events, bytes), event| (events + 1, bytes + event.size_bytes()));
             let ticket = raw.submit(commit)?;
-            shared.freed();
+            shared.left_memory(events, bytes);
             return Ok(ticket);
         }
         if let Err(Excess { what, actual, max }) = fits {
@@ -138,7 +140,7 @@ impl RawTake for OpenTake {
         }
         raw.submit(commit)?.wait()?;
         shared.memory.set_positions(positions);
-        shared.freed();
+        shared.give_room(&shared.gate.lock());
         Ok(TakeTicket::ready(Ok(())))
     }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::put::Way;
 use super::*;
 use crate::batch::PutBatch;
 use crate::error::{FullReason, PutError};
@@ -11,6 +12,7 @@ use crate::testing::Random;
 use crate::testing::conformance::model::{self, ModelOptions};
 use crate::testing::conformance::{ChannelFactory, ChannelSetup, FactoryError};
 use crate::vfs::sim::{Fault, Gate, Inject, OpKind, SimVfs};
+use crate::wait::Patience;
 
 mod closing;
 
@@ -179,6 +181,87 @@ fn the_capacity_is_that_of_both() {
     assert_eq!((stats.put_full_count, stats.put_error_count), (1, 1));
     assert_eq!(drain(&channel, 50), names(0..24));
     assert_eq!(channel.stats().take_success_events, 24);
+}
+
+/// Two puts at once were given the same room, one in memory and one in the overflow.
+#[test]
+fn the_room_of_a_put_on_its_way_into_memory_is_its_own() {
+    let store = store(&Arc::new(SimVfs::new())).expect("a store");
+    let channel = Spillable::builder("orders").memory_events(2).overflow_events(2).open(&store).expect("a channel");
+    let shared = &channel.shared;
+    let patience = Patience::new(Wait::NONE, None);
+    let bytes = numbered(0..1).size_bytes();
+    let way = shared.choose_way(1, bytes, &patience);
+    assert!(matches!(way, Some(Way::Memory)), "nothing has spilled");
+    assert_eq!(shared.wait_for_memory(4, bytes, &patience), Err(Some(FullReason::Events)));
+    std::thread::scope(|scope| {
+        let spilled = scope.spawn(|| {
+            let mut put = channel.begin_put();
+            put.set_batch(numbered(1..4));
+            put.set_wait(Wait::NONE);
+            put.commit().map(drop)
+        });
+        while shared.gate.lock().spilling == 0 {
+            std::thread::yield_now();
+        }
+        assert!(matches!(shared.choose_way(1, bytes, &patience), Some(Way::Overflow(_))), "later ones follow");
+        assert!(!spilled.is_finished(), "what is newer waits until it is there");
+        shared.enter(numbered(0..1), 1, bytes).expect("its place").wait().expect("a put");
+        spilled.join().expect("a thread").expect("there is room beside it");
+    });
+    assert_eq!(drain(&channel, 9), names(0..4));
+    assert_eq!(shared.gate.lock().memory.events, 0);
+}
+
+/// A put that waited for a place in memory got one although newer ones had spilled, and were taken and given back meanwhile.
+#[test]
+fn who_waits_for_a_place_in_memory_follows_what_spills() {
+    let store = store(&Arc::new(SimVfs::new())).expect("a store");
+    let builder = Spillable::builder("orders").memory_events(1).overflow_events(10);
+    let channel = builder.spill_after(Duration::from_secs(3600)).open(&store).expect("a channel");
+    channel.put_batch(numbered(0..1)).expect("a put into memory");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| channel.put_batch(numbered(1..2)).map(drop));
+        while channel.shared.gate.lock().line.is_empty() {
+            std::thread::yield_now();
+        }
+        let mut put = channel.begin_put();
+        put.set_batch(numbered(2..3));
+        put.set_wait(Wait::NONE);
+        put.commit().expect("it spills at once");
+        waits.join().expect("a thread").expect("it spills, too");
+    });
+    assert_eq!(spilled(&channel), 2);
+    drain(&channel, 9);
+    channel.put_batch(numbered(0..1)).expect("a put into memory again");
+    assert_eq!(spilled(&channel), 0);
+}
+
+/// Nobody woke it.
+#[test]
+fn a_put_that_waits_finds_the_room_that_an_earlier_handle_makes() {
+    let store = store(&Arc::new(SimVfs::new())).expect("a store");
+    let open = || Spillable::builder("orders").memory_events(5).overflow_events(2).open(&store).expect("a channel");
+    let first = open();
+    first.put_batch(numbered(0..5)).expect("a put");
+    first.close().expect("a close");
+    let old = open();
+    let late = old.take(5, Wait::NONE).expect("a take");
+    old.close().expect("a close");
+    let new = open();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let mut put = new.begin_put();
+            put.set_batch(numbered(5..12));
+            put.set_wait(Wait::FOREVER);
+            put.commit().map(|receipt| receipt.events)
+        });
+        while new.shared.gate.lock().spilling == 0 {
+            std::thread::yield_now();
+        }
+        late.commit().expect("a late commit");
+        assert_eq!(waits.join().expect("a thread").expect("there is room"), 7);
+    });
 }
 
 #[test]

@@ -137,12 +137,62 @@ fn what_a_take_commits_late_is_the_position_of_whoever_gets_the_lease_next() {
     }
 }
 
+/// A position that could not be cleared in the store when it was brought back was taken for newer than that in memory.
+#[test]
+fn a_position_that_was_brought_back_does_not_come_back_again() {
+    let disk = Arc::new(SimVfs::new());
+    let store = store(&disk).expect("a store");
+    let open = || Spillable::builder("orders").memory_events(10).open(&store).expect("a channel");
+    let commit = |channel: &Spillable, position: Option<&'static str>| {
+        channel.put("x").expect("a put");
+        let mut take = channel.take(1, Wait::NONE).expect("a take");
+        match position {
+            Some(position) => take.set_position("sink/at", position),
+            None => take.clear_position("sink/at"),
+        }
+        take.commit().expect("its commit");
+    };
+    let old = open();
+    let lease = old.lease("sink/").expect("a lease");
+    commit(&old, Some("2"));
+    old.close().expect("a close");
+    // The sink is left behind, and ends before the next one begins.
+    let new = open();
+    drop(lease);
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+    let lease = new.lease("sink/").expect("a lease");
+    disk.clear_faults();
+    for position in [Some("3"), None] {
+        let expected = position.map(str::as_bytes);
+        assert_eq!(
+            new.position("sink/at").as_deref(),
+            if position.is_some() { Some(&b"2"[..]) } else { Some(&b"3"[..]) }
+        );
+        commit(&new, position);
+        assert_eq!(new.position("sink/at").as_deref(), expected);
+    }
+    drop(lease);
+    let _lease = new.lease("sink/").expect("a lease");
+    assert_eq!(new.positions("sink/"), []);
+    new.close().expect("a close");
+    assert_eq!(open().positions("sink/"), []);
+}
+
+#[test]
+fn what_a_close_saves_was_not_taken() {
+    let channel = open(&Arc::new(SimVfs::new()));
+    channel.put_batch(numbered(0..3)).expect("a put");
+    channel.close().expect("a close");
+    let stats = channel.stats();
+    assert_eq!((stats.put_success_events, stats.take_success_events, stats.depth_events), (3, 0, 3));
+}
+
 #[test]
 fn a_put_with_a_position_is_refused_by_a_handle_that_was_closed_meanwhile() {
     let store = store(&Arc::new(SimVfs::new())).expect("store");
     let open = || Spillable::builder("orders").memory_events(0).open(&store).expect("channel");
     let old = open();
-    let spilling = old.shared.begin_spilling();
+    let spilling = old.shared.begin_spilling(&mut old.shared.gate.lock());
     old.close().expect("close");
     let new = open();
     let mut batch = numbered(0..1);
