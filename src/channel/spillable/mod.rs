@@ -59,6 +59,7 @@ pub use builder::{SpillableBuilder, SpillableError};
 ///
 /// * [`close`](Channel::close) writes what is in memory, and the positions, into the store; the next open goes on with all of it, in order.
 ///   Only the events of takes that are still open then are the take's: rolled back later, they are gone with the process.
+/// * So does the end of the last handle, be it that of an agent that did not start. Nobody hears of a failure then but the log.
 /// * A kill or a power cut loses what was in memory and keeps what had spilled. Positions live in memory, so that none is ever
 ///   ahead of an event that was lost: a source that can go back reads again from its first position.
 ///
@@ -207,6 +208,17 @@ impl Shared {
             self.room.notify_all();
         } else if !gate.line.is_empty() {
             self.room.notify_all();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.gate.lock().is_closed {
+            return;
+        }
+        if let Err(error) = self.close() {
+            tell!(ERROR, "what was in memory is lost", channel = &self.settings.name, error = error);
         }
     }
 }

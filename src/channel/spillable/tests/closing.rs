@@ -130,9 +130,8 @@ fn what_a_take_commits_late_is_the_position_of_whoever_gets_the_lease_next() {
         let next = open(&store);
         assert_eq!(next.position("edge/sink/out/at").as_deref(), Some(now.as_bytes()));
         assert_eq!(drain(&next, 9), if is_leased { names(5..6) } else { names(4..6) });
-        drop((old, new, next, store));
         // A kill leaves none that is older than what was delivered.
-        let store = self::store(&disk).expect("store");
+        let store = self::store(&Arc::new(disk.snapshot())).expect("store");
         assert_eq!(open(&store).positions("edge/sink/out/"), []);
     }
 }
@@ -240,7 +239,7 @@ fn a_kill_loses_what_was_in_memory_and_the_positions_and_nothing_else() {
     batch.set_position("source", "8");
     channel.put_batch(batch).expect("put");
     assert_eq!(channel.position("source"), Some("8".into()));
-    drop(channel);
+    let disk = Arc::new(disk.snapshot());
     let channel = open(&disk);
     assert_eq!(channel.position("source"), None);
     assert_eq!(drain(&channel, 2), names(4..6));
@@ -255,10 +254,28 @@ fn a_kill_loses_what_was_in_memory_and_the_positions_and_nothing_else() {
     drop(channel);
     let channel = open(&disk);
     assert_eq!(channel.position("sink"), Some("1".into()));
-    drop(channel);
-    let channel = open(&disk);
+    let channel = open(&Arc::new(disk.snapshot()));
     assert_eq!(channel.position("sink"), None);
     assert_eq!(drain(&channel, 9), names(7..8));
+}
+
+/// As that of an agent that does not start.
+#[test]
+fn the_end_of_the_last_handle_is_a_close() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    let mut batch = numbered(0..5);
+    batch.set_position("source", "5");
+    channel.put_batch(batch).expect("a put");
+    let other = channel.clone();
+    drop(channel);
+    other.put_batch(numbered(5..6)).expect("there is another handle");
+    let take = other.take(1, Wait::NONE).expect("a take");
+    drop(other);
+    take.commit().expect("it is a handle, too");
+    let channel = open(&disk);
+    assert_eq!(channel.position("source").as_deref(), Some(&b"5"[..]));
+    assert_eq!(drain(&channel, 9), names(1..6));
 }
 
 #[test]
