@@ -11,12 +11,13 @@
 //!
 //! run: --conf-file examples/conf/count.properties --name a1 --until-done
 
-// A program prints, and reads its own files.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+// A program reads its own files.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -50,12 +51,12 @@ fn main() -> ExitCode {
         Ok(Some(arguments)) => arguments,
         Ok(None) => return ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("agent: {message}\n\n{USAGE}");
+            say(format_args!("{message}\n\n{USAGE}"));
             return ExitCode::from(64);
         }
     };
     run(&arguments).unwrap_or_else(|failure| {
-        eprintln!("agent: {failure}");
+        say(&failure);
         let is_mistake = failure.is::<ConfigError>() || matches!(failure.downcast_ref(), Some(OpenError::Config(_)));
         ExitCode::from(if is_mistake { 78 } else { 1 })
     })
@@ -69,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     plan.warnings().iter().for_each(warn);
     if arguments.check {
         let count = plan.warnings().len();
-        println!("{plan}; no mistakes, {count} warning{}", if count == 1 { "" } else { "s" });
+        print(format_args!("{plan}; no mistakes, {count} warning{}", if count == 1 { "" } else { "s" }));
         return Ok(ExitCode::SUCCESS);
     }
     // From here on a signal stops it in good order, however early it comes.
@@ -84,7 +85,18 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn warn(problem: &Problem) {
-    eprintln!("agent: warning: {problem}");
+    say(format_args!("warning: {problem}"));
+}
+
+/// Tells the operator, in one piece, so that it stays a line of its own where others write to the same file. Nobody may
+/// listen any more, which is no reason to stop.
+fn say(message: impl Display) {
+    let _ = io::stderr().write_all(format!("agent: {message}\n").as_bytes());
+}
+
+/// Answers on standard output, which may be closed, too.
+fn print(answer: impl Display) {
+    let _ = io::stdout().write_all(format!("{answer}\n").as_bytes());
 }
 
 /// What the command line asks for.
@@ -144,11 +156,11 @@ impl Arguments {
                 }
                 "--drain" => parsed.drain = seconds(name, &value()?)?,
                 "-h" | "--help" | "help" => {
-                    println!("{USAGE}");
+                    print(USAGE);
                     return Ok(None);
                 }
                 "--version" | "version" => {
-                    println!("aqueduct {}", env!("CARGO_PKG_VERSION"));
+                    print(concat!("aqueduct ", env!("CARGO_PKG_VERSION")));
                     return Ok(None);
                 }
                 "-D" => parsed.define(&value()?),
@@ -170,7 +182,7 @@ impl Arguments {
     fn define(&mut self, definition: &str) {
         let (key, value) = definition.split_once('=').unwrap_or((definition, ""));
         if key.starts_with("flume.monitoring.") && !value.is_empty() {
-            eprintln!("agent: warning: -D{definition}: this program answers no questions about its counters");
+            say(format_args!("warning: -D{definition}: this program answers no questions about its counters"));
         }
         self.properties.insert(key.to_owned(), value.to_owned());
     }
@@ -223,7 +235,7 @@ fn wishes() -> Result<Receiver<Wish>, Box<dyn Error>> {
         let mut asked = false;
         for signal in signals.forever() {
             if signal != SIGHUP && std::mem::replace(&mut asked, true) {
-                eprintln!("agent: asked twice to stop: not waiting any more");
+                say("asked twice to stop: not waiting any more");
                 std::process::exit(1);
             }
             let wish = if signal == SIGHUP { Wish::Reload } else { Wish::Stop };
@@ -312,7 +324,7 @@ impl<'a> Service<'a> {
             };
             let said = self.said.entry(format!("{kind} {name}")).or_default();
             if *said != news {
-                eprintln!("agent: {kind} {name}: {news}");
+                say(format_args!("{kind} {name}: {news}"));
                 *said = news;
             }
         }
@@ -331,24 +343,24 @@ impl<'a> Service<'a> {
         let (plan, properties) = match plan {
             Ok(plan) => plan,
             Err(error) => {
-                eprintln!("agent: the changed configuration is not used: {error}");
+                say(format_args!("the changed configuration is not used: {error}"));
                 return Ok(self);
             }
         };
         plan.warnings().iter().for_each(warn);
         let Self { arguments, properties: before, content, mut channels, running, .. } = self;
         let changed = channels.changed_by(&plan).join(", ");
-        eprintln!("agent: takes over a changed configuration");
+        say("takes over a changed configuration");
         let drain = if changed.is_empty() { Drain::NONE } else { Drain::up_to(arguments.drain) };
         let report = running.shutdown(drain)?;
         if !changed.is_empty() {
-            eprintln!("agent: has other settings or no place any more for channel {changed}");
+            say(format_args!("has other settings or no place any more for channel {changed}"));
             say_left(&report, &channels);
         }
         let (running, properties) = match open(plan, &mut channels) {
             Ok(running) => (running, properties),
             Err(error) => {
-                eprintln!("agent: goes on as it was, since it cannot start with the changed configuration: {error}");
+                say(format_args!("goes on as it was, since it cannot start with the changed configuration: {error}"));
                 (open(arguments.plan(&before)?, &mut channels)?, before)
             }
         };
@@ -364,7 +376,7 @@ impl<'a> Service<'a> {
         let report = running.shutdown(Drain::up_to(arguments.drain))?;
         say_left(&report, &channels);
         channels.close()?;
-        eprintln!("agent: {} has stopped", report.name);
+        say(format_args!("{} has stopped", report.name));
         Ok(match (report.outcome, why) {
             (Outcome::Failed, _) | (_, Outcome::Failed) => ExitCode::FAILURE,
             _ if arguments.until_done => ExitCode::from(why.exit_code()),
@@ -377,7 +389,7 @@ impl<'a> Service<'a> {
 fn open(plan: Plan, channels: &mut Channels) -> Result<RunningAgent, Box<dyn Error>> {
     let what = plan.to_string();
     let running = plan.open_with(channels)?.start()?;
-    eprintln!("agent: ready: {what}");
+    say(format_args!("ready: {what}"));
     Ok(running)
 }
 
@@ -385,11 +397,11 @@ fn say_left(report: &ShutdownReport, channels: &Channels) {
     for left in report.left.iter().filter(|left| left.events > 0) {
         let is_kept = channels.get(&left.name).is_some_and(Channel::outlives_close);
         let then = if is_kept { "which wait for the next start" } else { "which are lost" };
-        eprintln!("agent: {} events are left in channel {}, {then}", left.events, left.name);
+        say(format_args!("{} events are left in channel {}, {then}", left.events, left.name));
     }
     for end in &report.components {
         if let Some(error) = &end.close_error {
-            eprintln!("agent: {} {} did not close well: {error}", end.kind, end.name);
+            say(format_args!("{} {} did not close well: {error}", end.kind, end.name));
         }
     }
 }

@@ -206,6 +206,26 @@ fn it_ends_by_itself_when_all_is_done_if_it_is_told_to() {
     assert_eq!(lines, expected);
 }
 
+/// The reader of a pipe of logs may go away at any time: `agent 2>&1 | tee log`.
+#[test]
+fn it_goes_on_when_nobody_listens_to_it() {
+    let nobody = || std::io::pipe().unwrap().1;
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    std::fs::write(&conf, format!("{}a1.sources.r1.totalEvents = 3\na1.sinks.k1.type = logger\n", super::GOOD))
+        .unwrap();
+    let agent = || {
+        let mut command = Command::new(program());
+        command.args(["-n", "a1", "-f"]).arg(&conf);
+        command
+    };
+    let output = agent().arg("--until-done").stderr(nobody()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
+    assert_eq!(agent().arg("--check").stdout(nobody()).status().unwrap().code(), Some(0));
+    assert_eq!(agent().arg("--chekc").stderr(nobody()).status().unwrap().code(), Some(64));
+}
+
 /// Goal: a changed file is taken over on SIGHUP, a wrong one is not, and channels go on. Method: the logger shows which
 /// interceptor is at work; the events of a memory channel without a sink survive the change and come out when it has one.
 #[test]
