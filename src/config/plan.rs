@@ -237,6 +237,10 @@ impl GroupPolicy for Boxed<dyn GroupPolicy> {
         self.0.delivered(place, now);
     }
 
+    fn stands_by(&self, place: usize) -> bool {
+        self.0.stands_by(place)
+    }
+
     fn bind(&mut self, members: &[String]) -> Result<(), PolicyError> {
         self.0.bind(members)
     }

@@ -168,3 +168,26 @@ fn lenient_does_what_flume_does() {
     assert_eq!(agent("a1.sinkgroups.g.sinks = k1 k4"), "agent a1: 1 source, 1 channel, 3 sinks, 1 sink group");
     assert_eq!(agent(&format!("{key}.priority.k1 = x")), "agent a1: 1 source, 1 channel, 3 sinks, 1 sink group");
 }
+
+#[test]
+fn the_spare_sink_of_a_failover_group_has_no_empty_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut text = three(GROUP);
+    for (sink, priority) in [("k1", 2), ("k2", 1)] {
+        text += &format!(
+            "a1.sinks.{sink}.type = file_roll\na1.sinks.{sink}.sink.directory = {}/{sink}\n\
+             a1.sinks.{sink}.sink.rollInterval = 1\na1.sinkgroups.g.processor.priority.{sink} = {priority}\n",
+            dir.path().display()
+        );
+    }
+    text += "a1.sources.r1.totalEvents = 1\n";
+    let running = plan(&text).unwrap().open().unwrap().start().unwrap();
+    let files = |sink| std::fs::read_dir(dir.path().join(sink)).map_or(0, Iterator::count);
+    let begun = std::time::Instant::now();
+    while files("k1") < 2 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "the first sink has no second file");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(files("k2"), 0);
+    running.shutdown(aqueduct::Drain::NONE).unwrap();
+}
