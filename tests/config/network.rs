@@ -19,11 +19,11 @@ fn free_ports() -> [u16; 5] {
 }
 
 /// The agent at work, and its ports. If another program was faster to take one, it is started again with others.
-fn start(dir: &Path) -> (RunningAgent, [u16; 5]) {
+fn start(conf: impl Fn([u16; 5]) -> String, options: &Options) -> (RunningAgent, [u16; 5]) {
     for _ in 0..20 {
         let ports = free_ports();
-        let properties = Properties::parse("f", conf(dir, ports).as_bytes()).unwrap();
-        let agent = properties.plan("a1", &Options::new()).unwrap().open().unwrap();
+        let properties = Properties::parse("f", conf(ports).as_bytes()).unwrap();
+        let agent = properties.plan("a1", options).unwrap().open().unwrap();
         let Ok(running) = agent.start() else { continue };
         if running.stats().sources.iter().all(|source| source.status.health == Health::Running) {
             return (running, ports);
@@ -86,7 +86,7 @@ fn lines(dir: &Path) -> Vec<String> {
 #[test]
 fn syslog_and_lines_reach_both_sinks_of_a_group() {
     let dir = tempfile::tempdir().unwrap();
-    let (running, [tcp, first, second, udp, plain]) = start(dir.path());
+    let (running, [tcp, first, second, udp, plain]) = start(|ports| conf(dir.path(), ports), &Options::new());
     for (port, text) in [
         (tcp, "<34>Oct 11 22:14:15 web-1 app: over tcp\n"),
         (first, "<13>1 - web-2 first port\n"),
@@ -121,4 +121,54 @@ fn syslog_and_lines_reach_both_sinks_of_a_group() {
     ] {
         assert!(all.iter().any(|line| line.contains(&expected)), "{expected}: {all:?}");
     }
+}
+
+/// Java's HTTP client, and so Flume's sink, shows the certificate of the key store for all components to a server that asks for one.
+#[test]
+fn an_http_sink_shows_the_certificate_that_is_for_all_components() {
+    let store = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let options = Options::new()
+        .with_property("javax.net.ssl.trustStore", store("trust.p12"))
+        .with_property("javax.net.ssl.trustStorePassword", "changeit")
+        .with_property("javax.net.ssl.keyStore", store("server.p12"))
+        .with_property("javax.net.ssl.keyStorePassword", "changeit");
+    let conf = |[port, ..]: [u16; 5]| {
+        format!(
+            "a1.sources = seq web
+a1.channels = there here
+a1.sinks = post end
+a1.sources.seq.type = seq
+a1.sources.seq.totalEvents = 3
+a1.sources.seq.channels = there
+a1.channels.there.type = memory
+a1.sinks.post.type = http
+a1.sinks.post.endpoint = https://localhost:{port}
+a1.sinks.post.format = json
+a1.sinks.post.channel = there
+a1.sources.web.type = http
+a1.sources.web.bind = 127.0.0.1
+a1.sources.web.port = {port}
+a1.sources.web.ssl = true
+a1.sources.web.truststore = {}
+a1.sources.web.truststore-password = changeit
+a1.sources.web.channels = here
+a1.channels.here.type = memory
+a1.sinks.end.type = null
+a1.sinks.end.channel = here
+",
+            store("trust.p12")
+        )
+    };
+    let (running, _) = start(conf, &options);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let stats = running.stats();
+        let [post, end] = &stats.sinks[..] else { panic!("{stats:?}") };
+        if end.stats.drain_success_events == 3 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{:?}", post.status);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.shutdown(Drain::NONE).unwrap();
 }

@@ -84,11 +84,22 @@ fn refuse(keys: &mut Keys, error: &TlsError) -> Refused {
     keys.refuse_for(if keys.is_set(&key) { &key } else { "ssl" }, error)
 }
 
-/// For a sink that has no keys of its own for TLS: what the settings for all components say, if they say anything.
+/// For a sink that has no keys of its own for TLS: what the settings for all components say, if they say anything. With
+/// them Java's own HTTP client also shows the certificate of the key store, which Flume's clients of RPC do not.
 #[cfg(all(feature = "tls", feature = "http"))]
 pub(super) fn global_client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<TlsClient>> {
-    let Some(trust) = global_trust_store(site) else { return Ok(None) };
-    match TlsClient::builder().trust(trust).build() {
+    let (trust, identity) = (global_trust_store(site), global_key_store(site));
+    if trust.is_none() && identity.is_none() {
+        return Ok(None);
+    }
+    let mut builder = TlsClient::builder();
+    if let Some(trust) = trust {
+        builder = builder.trust(trust);
+    }
+    if let Some(identity) = identity {
+        builder = builder.identity(identity);
+    }
+    match builder.build() {
         Ok(client) => Ok(Some(client)),
         Err(error) => Err(keys.refuse(error)),
     }
@@ -101,13 +112,25 @@ fn global_trust_store(site: &Site<'_>) -> Option<TrustStore> {
     Some(with_password(TrustStore::new(path), password, TrustStore::password))
 }
 
+#[cfg(all(feature = "tls", feature = "http"))]
+fn global_key_store(site: &Site<'_>) -> Option<KeyStore> {
+    let path = global(site, KEY_STORE.0, KEY_STORE.1)?;
+    let password = global(site, KEY_STORE_PASSWORD.0, KEY_STORE_PASSWORD.1);
+    Some(with_password(KeyStore::new(path), password, KeyStore::password))
+}
+
+#[cfg(feature = "tls")]
+const KEY_STORE: (&str, &str) = ("javax.net.ssl.keyStore", "FLUME_SSL_KEYSTORE_PATH");
+#[cfg(feature = "tls")]
+const KEY_STORE_PASSWORD: (&str, &str) = ("javax.net.ssl.keyStorePassword", "FLUME_SSL_KEYSTORE_PASSWORD");
+
 #[cfg(feature = "tls")]
 fn key_store(keys: &mut Keys, site: &Site<'_>, with_global: bool) -> Option<KeyStore> {
     let (own, own_password) = (keys.optional("keystore"), keys.optional("keystore-password"));
     store_type(keys, "keystore-type");
-    let global = |property, variable| if with_global { global(site, property, variable) } else { None };
-    let path = own.or_else(|| global("javax.net.ssl.keyStore", "FLUME_SSL_KEYSTORE_PATH"))?;
-    let password = own_password.or_else(|| global("javax.net.ssl.keyStorePassword", "FLUME_SSL_KEYSTORE_PASSWORD"));
+    let global = |(property, variable)| if with_global { global(site, property, variable) } else { None };
+    let path = own.or_else(|| global(KEY_STORE))?;
+    let password = own_password.or_else(|| global(KEY_STORE_PASSWORD));
     Some(with_password(KeyStore::new(path), password, KeyStore::password))
 }
 
