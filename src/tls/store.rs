@@ -29,7 +29,7 @@ pub struct KeyStore {
     password: Secret,
 }
 
-/// The certificates that are trusted to vouch for others.
+/// The certificates that are trusted: those of authorities, which vouch for others, and of servers themselves.
 ///
 /// ```
 /// use aqueduct::tls::TrustStore;

@@ -5,7 +5,7 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::TlsError;
 use super::store::Trusted;
@@ -59,14 +59,11 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         };
         let parsed = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.algorithms.all;
-        match verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms) {
-            Ok(()) => {}
-            // A certificate that vouches for itself, such as `openssl req -x509` makes: no authority for others in the
-            // sense of the check, but if it is trusted by itself, nobody has to vouch. Its time was checked before.
-            Err(Error::InvalidCertificate(CertificateError::Other(other)))
-                if other.to_string() == "CaUsedAsEndEntity" && certificates.contains(end_entity) => {}
-            Err(error) => return Err(error),
+        // Nobody has to vouch for one that is trusted by itself, whoever has signed it. As in Java, its time does not count
+        // then: whoever put it into the store decides how long it stays there.
+        if !certificates.contains(end_entity) {
+            let algorithms = self.algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
         }
         if *verify_hostname {
             verify_server_name(&parsed, server_name)?;
