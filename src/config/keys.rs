@@ -148,9 +148,10 @@ impl Keys {
 
     /// A number that may be missing.
     pub fn optional_number<T: Number>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T> {
-        let number = within(&self.optional(key)?, &range);
+        let text = self.optional(key)?;
+        let number = within(&text, &range);
         if number.is_none() {
-            self.mistake(key, must_be_a_number(&range));
+            self.mistake(key, must_be_a_number(&text, &range));
         }
         number
     }
@@ -167,8 +168,8 @@ impl Keys {
         let number = within(&text, &range);
         if number.is_none() {
             match borne {
-                Borne::Numbers if parse(&text).is_none() => self.mistake(key, must_be_a_number(&range)),
-                _ => self.problem(Severity::Ignored, key, format!("{}; {instead}", must_be_a_number(&range))),
+                Borne::Numbers if parse(&text).is_none() => self.mistake(key, must_be_a_number(&text, &range)),
+                _ => self.problem(Severity::Ignored, key, format!("{}; {instead}", must_be_a_number(&text, &range))),
             }
         }
         number

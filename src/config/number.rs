@@ -57,10 +57,19 @@ pub(super) fn is_below<T: Number>(text: &str, range: &RangeInclusive<T>) -> bool
     number.is_some_and(|number| T::try_from(number).map_or(number < 0, |number| number < *range.start()))
 }
 
+/// Whether a text is a number that Java's `Long.parseLong` has no room for.
+fn is_too_large(text: &str) -> bool {
+    let text = trim(text);
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && parse(text).is_none()
+}
+
 /// What is said where it is not one of a range.
-pub(super) fn must_be_a_number<T: Number>(range: &RangeInclusive<T>) -> String {
+pub(super) fn must_be_a_number<T: Number>(text: &str, range: &RangeInclusive<T>) -> String {
     let (start, end) = (range.start(), range.end());
-    if start.is_min() && end.is_max() {
+    if end.is_max() && is_too_large(text) {
+        format!("must be a number from {start} to {}", i64::MAX)
+    } else if start.is_min() && end.is_max() {
         "must be a whole number".to_owned()
     } else if end.is_max() {
         format!("must be a number from {start} on")

@@ -75,7 +75,7 @@ fn every_mistake_names_key_value_and_what_is_expected() {
         [
             "a1.sources.r1.port = 70000: must be a number from 0 to 65535",
             "a1.sources.r1.many = 1e3: must be a number from 1 on",
-            "a1.sources.r1.long = 99999999999999999999: must be a number from 0 on",
+            "a1.sources.r1.long = 99999999999999999999: must be a number from 0 to 9223372036854775807",
             "a1.sources.r1.empty = : must be a number from 0 on",
             "a1.sources.r1.ssl = yes: must be true or false; Flume takes it for false",
             "a1.sources.r1.policy = nevr: must be never or immediate; is it never?",
