@@ -28,10 +28,19 @@ fn avro_event(registry: &mut Registry) {
         ("snappy", AvroCompression::Snappy),
         ("bzip2", AvroCompression::Bzip2),
     ];
+    // They would need libraries in C.
+    const MISSING: [&str; 2] = ["xz", "zstandard"];
     registry.serializer(&AVRO_EVENT, |keys: &mut Keys, _: &Site<'_>| -> Made<Box<dyn Serializer>> {
         let range = AVRO_SYNC_INTERVAL_BYTES_MIN..=AVRO_SYNC_INTERVAL_BYTES_CEILING;
         let plain = AvroCompression::Null;
-        let codec = keys.bearable_choice("compressionCodec", &COMPRESSIONS, plain, "Flume does not compress then");
+        let is_missing =
+            keys.value("compressionCodec").is_some_and(|name| MISSING.contains(&name.to_lowercase().as_str()));
+        let instead = if is_missing {
+            "Flume has this codec, this crate has not, and does not compress then"
+        } else {
+            "Flume does not compress then"
+        };
+        let codec = keys.bearable_choice("compressionCodec", &COMPRESSIONS, plain, instead);
         let serializer = AvroEvent::new()
             .sync_interval_bytes(keys.number("syncIntervalBytes", range, AVRO_SYNC_INTERVAL_BYTES))
             .compression(codec);
