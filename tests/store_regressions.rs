@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct::clock::StepClock;
-use aqueduct::limits::POSITIONS_MAX;
+use aqueduct::limits::{POSITIONS_MAX, POSITIONS_PER_TRANSACTION_MAX};
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
 use aqueduct::vfs::Vfs;
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
-use aqueduct::{Channel, Durability, FileChannel, FullReason, PutBatch, PutError, PutTicket, Spillable, Wait};
+use aqueduct::{Channel, Durability, Event, FileChannel, FullReason, PutBatch, PutError, PutTicket, Spillable, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -1231,4 +1231,60 @@ fn cleared_positions_are_forgotten_in_all_directories() {
             assert!(!name.starts_with("checkpoint") || len < 10_000, "{dir}/{name} has {len} bytes");
         }
     }
+}
+
+/// Two puts in flight got past the limit, and what changed or cleared a position then was refused for what others had done.
+#[test]
+fn positions_over_the_limit_can_be_changed_and_cleared() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a store");
+    let channel = store.channel("channel").expect("a channel");
+    for first in (0..POSITIONS_MAX - 1).step_by(POSITIONS_PER_TRANSACTION_MAX) {
+        let mut batch = PutBatch::default();
+        for number in first..(first + POSITIONS_PER_TRANSACTION_MAX).min(POSITIONS_MAX - 1) {
+            batch.set_position(number.to_string(), "1");
+        }
+        channel.put_batch(batch).expect("positions");
+    }
+    let set = |owner: &str| {
+        let mut put = channel.begin_put();
+        put.set_position(owner, "2");
+        put.submit()
+    };
+    let tickets = [set("a").expect("a ticket"), set("b").expect("a ticket")];
+    for ticket in tickets {
+        ticket.wait().expect("a position");
+    }
+    assert_eq!(channel.positions("").len(), POSITIONS_MAX + 1);
+    assert!(matches!(set("c"), Err(PutError::TooLarge { .. })));
+    set("a").expect("a ticket").wait().expect("one that is there");
+    let mut put = channel.begin_put();
+    put.clear_position("a");
+    put.commit().expect("one less");
+    assert_eq!(channel.positions("").len(), POSITIONS_MAX);
+}
+
+/// Nobody was woken.
+#[test]
+fn the_room_of_lost_events_wakes_who_waits_for_it() {
+    let disk = SimVfs::new();
+    let salvage = settings(&disk).on_corruption(OnCorruption::Salvage);
+    let store = salvage.tail_cache_bytes(0).capacity_events(5).open().expect("a store");
+    let channel = store.channel("channel").expect("a channel");
+    channel.put_batch((0..5).map(|number| number.to_string().into()).collect::<Vec<Event>>().into()).expect("a put");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let mut put = channel.begin_put();
+            put.push("more");
+            put.set_wait(Wait::FOREVER);
+            put.commit().map(|receipt| receipt.events)
+        });
+        // Until it waits, or is about to: both must do.
+        std::thread::sleep(Duration::from_millis(20));
+        disk.inject(Inject::new(Fault::Flip(40)).on(OpKind::Read).sticky());
+        assert_eq!(channel.take(9, Wait::NONE).map(|take| take.len()).expect("a take"), 0);
+        disk.clear_faults();
+        assert_eq!(waits.join().expect("a thread").expect("there is room"), 1);
+    });
+    assert_eq!(channel.stats().lost_events, 5);
 }

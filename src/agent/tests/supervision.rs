@@ -9,7 +9,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::limits::{SOURCE_EMPTY_POLLS_MAX, SOURCE_IDLE_MIN};
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::source::{PullSource, Source, SourceContext};
+use crate::store::FileStore;
 use crate::testing::Random;
+use crate::vfs::sim::{self, Inject, OpKind, SimVfs};
 use crate::wait::Wait;
 
 /// Counts up to `end` from its committed position, and fails where it is told to.
@@ -148,6 +150,23 @@ fn a_take_that_is_not_committed_comes_again() {
     );
     assert!(channel.is_through());
     println!("covered: commit of a take fails twice");
+}
+
+/// It delivered the same events over and over.
+#[test]
+fn a_sink_ends_when_no_take_can_be_committed_any_more() {
+    let disk = SimVfs::new();
+    let store = FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).open().unwrap();
+    let channel = store.channel("c").unwrap();
+    channel.put("x").unwrap();
+    disk.inject(Inject::new(sim::Fault::Errno(5)).on(OpKind::SyncData));
+    channel.put("y").unwrap_err();
+    let log = Log::default();
+    let builder =
+        agent().channel("c", channel).pusher("p").to(["c"]).sink("out", log.sink()).backoff(quick()).from("c");
+    let (running, outcome) = run(builder);
+    assert_eq!((outcome, log.lines()), (Outcome::Failed, vec!["x".to_owned()]));
+    drop(running);
 }
 
 /// Goal: what a channel answers to a put never loses or repeats an event of a source with a position, and never makes an
