@@ -25,7 +25,8 @@ fn start(conf: impl Fn([u16; 5]) -> String, options: &Options) -> (RunningAgent,
         let properties = Properties::parse("f", conf(ports).as_bytes()).unwrap();
         let agent = properties.plan("a1", options).unwrap().open().unwrap();
         let Ok(running) = agent.start() else { continue };
-        if running.stats().sources.iter().all(|source| source.status.health == Health::Running) {
+        if running.stats().sources.iter().all(|source| matches!(source.status.health, Health::Running | Health::Ended))
+        {
             return (running, ports);
         }
         running.shutdown(Drain::NONE).unwrap();
