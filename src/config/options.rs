@@ -127,10 +127,27 @@ impl Options {
     pub(super) fn logger(&self) -> Logger {
         let logger = match self.log.clone() {
             Some(log) => Logger::to_fn(move |line| log(line)),
-            None => Logger::to_writer(io::stdout()),
+            None => Logger::to_writer(StandardOutput),
         };
         logger.format(LogFormat::Flume)
     }
+}
+
+/// Standard output, whose reader may be gone: as in Flume nobody waits for another one.
+struct StandardOutput;
+
+impl io::Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).or_else(|error| unless_unread(error, bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().or_else(|error| unless_unread(error, ()))
+    }
+}
+
+fn unless_unread<T>(error: io::Error, done: T) -> io::Result<T> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(done) } else { Err(error) }
 }
 
 /// The home of the user in the system's list, where Java finds it. A service may run without the variable.
