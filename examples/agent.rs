@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release --example agent -- --conf-file F --name a1
 //!
-//! It says on standard error when every source is open and accepts what it is sent, and stops on SIGTERM or SIGINT: the
-//! sources first, then the sinks deliver what is in the channels, as far as it goes within `--drain` seconds. What is in
+//! It says on standard error when every source is open and accepts what it is sent, or which one cannot be opened yet, and
+//! stops on SIGTERM or SIGINT: the sources first, then the sinks deliver what is in the channels, as far as it goes within `--drain` seconds. What is in
 //! a file channel after that is there at the next start. Logger sinks write to standard output.
 //!
 //! Exit codes: 0 it was stopped, or the check found no mistake; 1 it could not start, or a component failed for good; 64 wrong
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -44,7 +44,27 @@ usage: agent --conf-file FILE --name AGENT [options]
       --version          the version
 
 Arguments of flume-ng that make no difference here are accepted: the word agent, -c and --conf DIR, -C and --classpath PATH,
---plugins-path DIR, --no-reload-conf, -X... and -d.";
+--plugins-path DIR, --no-reload-conf, -X..., -javaagent..., -d, -i and --poll-interval SECONDS, -b and --backup-directory DIR, and
+what is for configurations from elsewhere. As there, long names may begin with one dash, and -fFILE and -f=FILE are -f FILE.";
+
+/// The long names of flume-ng, which may begin with one dash.
+const LONG: [&str; 12] = [
+    "name",
+    "conf-file",
+    "conf-uri",
+    "auth-provider",
+    "conf-provider",
+    "conf-user",
+    "conf-password",
+    "poll-interval",
+    "backup-directory",
+    "no-reload-conf",
+    "zkConnString",
+    "zkBasePath",
+];
+
+/// The short names of flume-ng whose value may follow at once; of two that begin alike the longer one is first.
+const SHORT: [&str; 11] = ["-prov", "-user", "-pwd", "-n", "-f", "-u", "-a", "-i", "-b", "-z", "-p"];
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -128,10 +148,8 @@ impl Arguments {
         let mut arguments = arguments.peekable();
         arguments.next_if(|first| first == "agent");
         while let Some(argument) = arguments.next() {
-            let (name, joined) = match argument.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-                _ => (argument.as_str(), None),
-            };
+            let argument = with_two_dashes(argument);
+            let (name, joined) = split(&argument);
             let mut value = || {
                 let next = joined.clone().or_else(|| arguments.next());
                 next.ok_or_else(|| format!("{name} needs a value"))
@@ -140,7 +158,16 @@ impl Arguments {
                 "-n" | "--name" => parsed.name = value()?,
                 "-f" | "--conf-file" => parsed.files.push(value()?.into()),
                 "-u" | "--conf-uri" => parsed.files.push(file_of(&value()?)?),
-                "-c" | "--conf" | "-C" | "--classpath" | "--plugins-path" | "--backup-directory" => drop(value()?),
+                "-c" | "--conf" => {
+                    let environment = Path::new(&value()?).join("flume-env.sh");
+                    if environment.exists() {
+                        let why = "set the variables that it exports before, and give the -D of its JAVA_OPTS here";
+                        say(format_args!("warning: {} is not run; {why}", environment.display()));
+                    }
+                }
+                "-C" | "--classpath" | "--plugins-path" | "-i" | "--poll-interval" | "-b" | "--backup-directory"
+                | "-a" | "--auth-provider" | "-user" | "--conf-user" | "-pwd" | "--conf-password" | "-p"
+                | "--zkBasePath" => drop(value()?),
                 "--no-reload-conf" | "-d" | "--dryrun" => {}
                 "--check" => parsed.check = true,
                 "--lenient" => parsed.lenient = true,
@@ -164,8 +191,9 @@ impl Arguments {
                     return Ok(None);
                 }
                 "-D" => parsed.define(&value()?),
+                "-prov" | "--conf-provider" => return Err("configurations are read from files alone".to_owned()),
                 "-z" | "--zkConnString" => return Err("configurations are not read from ZooKeeper".to_owned()),
-                _ if name.starts_with("-X") => {}
+                _ if ["-X", "-agentlib", "-agentpath", "-javaagent"].iter().any(|begin| name.starts_with(begin)) => {}
                 _ if name.starts_with("-D") => parsed.define(argument.trim_start_matches("-D")),
                 _ => return Err(format!("{argument} is no argument")),
             }
@@ -204,6 +232,23 @@ impl Arguments {
             options = options.with_property(key, value);
         }
         properties.plan(&self.name, &options)
+    }
+}
+
+fn with_two_dashes(argument: String) -> String {
+    let name = argument.strip_prefix('-').map(|name| name.split('=').next().unwrap_or_default());
+    if name.is_some_and(|name| LONG.contains(&name)) { format!("-{argument}") } else { argument }
+}
+
+/// The name of an argument, and a value that follows it at once.
+fn split(argument: &str) -> (&str, Option<String>) {
+    if argument.starts_with("--") {
+        return argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value.to_owned())));
+    }
+    let short = SHORT.iter().find_map(|short| Some((*short, argument.strip_prefix(short)?)));
+    match short {
+        Some((name, value)) if !value.is_empty() => (name, Some(value.strip_prefix('=').unwrap_or(value).to_owned())),
+        _ => (argument, None),
     }
 }
 
@@ -255,6 +300,8 @@ struct Service<'a> {
     content: Vec<Vec<u8>>,
     channels: Channels,
     running: RunningAgent,
+    // What is said once every source is open.
+    ready: Option<String>,
     // What was said of each component last.
     said: BTreeMap<String, String>,
 }
@@ -273,8 +320,9 @@ impl<'a> Service<'a> {
         plan: Plan,
     ) -> Result<Self, Box<dyn Error>> {
         let mut channels = Channels::new();
-        let running = open(plan, &mut channels)?;
-        let mut service = Self { arguments, properties, content, channels, running, said: BTreeMap::new() };
+        let (running, ready) = open(plan, &mut channels)?;
+        let said = BTreeMap::new();
+        let mut service = Self { arguments, properties, content, channels, running, ready: Some(ready), said };
         service.look();
         Ok(service)
     }
@@ -291,7 +339,9 @@ impl<'a> Service<'a> {
             self.look();
             match wish {
                 Some(Wish::Stop) => return Reason::Over(Outcome::Stopped),
-                Some(Wish::Reload) => return Reason::Reload,
+                // A new start would repeat what some sources have read. A terminal that is closed asks, too.
+                Some(Wish::Reload) if self.has_changed().unwrap_or(true) => return Reason::Reload,
+                Some(Wish::Reload) => say("the configuration has not changed"),
                 None => {}
             }
             if self.arguments.until_done {
@@ -302,7 +352,8 @@ impl<'a> Service<'a> {
             }
             if self.arguments.reload.is_some_and(|every| looked.elapsed() >= every) {
                 looked = Instant::now();
-                if self.has_changed() {
+                // One that is being replaced is looked at again.
+                if self.has_changed().unwrap_or(false) {
                     return Reason::Reload;
                 }
             }
@@ -328,11 +379,17 @@ impl<'a> Service<'a> {
                 *said = news;
             }
         }
+        let is_open = |health| !matches!(health, Health::Starting | Health::Retrying);
+        if stats.sources.iter().all(|source| is_open(source.status.health))
+            && let Some(what) = self.ready.take()
+        {
+            say(format_args!("ready: {what}"));
+        }
     }
 
-    /// Whether the files are others than before. One that is being replaced is looked at again.
-    fn has_changed(&self) -> bool {
-        self.arguments.content().is_ok_and(|now| now != self.content)
+    /// Whether the files are others than before.
+    fn has_changed(&self) -> io::Result<bool> {
+        Ok(self.arguments.content()? != self.content)
     }
 
     /// Takes the files over, if they are right; if the agent cannot start with them, it goes on as it was.
@@ -357,14 +414,15 @@ impl<'a> Service<'a> {
             say(format_args!("has other settings or no place any more for channel {changed}"));
             say_left(&report, &channels);
         }
-        let (running, properties) = match open(plan, &mut channels) {
-            Ok(running) => (running, properties),
+        let ((running, ready), properties) = match open(plan, &mut channels) {
+            Ok(opened) => (opened, properties),
             Err(error) => {
                 say(format_args!("goes on as it was, since it cannot start with the changed configuration: {error}"));
                 (open(arguments.plan(&before)?, &mut channels)?, before)
             }
         };
-        let mut service = Self { arguments, properties, content, channels, running, said: BTreeMap::new() };
+        let said = BTreeMap::new();
+        let mut service = Self { arguments, properties, content, channels, running, ready: Some(ready), said };
         service.look();
         Ok(service)
     }
@@ -385,12 +443,10 @@ impl<'a> Service<'a> {
     }
 }
 
-/// Opens and starts an agent, and says so.
-fn open(plan: Plan, channels: &mut Channels) -> Result<RunningAgent, Box<dyn Error>> {
+/// Opens and starts an agent; what it is comes with it.
+fn open(plan: Plan, channels: &mut Channels) -> Result<(RunningAgent, String), Box<dyn Error>> {
     let what = plan.to_string();
-    let running = plan.open_with(channels)?.start()?;
-    say(format_args!("ready: {what}"));
-    Ok(running)
+    Ok((plan.open_with(channels)?.start()?, what))
 }
 
 fn say_left(report: &ShutdownReport, channels: &Channels) {

@@ -22,6 +22,12 @@ struct Agent {
 impl Agent {
     /// Starts it and waits until it says that it is ready.
     fn start(file: &Path, arguments: &[&str]) -> Self {
+        let mut agent = Self::spawn(file, arguments);
+        agent.wait_for("agent: ready: ");
+        agent
+    }
+
+    fn spawn(file: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(["agent", "-n", "a1", "-f"])
             .arg(file)
@@ -32,9 +38,7 @@ impl Agent {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut agent = Self { child, stdout, stderr };
-        agent.wait_for("agent: ready: ");
-        agent
+        Self { child, stdout, stderr }
     }
 
     /// Reads what it says until a line begins so.
@@ -192,6 +196,55 @@ fn a_check_ends_with_the_code_that_fits() {
     }
 }
 
+/// Whoever waits for it to be ready sends then.
+#[test]
+fn it_is_ready_once_every_source_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let source = format!(
+        "a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = {port}\n\
+         a1.sinks.k1.type = logger\n"
+    );
+    std::fs::write(&conf, format!("{}{source}", super::GOOD)).unwrap();
+    let mut agent = Agent::spawn(&conf, &[]);
+    let said = agent.wait_for("agent: source r1: ");
+    assert!(said.contains("it is tried again") && !said.contains("agent: ready"), "{said}");
+    drop(taken);
+    agent.wait_for("agent: ready: agent a1: 1 source, ");
+    std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    // Nothing is started anew where nothing has changed.
+    agent.signal("HUP");
+    let said = agent.wait_for("agent: the configuration has not changed");
+    assert!(!said.contains("takes over"), "{said}");
+    agent.signal("TERM");
+    assert_eq!(agent.end().0, Some(0));
+}
+
+#[test]
+fn the_arguments_of_flume_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("f");
+    std::fs::write(&conf, super::GOOD).unwrap();
+    std::fs::write(dir.path().join("flume-env.sh"), "export JAVA_OPTS=-Dx=y\n").unwrap();
+    let (conf, dir) = (conf.to_str().unwrap(), dir.path().to_str().unwrap());
+    let (joined, equal, long) = (format!("-f{conf}"), format!("-f={conf}"), format!("-conf-file={conf}"));
+    for arguments in [
+        vec![joined.as_str(), "-na1", "-i", "5", "-b", dir, "-p", "/flume"],
+        vec![&equal, "-n=a1", "-user", "me", "-pwd=secret", "-a", "some.Class", "-javaagent:x.jar"],
+        vec![&long, "-name", "a1", "--poll-interval=3", "-no-reload-conf", "--conf-user", "me"],
+    ] {
+        let output = run(&[vec!["agent", "--check"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stderr, b"");
+    }
+    let output = run(&["-c", dir, "-f", conf, "-n", "a1", "--check"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with(&format!("agent: warning: {dir}/flume-env.sh is not run; ")), "{said}");
+    assert_eq!(run(&["-prov", "some.Class"]).status.code(), Some(64));
+}
+
 #[test]
 fn it_ends_by_itself_when_all_is_done_if_it_is_told_to() {
     let dir = tempfile::tempdir().unwrap();
@@ -222,6 +275,7 @@ fn it_goes_on_when_nobody_listens_to_it() {
     let output = agent().arg("--until-done").stderr(nobody()).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
+    assert_eq!(agent().arg("--until-done").stdout(nobody()).status().unwrap().code(), Some(0));
     assert_eq!(agent().arg("--check").stdout(nobody()).status().unwrap().code(), Some(0));
     assert_eq!(agent().arg("--chekc").stderr(nobody()).status().unwrap().code(), Some(64));
 }
