@@ -43,7 +43,7 @@ impl TlsClient {
 }
 
 impl TlsClientBuilder {
-    /// Trusts these authorities, or these very certificates. Default: [`TrustStore::system`].
+    /// Trusts these authorities, or these very certificates, which are good for any time then, as in Java. Default: [`TrustStore::system`].
     #[must_use]
     pub fn trust(mut self, authorities: TrustStore) -> Self {
         self.trust = Some(authorities);

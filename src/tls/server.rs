@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 
-use super::verifier::roots;
+use super::verifier::{ClientVerifier, roots};
 use super::{KeyStore, Protocols, TlsError, TrustStore};
 
 /// The key and the settings with which a source speaks TLS. Cheap to clone.
@@ -36,7 +36,8 @@ impl TlsServer {
 }
 
 impl TlsServerBuilder {
-    /// Serves only clients that prove themselves with a certificate of one of these authorities. Default: all clients.
+    /// Serves only clients that prove themselves with a certificate of one of these authorities, or with one of these very
+    /// certificates. Default: all clients.
     #[must_use]
     pub fn require_client_certificate(mut self, authorities: TrustStore) -> Self {
         self.clients = Some(authorities);
@@ -67,7 +68,8 @@ impl TlsServerBuilder {
                 let trusted = authorities.load()?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&trusted)?), provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::store(&trusted.place, error))?)
+                let verifier = verifier.map_err(|error| TlsError::store(&trusted.place, error))?;
+                builder.with_client_cert_verifier(Arc::new(ClientVerifier::new(verifier, trusted)))
             }
         };
         let place = identity.place;

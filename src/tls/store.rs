@@ -61,7 +61,7 @@ pub(super) struct Identity {
     pub(super) place: String,
 }
 
-/// Who is trusted to vouch for others.
+/// Who is trusted, and to vouch for others.
 pub(super) struct Trusted {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) place: String,

@@ -245,6 +245,18 @@ fn a_server_can_ask_its_clients_for_certificates() {
 }
 
 #[test]
+fn a_client_may_be_trusted_by_itself() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let ((mine, key), other) = (clients.pem(|_| ()), clients.key(|_| ()));
+    let known = TrustStore::from_pem(mine.clone());
+    let server = TlsServer::builder(servers.key(|_| ())).require_client_certificate(known).build().unwrap();
+    let with = |identity: KeyStore| TlsClient::builder().trust(servers.trust()).identity(identity).build().unwrap();
+    connect(&with(KeyStore::from_pem(mine, key)), &server, "localhost").unwrap();
+    let refused = connect(&with(other), &server, "localhost").unwrap_err();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+}
+
+#[test]
 fn both_sides_agree_on_a_version_and_a_suite() {
     let authority = Authority::new("authority");
     let server = |protocols| TlsServer::builder(authority.key(|_| ())).protocols(protocols).build().unwrap();
