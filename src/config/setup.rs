@@ -146,6 +146,16 @@ impl ChannelSetup {
         Self::new(move || Ok::<_, std::convert::Infallible>(channel))
     }
 
+    /// The same, if `check` has nothing against it when the channel is opened.
+    pub(super) fn after<E>(self, check: impl FnOnce() -> Result<(), E> + Send + 'static) -> Self
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Self { transaction_events_max, open, store } = self;
+        let open = |stores: &Stores| check().map_err(Into::into).and_then(|()| open(stores));
+        Self { transaction_events_max, open: Box::new(open), store }
+    }
+
     /// Events that one transaction of the channel can have: the batches of its sources and sinks are made to fit.
     #[must_use]
     pub fn transaction_events_max(mut self, events: usize) -> Self {

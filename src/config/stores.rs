@@ -17,7 +17,7 @@ use crate::error::{StorageError, TakeError};
 use crate::lease::Lease;
 use crate::limits::{FLUME_BODY_BYTES_MAX, FLUME_TRANSACTION_BYTES_MAX};
 use crate::stats::ChannelStats;
-use crate::store::{FileStore, OpenError};
+use crate::store::{FileStore, FileStoreBuilder, OpenError};
 use crate::vfs::{OsVfs, Vfs};
 use crate::wait::Wait;
 
@@ -69,6 +69,12 @@ pub(crate) enum StoreOpenError {
         dir.display()
     )]
     Parked { dir: PathBuf, channel: String, events: u64 },
+    #[error(
+        "the overflow of {channel} in {} has {events} events, which would stay there with overflowCapacity = 0: let it have an overflow \
+         until it is empty, or give it other directories",
+        dir.display()
+    )]
+    Left { dir: PathBuf, channel: String, events: u64 },
 }
 
 /// What is wrong with two channels of one store that are configured differently.
@@ -128,7 +134,23 @@ impl Stores {
     }
 }
 
+/// Refuses to leave behind what a spillable channel has in its directories.
+pub(crate) fn refuse_left(name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
+    // Where there is no store, nothing is left.
+    let Ok(found) = store_builder(settings).inspect() else { return Ok(()) };
+    let saved = Spillable::saved_name(name);
+    let events: u64 = [name, &saved].iter().filter_map(|name| found.channel(name)).map(|left| left.events).sum();
+    match events {
+        0 => Ok(()),
+        events => Err(StoreOpenError::Left { dir: settings.checkpoint.clone(), channel: name.to_owned(), events }),
+    }
+}
+
 fn open_store(settings: &StoreSettings) -> Result<FileStore, OpenError> {
+    store_builder(settings).open()
+}
+
+fn store_builder(settings: &StoreSettings) -> FileStoreBuilder {
     let mut builder = FileStore::builder(&settings.checkpoint)
         .capacity_events(settings.capacity)
         .capacity_bytes(u64::MAX)
@@ -140,7 +162,7 @@ fn open_store(settings: &StoreSettings) -> Result<FileStore, OpenError> {
     for dir in &settings.data {
         builder = builder.data_dir(dir);
     }
-    builder.open()
+    builder
 }
 
 /// The path of a directory without symbolic links and `..`, as far as it exists.

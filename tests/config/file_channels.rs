@@ -202,7 +202,7 @@ fn keys_of_flumes_log_are_known_and_those_that_cannot_be_kept_are_mistakes() {
 }
 
 #[test]
-fn a_channel_without_overflow_does_not_look_at_its_directories() {
+fn a_channel_without_overflow_does_not_mind_files_of_flume() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("c/check")).unwrap();
     std::fs::write(dir.path().join("c/check/checkpoint"), "x").unwrap();

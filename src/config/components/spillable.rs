@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::number::Borne;
+use super::super::stores::refuse_left;
 use super::super::{ChannelSetup, Keys, Made, Registry, Severity, Site};
 use super::{JAVA_INT_MAX, bearable_seconds, file_channel, memory};
 use crate::Spillable;
@@ -26,7 +27,9 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
     let events = settings.transaction_events;
     if overflow == 0 {
         let events = events.min(usize::try_from(memory).unwrap_or(usize::MAX));
-        return memory::in_memory(keys, site, (memory, bytes, events), Wait::up_to(timeout));
+        let setup = memory::in_memory(keys, site, (memory, bytes, events), Wait::up_to(timeout))?;
+        let name = site.name().to_owned();
+        return Ok(setup.after(move || refuse_left(&name, &settings)));
     }
     file_channel::refuse_flume_files(keys, &settings);
     let name = site.name().to_owned();

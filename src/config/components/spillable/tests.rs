@@ -35,6 +35,30 @@ fn the_capacity_is_that_of_memory_and_overflow() {
 }
 
 #[test]
+fn without_an_overflow_nothing_is_left_behind_in_the_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let without = [("overflowCapacity", "0")];
+    open(dir.path(), &without).close().unwrap();
+    let with = [("overflowCapacity", "5"), ("memoryCapacity", "1"), ("overflowTimeout", "0")];
+    let channel = open(dir.path(), &with);
+    for event in ["in memory", "in the overflow"] {
+        channel.put(event).unwrap();
+    }
+    channel.close().unwrap();
+    drop(channel);
+    let left = || (problems(dir.path(), &without).0.unwrap().open)(&Stores::default());
+    let error = left().unwrap_err().to_string();
+    assert!(error.contains("the overflow of c1 in ") && error.contains(" has 2 events"), "{error}");
+    let channel = open(dir.path(), &with);
+    while channel.stats().depth_events > 0 {
+        channel.take(2, Wait::NONE).unwrap().commit().unwrap();
+    }
+    channel.close().unwrap();
+    drop(channel);
+    left().unwrap();
+}
+
+#[test]
 fn what_does_not_fit_into_memory_goes_into_the_directories() {
     let dir = tempfile::tempdir().unwrap();
     let (checkpoint, data) = (dir.path().join("c"), dir.path().join("d"));
