@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct::agent::{Backoff, Outcome, RunningAgent};
 use aqueduct::metrics::Mirror;
 use aqueduct::sink::{self, Delivered, SinkError};
+use aqueduct::source::AvroRpc;
 use aqueduct::{Agent, Channel, Drain, Event, FileStore, MemoryChannel, SpoolDir, Wait};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing_subscriber::filter::LevelFilter;
@@ -42,6 +44,24 @@ impl Lines {
 
 /// What is looked at while things are told.
 static RUNNING: RwLock<Option<RunningAgent>> = RwLock::new(None);
+
+/// To an Avro source, by so many clients.
+fn send_nonsense(clients: u64) {
+    let source = AvroRpc::bind("127.0.0.1:0");
+    let handle = source.handle();
+    let agent = Agent::builder("rpc").channel("c", MemoryChannel::new("c")).source("avro", source).to(["c"]);
+    let running = agent.build().unwrap().start().unwrap();
+    for client in 1..=clients {
+        let mut stream = TcpStream::connect(handle.local_addr().unwrap()).unwrap();
+        stream.write_all(&[0xff; 64]).unwrap();
+        let begun = Instant::now();
+        while running.stats().sources[0].stats.event_read_fail < client {
+            assert!(begun.elapsed() < HANG);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    running.shutdown(Drain::NONE).unwrap();
+}
 
 /// Goal: an operator finds in a log what became of each component and of the store, and which file was left alone; and whoever
 /// writes the log may look at the agent's numbers meanwhile. Method: an agent whose sink fails, panics and goes on; a spooled
@@ -98,8 +118,12 @@ fn what_happens_to_components_and_stores_is_told() {
     let running = RUNNING.write().unwrap().take().unwrap();
     assert!(running.shutdown(Drain::NONE).unwrap().is_drained());
     store.close().unwrap();
+    send_nonsense(3);
 
     let text = lines.text();
+    let nonsense: Vec<&str> = text.lines().filter(|line| line.contains("client sends what is no request")).collect();
+    assert_eq!(nonsense.iter().filter(|line| line.contains("WARN")).count(), 2, "{nonsense:?}");
+    assert_eq!(nonsense.len(), 3, "{nonsense:?}");
     for (level, parts) in [
         ("INFO", &["store is open", "waiting_events=0"][..]),
         ("INFO", &["component is open", "kind=sink name=out"]),

@@ -1,5 +1,6 @@
 //! What the outside may know about a listener.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::budget::Budget;
+use crate::tell::tell;
 
 /// Looks at the listener of a network source: its address (needed where the port is 0, so that the system chooses one)
 /// and what happened there. It is taken from the source before the source is given away, and stays valid through
@@ -104,6 +106,17 @@ impl ListenerHandle {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.shared.counts
+    }
+
+    /// Counts a connection that got no secure layer. A client with other settings comes again and again, so that not each
+    /// time is told aloud.
+    pub(super) fn count_insecure(&self, peer: SocketAddr, error: &io::Error) {
+        let failures = self.shared.counts.insecure.fetch_add(1, Ordering::Relaxed) + 1;
+        if failures.is_power_of_two() {
+            tell!(WARN, "connection has no secure layer", peer = peer, error = error, failures = failures);
+        } else {
+            tell!(DEBUG, "connection has no secure layer", peer = peer, error = error, failures = failures);
+        }
     }
 
     pub(super) fn opened(&self, addresses: Vec<SocketAddr>, budget: Arc<Budget>) {

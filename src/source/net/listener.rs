@@ -330,10 +330,7 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             let connection = Connection::new((stream, accepted.1), (slot, share), &self.stop, self.handle);
             let mut connection = match connection.secure(&self.options.layers, self.options.handshake_timeout) {
                 Ok(connection) => connection,
-                Err(error) => {
-                    tell!(DEBUG, "connection has no secure layer", peer = accepted.1, error = error);
-                    return count(&self.handle.counts().insecure);
-                }
+                Err(error) => return self.handle.count_insecure(accepted.1, &error),
             };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.serve)(&mut connection))) {
                 tell!(ERROR, "connection ended by a panic", peer = accepted.1, message = panic_message(&*panic));

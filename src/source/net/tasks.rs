@@ -106,8 +106,7 @@ impl TaskConnection {
             Raced::Second(()) => Err(io::ErrorKind::Interrupted.into()),
         };
         if let Err(error) = &outcome {
-            tell!(DEBUG, "connection has no secure layer", peer = peer, error = error);
-            count(&signals.handle.counts().insecure);
+            signals.handle.count_insecure(peer, error);
         }
         outcome.ok().map(|stream| SecureConnection { slot, stream, share, peer, signals })
     }

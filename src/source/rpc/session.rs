@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::limits::{RPC_KEPT_BYTES, RPC_PIPELINE_MAX, RPC_READ_AHEAD_BYTES, RPC_READ_BYTES, SOURCE_FULL_WAIT};
 use crate::source::SourceContext;
 use crate::source::net::{Connection, Readiness};
+use crate::tell::tell;
 use crate::ticket::PutTicket;
 use crate::wait::{Recall, Wait};
 
@@ -52,6 +53,8 @@ enum End {
     Closed,
     /// Reading from the client failed.
     Broken,
+    /// What the client sends cannot be unpacked.
+    Garbled,
     /// The client was silent for too long.
     Silent,
     /// What the client sends makes no sense, or is over a limit.
@@ -88,7 +91,8 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     pub(crate) fn run(mut self) {
         let end = self.converse();
         let unfinished = !self.protocol.is_idle();
-        let bad = matches!(end, End::Malformed) || unfinished && !matches!(end, End::Stopped | End::StoppedIdle);
+        let bad = matches!(end, End::Malformed | End::Garbled)
+            || unfinished && !matches!(end, End::Stopped | End::StoppedIdle);
         if bad {
             count(&self.context.counters().event_read_fail, 1);
         }
@@ -111,6 +115,10 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
                 // Whoever waits for an answer gets it before it is waited for.
                 Ok(None) if !self.pending.is_empty() => self.settle(),
                 Ok(None) => self.wait(),
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    self.tell_nonsense(&error.to_string());
+                    self.settle().and(Err(End::Garbled))
+                }
                 Err(_) => self.settle().and(Err(End::Broken)),
             };
             if let Err(end) = step {
@@ -215,8 +223,20 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
     /// Says why nothing more is understood, if it is known to what that is an answer.
     fn give_up(&mut self, Nonsense { request, reason }: Nonsense<P::Request>) -> Result<(), End> {
         self.protocol.forget();
+        self.tell_nonsense(&reason);
         self.pending.extend(request.map(|request| (request, Outcome::Known(Answer::Error(reason)))));
         self.settle().and(Err(End::Malformed))
+    }
+
+    /// A client with other settings sends it again and again, so that not each time is told aloud.
+    fn tell_nonsense(&self, reason: &str) {
+        let failures = self.context.counters().event_read_fail.load(Ordering::Relaxed) + 1;
+        let peer = self.connection.peer();
+        if failures.is_power_of_two() {
+            tell!(WARN, "client sends what is no request", peer = peer, reason = reason, failures = failures);
+        } else {
+            tell!(DEBUG, "client sends what is no request", peer = peer, reason = reason, failures = failures);
+        }
     }
 
     fn put(&mut self, request: P::Request, events: usize, bytes: usize) -> Result<(), End> {
