@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use super::error::own;
 use super::verifier::{Trust, Verifier};
 use super::{KeyStore, Protocols, TlsError, TrustStore};
 
@@ -101,9 +102,9 @@ impl TlsClientBuilder {
             None => builder.with_no_client_auth(),
             Some(store) => {
                 let identity = store.load()?;
-                builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| {
-                    TlsError::store(&identity.place, format!("key and certificate cannot be used: {error}"))
-                })?
+                builder
+                    .with_client_auth_cert(identity.chain, identity.key)
+                    .map_err(|error| TlsError::store(&identity.place, own(&error)))?
             }
         };
         Ok(TlsClient { config: Arc::new(config) })

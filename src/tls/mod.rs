@@ -31,6 +31,8 @@ mod verifier;
 
 pub use client::{TlsClient, TlsClientBuilder};
 pub use error::TlsError;
+#[cfg_attr(not(feature = "http"), allow(unused_imports))]
+pub(crate) use error::of_connection;
 pub use protocols::Protocols;
 pub use server::{TlsServer, TlsServerBuilder};
 pub(crate) use session::Session;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 
+use super::error::own;
 use super::verifier::{ClientVerifier, roots};
 use super::{KeyStore, Protocols, TlsError, TrustStore};
 
@@ -75,7 +76,7 @@ impl TlsServerBuilder {
         let place = identity.place;
         let config = builder
             .with_single_cert(identity.chain, identity.key)
-            .map_err(|error| TlsError::store(&place, format!("key and certificate cannot be used: {error}")))?;
+            .map_err(|error| TlsError::store(&place, own(&error)))?;
         Ok(TlsServer { config: Arc::new(config) })
     }
 }

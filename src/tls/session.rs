@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection, ServerConnection};
 
-use super::{TlsClient, TlsServer};
+use super::{TlsClient, TlsServer, of_connection};
 
 /// The state of TLS on one connection. Its memory is bounded: what was received and not read is at most one record, what
 /// was written and not sent at most 64 KiB.
@@ -103,7 +103,7 @@ impl Session {
         if let Err(error) = self.connection.process_new_packets() {
             // The peer is told what is wrong, as far as that goes without waiting.
             let _ = self.flush(below);
-            return Err(io::Error::new(ErrorKind::InvalidData, error));
+            return Err(of_connection(io::Error::new(ErrorKind::InvalidData, error)));
         }
         Ok(received)
     }

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -174,6 +175,34 @@ fn what_is_wrong_with_a_store_is_said() {
     let (one, other) = (Authority::new("one"), Authority::new("other"));
     let mixed = KeyStore::from_pem(one.pem(|_| ()).0, other.pem(|_| ()).1);
     assert!(server(mixed).contains("key and certificate cannot be used"));
+    let old = server(KeyStore::new(fixture("version1.pem")));
+    assert!(old.ends_with("cannot be used: its certificate: it is of X.509 version 1 or 2, which is not supported; make one of version 3"), "{old}");
+    let short = server(KeyStore::new(fixture("rsa1024.pem")));
+    assert!(
+        short.contains("key and certificate cannot be used: ") && short.ends_with("needs 2048 to 4096 bits"),
+        "{short}"
+    );
+}
+
+/// Goal: what is wrong with the certificate of a peer reads the same at each try, and as words.
+#[test]
+fn what_is_wrong_with_a_certificate_of_a_peer_is_said() {
+    use rustls::pki_types::UnixTime;
+    use rustls::{CertificateError, Error};
+    let expired = |time| {
+        let (time, not_after) = (UnixTime::since_unix_epoch(time), UnixTime::since_unix_epoch(Duration::from_secs(9)));
+        CertificateError::ExpiredContext { time, not_after }
+    };
+    let said = |problem| of_connection(io::Error::new(ErrorKind::InvalidData, Error::InvalidCertificate(problem)));
+    for seconds in [10, 20] {
+        let error = said(expired(Duration::from_secs(seconds)));
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert_eq!(error.to_string(), "invalid peer certificate: it has expired: it is not valid after 9 (UNIX)");
+    }
+    assert!(said(CertificateError::BadSignature).to_string().contains("RSA of less than 2048 bits"));
+    assert_eq!(said(CertificateError::Revoked).to_string(), "invalid peer certificate: Revoked");
+    let other = of_connection(io::Error::other("other"));
+    assert_eq!(other.to_string(), "other");
 }
 
 #[test]

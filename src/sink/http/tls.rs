@@ -11,7 +11,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-use crate::tls::TlsClient;
+use crate::tls::{TlsClient, of_connection};
 
 /// Puts TLS on the connection that was made before.
 pub(super) struct TlsConnector {
@@ -43,7 +43,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let mut below = TransportAdapter::new(below.boxed(), Arc::clone(&details.current_time));
         below.set_timeout(details.timeout);
         while connection.is_handshaking() {
-            connection.complete_io(&mut below)?;
+            connection.complete_io(&mut below).map_err(of_connection)?;
         }
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
