@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use p12_keystore::{Pkcs12Archive, Pkcs12ImportPolicy};
+use p12_keystore::{KeyStoreEntry, Pkcs12Archive, Pkcs12ImportPolicy};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{TlsError, der, ec_key, jks};
+use crate::codec::java_hash;
 use crate::limits::TLS_FILE_BYTES_MAX;
 use crate::vfs::read_settings;
 
@@ -69,7 +70,8 @@ pub(super) struct Trusted {
 
 impl KeyStore {
     /// A file in one of three formats, told apart by content: PKCS#12 (`.p12`, `.pfx`, and what `keytool` writes today),
-    /// Java's old JKS, or PEM with both certificates and key. With several keys the first one is used.
+    /// Java's old JKS, or PEM with both certificates and key. Of several keys it is
+    /// the one that Java shows, the first in the order of a `HashMap` of their names.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { chain: Place::File(path.into()), key: None, password: Secret::default() }
@@ -114,9 +116,8 @@ impl KeyStore {
             return Err(TlsError::store(place, "a JKS key store needs its password"));
         };
         let entries = jks::read(bytes, Some(password)).map_err(|error| TlsError::store(place, error))?;
-        let Some(entry) = entries.keys.into_iter().next() else {
-            return Err(TlsError::store(place, NO_KEY));
-        };
+        let named = entries.keys.into_iter().map(|entry| (entry.alias.clone(), entry)).collect();
+        let entry = first_in_java(named).ok_or_else(|| TlsError::store(place, NO_KEY))?;
         let key = jks::decrypt(&entry.encrypted, password)
             .map_err(|error| TlsError::store(place, format!("the key {}: {error}", entry.alias)))?;
         let chain = certificates(entry.chain);
@@ -128,9 +129,12 @@ impl KeyStore {
         let password = self.password.0.as_deref().unwrap_or_default();
         let store = p12_keystore::KeyStore::from_pkcs12(bytes, password, Pkcs12ImportPolicy::Strict)
             .map_err(|error| pkcs12_error(place, &error))?;
-        let Some((_, found)) = store.private_key_chain() else {
-            return Err(TlsError::store(place, NO_KEY));
-        };
+        let keys = store.entries().filter_map(|(alias, entry)| match entry {
+            // Java makes names small when it reads them.
+            KeyStoreEntry::PrivateKeyChain(chain) => Some((alias.to_lowercase(), chain)),
+            _ => None,
+        });
+        let found = first_in_java(keys.collect()).ok_or_else(|| TlsError::store(place, NO_KEY))?;
         let chain = certificates(found.certs().iter().map(|certificate| certificate.as_der().to_vec()));
         let key = ec_key::complete(found.key().as_der().to_vec(), chain.first());
         Ok((chain, key))
@@ -245,6 +249,12 @@ impl Format {
             Self::Pem
         }
     }
+}
+
+/// The key that Java shows, which puts keys into a `HashMap` by their names and takes the first that serves.
+fn first_in_java<T>(keys: Vec<(String, T)>) -> Option<T> {
+    let buckets = java_hash::buckets_of_map(keys.len());
+    keys.into_iter().min_by_key(|(name, _)| java_hash::place(name, buckets)).map(|(_, key)| key)
 }
 
 fn certificates(found: impl IntoIterator<Item = Vec<u8>>) -> Vec<CertificateDer<'static>> {

@@ -141,6 +141,20 @@ fn stores_of_java_and_openssl_are_read() {
     client(TrustStore::new(fixture("trust.jks")));
 }
 
+/// Goal: with several keys the one that Java shows. Method: stores whose first key, in the file or by name, is another
+/// one; Java's own `KeyManagerFactory` was asked.
+#[test]
+fn of_several_keys_it_is_the_one_that_java_shows() {
+    for file in ["several.jks", "several.p12"] {
+        let identity = KeyStore::new(fixture(file)).password("changeit").load().unwrap();
+        let shown: Vec<_> = ["server", "another"]
+            .into_iter()
+            .filter(|name| identity.chain[0].windows(name.len()).any(|part| part == name.as_bytes()))
+            .collect();
+        assert_eq!(shown, ["server"], "{file}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_store_is_said() {
     let server = |store: KeyStore| TlsServer::builder(store).build().unwrap_err().to_string();
