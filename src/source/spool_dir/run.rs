@@ -400,8 +400,9 @@ fn check_dirs(settings: &Checked, vfs: &dyn Vfs) -> Result<(), SourceError> {
     match vfs.metadata(dir).map_err(|error| cannot(&format!("open spool directory {dir:?}"), &error))?.kind {
         FileKind::Directory => {}
         FileKind::File => {
+            // It may be mended while the others run, as one that is missing.
             let text = format!("spool directory {dir:?} is a file; name a directory");
-            return Err(SourceError::fatal(io::Error::new(io::ErrorKind::NotADirectory, text)));
+            return Err(SourceError::retry(io::Error::new(io::ErrorKind::NotADirectory, text)));
         }
         // The user may name a symbolic link to a directory; listing follows it.
         _ => drop(vfs.read_dir(dir).map_err(|error| cannot(&format!("list spool directory {dir:?}"), &error))?),

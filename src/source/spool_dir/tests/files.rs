@@ -247,6 +247,24 @@ fn the_spool_directory_may_be_a_symbolic_link_itself() {
 }
 
 #[test]
+fn a_spool_directory_that_is_missing_or_a_file_is_waited_for() {
+    let bench = Bench::new();
+    let dir = bench.dir.path().join("later");
+    let mut source = SpoolDir::new(&dir);
+    let mut refused = || source.open(&bench.context()).unwrap_err();
+    assert!(matches!(refused(), SourceError::Retry(_)));
+    fs::write(&dir, "").unwrap();
+    let error = refused();
+    assert!(
+        matches!(&error, SourceError::Retry(text) if text.to_string().contains("is a file; name a directory")),
+        "{error}"
+    );
+    fs::remove_file(&dir).unwrap();
+    fs::rename(bench.path(""), &dir).unwrap();
+    source.open(&bench.context()).unwrap();
+}
+
+#[test]
 fn many_small_files_in_every_order_and_policy() {
     let mut runs = 0;
     for order in [ConsumeOrder::Oldest, ConsumeOrder::Youngest, ConsumeOrder::Random] {

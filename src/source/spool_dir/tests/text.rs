@@ -242,9 +242,5 @@ fn settings_that_cannot_be_used_are_named() {
     let bench = Bench::new();
     let error = bench.source().encoding("klingon").open(&bench.context()).unwrap_err();
     assert!(matches!(error, SourceError::Fatal(_)) && error.to_string().contains("klingon"));
-    fs::write(bench.path("file"), "").unwrap();
-    let open = |path| SpoolDir::new(path).open(&bench.context()).unwrap_err();
-    assert!(matches!(open(bench.path("file")), SourceError::Fatal(_)));
-    assert!(matches!(open(bench.path("none")), SourceError::Retry(_)));
     assert!(matches!(bench.source().poll(&mut PullBatch::new(1)), Err(SourceError::Fatal(_))));
 }
