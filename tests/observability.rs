@@ -55,7 +55,7 @@ fn send_nonsense(clients: u64) {
         let mut stream = TcpStream::connect(handle.local_addr().unwrap()).unwrap();
         stream.write_all(&[0xff; 64]).unwrap();
         let begun = Instant::now();
-        while running.stats().sources[0].stats.event_read_fail < client {
+        while running.stats().sources.first().unwrap().stats.event_read_fail < client {
             assert!(begun.elapsed() < HANG);
             std::thread::sleep(Duration::from_millis(1));
         }

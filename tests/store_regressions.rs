@@ -971,7 +971,7 @@ fn a_put_with_a_position_fails_with_the_put_before_it() {
         let lane_of = |ticket: PutTicket| ticket.wait().expect("a put").first.map(|id| id.lane);
         // A put into a directory whose syncs fail, which is not that of the position if there is one.
         let holder = if has_position { lane_of(submit(Some("1")).expect("a ticket")) } else { None };
-        let other = if holder == Some(0) { 1 } else { 0 };
+        let other = u16::from(holder == Some(0));
         while lane_of(submit(None).expect("a ticket")) == Some(other) {}
         disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path(["/one/*", "/two/*"][usize::from(other)]));
         let before = submit(None).expect("a ticket");

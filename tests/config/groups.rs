@@ -174,11 +174,12 @@ fn the_spare_sink_of_a_failover_group_has_no_empty_files() {
     let dir = tempfile::tempdir().unwrap();
     let mut text = three(GROUP);
     for (sink, priority) in [("k1", 2), ("k2", 1)] {
-        text += &format!(
+        let roll = format!(
             "a1.sinks.{sink}.type = file_roll\na1.sinks.{sink}.sink.directory = {}/{sink}\n\
              a1.sinks.{sink}.sink.rollInterval = 1\na1.sinkgroups.g.processor.priority.{sink} = {priority}\n",
             dir.path().display()
         );
+        text += &roll;
     }
     text += "a1.sources.r1.totalEvents = 1\n";
     let running = plan(&text).unwrap().open().unwrap().start().unwrap();
