@@ -956,7 +956,7 @@ fn a_put_with_a_position_stays_behind_the_put_before_it() {
 /// It went on in the other directory, with a position that was ahead of events that may be lost.
 #[test]
 fn a_put_with_a_position_fails_with_the_put_before_it() {
-    for has_position in [true, false] {
+    for (has_position, is_written) in [(true, false), (false, false), (true, true), (false, true)] {
         let disk = SimVfs::new();
         let store = settings(&disk).data_dir("/one").data_dir("/two").open().expect("a store");
         let channel = store.channel("channel").expect("a channel");
@@ -975,6 +975,10 @@ fn a_put_with_a_position_fails_with_the_put_before_it() {
         while lane_of(submit(None).expect("a ticket")) == Some(other) {}
         disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path(["/one/*", "/two/*"][usize::from(other)]));
         let before = submit(None).expect("a ticket");
+        if is_written {
+            // By somebody else, and nobody has asked for the outcome.
+            store.maintain();
+        }
         let put = submit(Some("2")).and_then(PutTicket::wait);
         assert!(before.wait().is_err());
         assert!(put.is_err(), "{put:?}");
@@ -1287,4 +1291,86 @@ fn the_room_of_lost_events_wakes_who_waits_for_it() {
         assert_eq!(waits.join().expect("a thread").expect("there is room"), 1);
     });
     assert_eq!(channel.stats().lost_events, 5);
+}
+
+/// A sync between two clears of an owner made the second one count for ever.
+#[test]
+fn a_position_that_is_cleared_twice_is_forgotten() {
+    const OWNERS: usize = 1000;
+    let store = settings(&SimVfs::new()).segment_bytes(1 << 20).open().expect("a store");
+    let channel = store.channel("channel").expect("a channel");
+    for round in 0..POSITIONS_MAX / OWNERS + 2 {
+        for level in [Durability::Os, Durability::Sync] {
+            let mut put = channel.begin_put();
+            for number in 0..OWNERS {
+                put.clear_position(format!("{round}-{number}"));
+            }
+            put.set_durability(level);
+            put.commit().expect("cleared positions");
+        }
+    }
+    let mut put = channel.begin_put();
+    put.set_position("new", "1");
+    put.commit().expect("there are no others");
+}
+
+/// A sync that had begun before a clear was written into a second log, with the stamp of the clear in the first one, was taken for
+/// one of that, too: all forgot the owner, and its old position came back.
+#[test]
+fn a_clear_in_a_second_directory_is_durable_once_it_is_synced_itself() {
+    let disk = SimVfs::new();
+    let two = || settings(&disk).data_dir("/one").data_dir("/two").segment_bytes(16 << 10).durability(Durability::Os);
+    let store = two().open().expect("a store");
+    let channel = store.channel("channel").expect("a channel");
+    let lane_of = |owner: &str| {
+        let mut put = channel.begin_put();
+        put.push("x");
+        put.set_position(owner, "1");
+        put.commit().expect("a put").first.expect("an event").lane
+    };
+    let in_lane = |lane: u16| {
+        let names = (0..).map(|number| format!("in-{lane}-{number}"));
+        names.into_iter().find(|name| lane_of(name) == lane).expect("lanes take turns")
+    };
+    let (one, two_) = (in_lane(0), in_lane(1));
+    let put = |first: &str, value: Option<&'static str>| {
+        let mut batch = PutBatch::default();
+        batch.set_position(first, "1");
+        for number in 0..6 {
+            // So large that the note of the clears needs another segment.
+            let owner = format!("owner-{number}-{}", "o".repeat(900));
+            match value {
+                Some(value) => batch.set_position(owner, value),
+                None => batch.clear_position(owner),
+            }
+        }
+        channel.put_batch(batch).expect("positions");
+    };
+    put(&two_, Some("old"));
+    put(&one, Some("new"));
+    put(&one, None);
+    store.channel("other").expect("a channel").close().expect("all is durable");
+    let mut batch = PutBatch::new(vec![vec![b'x'; 7800].into()]);
+    batch.set_position(&two_, "2");
+    channel.put_batch(batch).expect("something to sync");
+    let gate = Gate::new();
+    disk.inject(Inject::pause(&gate).on(OpKind::SyncData).path("/two/*"));
+    std::thread::scope(|scope| {
+        let other = store.channel("other").expect("a channel");
+        let flush = scope.spawn(move || other.close());
+        gate.wait_for(1);
+        let maintain = scope.spawn(|| store.maintain());
+        // Until the note is written, and waits to be synced.
+        std::thread::sleep(Duration::from_millis(100));
+        disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path("/two/*"));
+        gate.open();
+        let _ = flush.join().expect("a thread");
+        maintain.join().expect("a thread");
+    });
+    store.maintain();
+    let _ = store.close();
+    drop((channel, store));
+    let after = disk.crash(&CrashChoice::new(CrashMode::Posix, Survive::Nothing));
+    let store = settings(&after).data_dir("/one").data_dir("/two").open().expect("a store");
+    assert_eq!(store.channel("channel").expect("a channel").positions("owner"), []);
 }

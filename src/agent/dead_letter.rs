@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::failure::{Failure, guarded};
 use crate::batch::PutBatch;
 use crate::channel::{Channel, TakeTransaction};
-use crate::event::EventId;
+use crate::event::{Event, EventId};
 use crate::limits::DEAD_LETTER_WAIT;
 use crate::sink::SinkError;
 use crate::wait::Wait;
@@ -35,16 +35,18 @@ impl DeadLetters {
     /// Puts the first event of a take, unless a put before a crash has done so, and leaves its commit to the caller.
     pub(super) fn put_first(&self, take: &mut TakeTransaction) -> Result<(), Failure> {
         let Some(event) = take.first().cloned() else { return Ok(()) };
-        let mut batch = PutBatch::new(vec![event]);
+        let mut batch = PutBatch::new(vec![event.clone()]);
         if let (Some(marks), Some(EventId { lane, seq })) = (&self.marks, take.id(0)) {
             // Not one for each sink: one that goes on with another event would forget what it has put and nobody has committed.
             let owner = format!("{marks}{lane}-{seq}");
-            let is_there = self.channel.position(&owner).is_some();
+            // Where a power cut may take an event and leave its mark, another one can get its identity.
+            let content = checksum(&event);
+            let is_there = self.channel.position(&owner).is_some_and(|marked| marked == content);
             take.clear_position(owner.clone());
             if is_there {
                 return Ok(());
             }
-            batch.set_position(owner, Bytes::new());
+            batch.set_position(owner, content);
         }
         let put = guarded(|| {
             let mut transaction = self.channel.begin_put();
@@ -55,4 +57,11 @@ impl DeadLetters {
         // Full, closed or too large: the event stays where it is, whatever the other channel's state.
         put.map(drop).map_err(|error| Failure::Retry(error.into()))
     }
+}
+
+fn checksum(event: &Event) -> Bytes {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(event.headers().as_encoded());
+    hasher.update(event.body());
+    Bytes::copy_from_slice(&hasher.finalize().to_le_bytes())
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{PutError, StorageError, TakeError, chain, panic_message};
+use crate::error::{PutError, TakeError, chain, panic_message};
 use crate::sink::SinkError;
 use crate::source::SourceError;
 
@@ -57,11 +57,8 @@ impl From<TakeError> for Failure {
         match error {
             // Nothing can be taken from a closed channel any more. An unknown outcome: the take may turn out committed when
             // the store is opened again, with the sink's position. A sink that went back to its older position meanwhile
-            // would cut off what nobody delivers again. With a poisoned store no take is committed until it is opened again: the
-            // same events would be delivered over and over.
-            TakeError::Closed { .. }
-            | TakeError::Indeterminate { .. }
-            | TakeError::NotCommitted { source: StorageError::Poisoned { .. }, .. } => Self::Fatal(error.into()),
+            // would cut off what nobody delivers again.
+            TakeError::Closed { .. } | TakeError::Indeterminate { .. } => Self::Fatal(error.into()),
             _ => Self::Retry(error.into()),
         }
     }

@@ -1,5 +1,6 @@
 //! The threads of sinks.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::component::{Component, ComponentEnd};
 use super::dead_letter::DeadLetters;
 use super::failure::{BoxError, Failure, guarded};
 use crate::channel::{Channel, TakeTransaction};
-use crate::error::TakeError;
+use crate::error::{StorageError, TakeError};
 use crate::limits::SINK_IDLE;
 use crate::sink::{Delivered, Sink, SinkBatch, SinkContext, SinkCounters, count};
 use crate::wait::{Bell, Wait};
@@ -33,6 +34,8 @@ pub(super) struct SinkRunner {
     pub(super) circle: Option<Arc<Circle>>,
     pub(super) counters: Arc<SinkCounters>,
     pub(super) bell: Arc<Bell>,
+    /// Its last commit was refused by a data directory that takes no more writes.
+    pub(super) is_refused: Cell<bool>,
 }
 
 /// What became of a batch that was taken.
@@ -170,9 +173,25 @@ impl SinkRunner {
         if delivered == 0 {
             return Ok(Outcome::Nothing);
         }
-        guarded(|| take.commit_first(delivered))?;
+        self.commit(take, delivered)?;
         count(&counters.drain_success_events, delivered);
         Ok(Outcome::Committed)
+    }
+
+    fn commit(&self, take: TakeTransaction, count: usize) -> Result<(), Failure> {
+        match guarded(|| Ok::<_, TakeError>(take.commit_first(count)))? {
+            Ok(()) => {
+                self.is_refused.set(false);
+                Ok(())
+            }
+            // Another data directory may take the next one. If there is none, the same events would be delivered over and over.
+            Err(error @ TakeError::NotCommitted { source: StorageError::Poisoned { .. }, .. })
+                if self.is_refused.replace(true) =>
+            {
+                Err(Failure::Fatal(error.into()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Applies the policy to the first event of `take`, which the sink cannot deliver.
@@ -186,7 +205,7 @@ impl SinkRunner {
                 &self.counters.diverted_events
             }
         };
-        guarded(|| take.commit_first(1))?;
+        self.commit(take, 1)?;
         count(counter, 1);
         self.component.note(&Failure::Permanent(error));
         Ok(Outcome::Removed)

@@ -1,5 +1,6 @@
 //! Starting an agent: channels are open already, then sinks, then sources.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -129,6 +130,7 @@ fn start_sink(
         circle,
         counters: counters.clone(),
         bell: bell.clone(),
+        is_refused: Cell::new(false),
     };
     let prefix = |sink: &String| (channel.clone(), runner.context.other(sink).prefix().to_owned());
     let claim = Claim::new(sinks.iter().map(prefix).collect());

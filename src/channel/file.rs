@@ -67,6 +67,12 @@ impl FileChannel {
         take.submit(TakeCommit { events: Vec::new(), count: 0, positions, durability })?.wait()
     }
 
+    /// Waits until what this thread has put is written. The error of a data directory that may have lost some of it, as long as
+    /// nobody has heard of that.
+    pub(crate) fn settle_own_puts(&self) -> Result<(), StorageError> {
+        self.view.inner.settle_own_puts()
+    }
+
     /// The level of puts that ask for none.
     pub(crate) fn put_durability(&self) -> Durability {
         self.view.inner.shared.options.durability

@@ -100,11 +100,10 @@ pub trait Channel: Debug + Send + Sync {
     fn positions(&self, prefix: &str) -> Vec<(String, Bytes)>;
 
     /// Reserves the owners of positions that begin with `prefix` for one component, until the lease is dropped; `None` while
-    /// another one has them, in a store with any of its channels. Prefixes that begin alike are kept apart by what the component puts
-    /// at the end of its own, as an agent does with `/`: only equal ones are compared. An agent opens a source or sink only with the lease of its
-    /// own prefix. So one that was left behind and still works, see
-    /// [`ComponentEnd::Stuck`](crate::agent::ComponentEnd::Stuck), and the one of the next agent do not commit side by side:
-    /// each would undo what the other relies on.
+    /// another one has them, in a store with any of its channels. Only equal prefixes are compared: those that begin alike are
+    /// kept apart by what ends them, as the `/` of an agent does. An agent opens a source or sink only with the lease of its own
+    /// prefix. So one that was left behind and still works, see [`ComponentEnd::Stuck`](crate::agent::ComponentEnd::Stuck), and
+    /// the one of the next agent do not commit side by side: each would undo what the other relies on.
     ///
     /// The default keeps nobody out; [`Leases`] is what an implementation needs. For implementers that wrap a channel: forward it.
     fn lease(&self, prefix: &str) -> Option<Lease> {

@@ -97,6 +97,13 @@ impl Group {
         self.state.lock().outcomes.is_some()
     }
 
+    /// Whether the transaction of this place failed, and nobody has fetched that.
+    pub(crate) fn has_failed(&self, index: usize) -> bool {
+        let state = self.state.lock();
+        let outcome = state.outcomes.as_ref().and_then(|outcomes| outcomes.get(index)?.as_ref());
+        matches!(outcome, Some(Outcome::Put(Err(_)) | Outcome::Take(Err(_))))
+    }
+
     fn is_looked_at(&self) -> bool {
         self.looking.load(Ordering::Relaxed) > 0
     }
@@ -182,11 +189,14 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let orphaned = {
+        let (orphaned, unheard) = {
             let mut state = self.group.state.lock();
             state.orphaned = true;
-            state.outcomes.is_none()
+            let unheard = state.outcomes.as_mut().and_then(|outcomes| outcomes.get_mut(self.index)?.take());
+            (state.outcomes.is_none(), unheard)
         };
+        // It may hold events, whose bodies are the user's.
+        drop(unheard);
         if orphaned {
             // Nobody may ever wait for this transaction again, and it is to be written all the same.
             self.lane.request_lead();

@@ -182,24 +182,38 @@ impl Inner {
         let durability = durability.unwrap_or(self.shared.options.durability);
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });
-        if self.lanes.len() > 1 {
+        {
             // Not there any more for what a thread puts while its own values are dropped at its end; and in use while a put that is
             // forgotten here drops events whose bodies put something themselves.
             let _ = LAST_PUTS.try_with(|puts| {
                 let Ok(mut puts) = puts.try_borrow_mut() else { return };
-                puts.retain(|put| put.instance != self.instance && put.in_flight());
-                puts.push(LastPut { instance: self.instance, lane: lane.index, group: Arc::downgrade(&place.group) });
+                puts.retain(|put| put.has_failed() || (put.instance != self.instance && put.in_flight()));
+                let (lane, index, group) = (lane.index, place.index, Arc::downgrade(&place.group));
+                puts.push(LastPut { instance: self.instance, lane, group, index });
             });
         }
         Ok(PutPlace(place))
     }
 
+    /// Waits until what this thread has put is written. The error of a lane that may have lost some of it, as long as nobody has
+    /// heard of that: a position that is set now would be ahead of it.
+    pub(crate) fn settle_own_puts(&self) -> Result<(), StorageError> {
+        if let Some(lane) = self.lane_in_use() {
+            lane.drain_pending();
+        }
+        let lanes = LAST_PUTS.try_with(|puts| {
+            let Ok(puts) = puts.try_borrow() else { return 0 };
+            let failed = puts.iter().filter(|put| put.instance == self.instance && put.has_failed());
+            failed.fold(0, |lanes, put| lanes | 1_u64 << put.lane)
+        });
+        let lanes = lanes.unwrap_or(0);
+        let mut failed = self.lanes.iter().filter(|lane| lanes & 1 << lane.index != 0);
+        failed.find_map(|lane| lane.refusal()).map_or(Ok(()), Err)
+    }
+
     /// The lane that this thread's last put is still on its way to. The next one follows it there, so that transactions
     /// submitted one after the other keep their order.
     fn lane_in_use(&self) -> Option<&Arc<Lane>> {
-        if self.lanes.len() == 1 {
-            return None;
-        }
         let lane = LAST_PUTS.try_with(|puts| {
             let puts = puts.try_borrow().ok()?;
             puts.iter().find(|put| put.instance == self.instance && put.in_flight()).map(|put| put.lane)
@@ -297,20 +311,19 @@ impl Inner {
         let holder = holder.and_then(|lane| self.lanes.get(usize::from(lane))).filter(|lane| is_roomy(lane));
         if let Some(lane) = self.lane_in_use() {
             let moves = holder.is_some_and(|holder| holder.index != lane.index);
-            let refuses = lane.refusal().is_some() && !positions.is_empty();
-            if moves || refuses {
+            if moves {
                 // ORDER: what was submitted before is over first. Otherwise this could be durable before it, with a position that
                 // is ahead of those events.
                 lane.drain_pending();
             }
-            match lane.refusal() {
-                // Nor if they may be lost. Whoever puts it again has heard of them.
-                Some(error) if !positions.is_empty() => return Err(error),
-                Some(_) => {}
-                None if moves && is_roomy(lane) => {}
-                // Where it found no room, what comes behind it must not find any.
-                None => return Ok(lane),
+            // Where it found no room, what comes behind it must not find any.
+            if lane.refusal().is_none() && !(moves && is_roomy(lane)) {
+                return Ok(lane);
             }
+        }
+        if self.lanes.len() > 1 && !positions.is_empty() {
+            // Nor may it be ahead of events that are lost. In a store of one lane it would be refused with them.
+            self.settle_own_puts()?;
         }
         if let Some(lane) = holder {
             return Ok(lane);
@@ -585,9 +598,15 @@ struct LastPut {
     instance: u64,
     lane: u16,
     group: Weak<Group>,
+    index: usize,
 }
 
 impl LastPut {
+    /// It failed, and nobody has asked for its outcome yet.
+    fn has_failed(&self) -> bool {
+        self.group.upgrade().is_some_and(|group| group.has_failed(self.index))
+    }
+
     fn in_flight(&self) -> bool {
         self.group.upgrade().is_some_and(|group| !group.is_done())
     }

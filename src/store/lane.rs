@@ -258,7 +258,7 @@ impl Lane {
         if self.poisoned().is_none() && (free.is_empty() || self.writer.lock().spares.has_reusable()) {
             self.prepare();
         }
-        if self.poisoned().is_none() && self.writer.lock().clear_leftovers(self).unwrap_or(false) {
+        if self.poisoned().is_none() && self.writer.lock().clear_leftovers(self).unwrap_or(true) {
             // Once that is durable the other lanes can forget them, too.
             self.sync_wanted.store(true, Ordering::Release);
         }

@@ -40,8 +40,16 @@ impl Position {
 pub(crate) struct Leftovers {
     /// Owners that are durably cleared in one lane while another one's log has an older position, with the stamps of the clears.
     scattered: BTreeMap<String, u64>,
-    /// Owners that no log has a position of any more, with the lanes whose states still name them, and the stamp of the last clear.
-    forgotten: Vec<(String, u64, u64)>,
+    /// What no log has a position of any more.
+    forgotten: Vec<Forgotten>,
+}
+
+/// An owner that is to be forgotten by the states of some lanes, one bit each, that name it, and the stamp of its last clear.
+#[derive(Debug)]
+struct Forgotten {
+    owner: String,
+    lanes: u64,
+    stamp: u64,
 }
 
 /// State common to all lanes and channels.
@@ -71,9 +79,13 @@ impl Shared {
         let is_cleared = positions.iter().filter(|(_, position)| position.value.is_none());
         let scattered = is_cleared.map(|(owner, position)| (owner.clone(), position.stamp));
         let leftovers = Leftovers { scattered: scattered.collect(), ..Leftovers::default() };
+        let keeper = Keeper::default();
+        if !leftovers.scattered.is_empty() {
+            keeper.wake();
+        }
         Self {
             options,
-            keeper: Keeper::default(),
+            keeper,
             metrics: Metrics::default(),
             buffers: Buffers::default(),
             queues: RwLock::default(),
@@ -126,7 +138,7 @@ impl Shared {
     }
 
     /// Notes that the last that the log of `lane` says of an owner is that its position is cleared, and that this is durable.
-    /// `true`: no log has a position of it, nor anything on its way, so that this one can forget it.
+    /// `true`: no log has a position of it, so that this one can forget it.
     pub(crate) fn cleared_durably(&self, lane: u16, owner: &str, stamp: u64) -> bool {
         let mut positions = self.positions.lock();
         let Some(known) = positions.get_mut(owner) else { return false };
@@ -142,7 +154,8 @@ impl Shared {
         }
         let others = known.named & !(1 << lane);
         if others != 0 {
-            self.leftovers.lock().forgotten.push((owner.to_owned(), others, known.stamp));
+            let forgotten = Forgotten { owner: owner.to_owned(), lanes: others, stamp: known.stamp };
+            self.leftovers.lock().forgotten.push(forgotten);
         }
         self.position_bytes.fetch_sub(known.bytes(owner), Ordering::Relaxed);
         positions.remove(owner);
@@ -169,7 +182,7 @@ impl Shared {
     /// The owners that the state of `lane` can forget, with the stamps of their last clears.
     pub(crate) fn forgotten_for(&self, lane: u16) -> Vec<(String, u64)> {
         let mut found = Vec::new();
-        self.leftovers.lock().forgotten.retain_mut(|(owner, lanes, stamp)| {
+        self.leftovers.lock().forgotten.retain_mut(|Forgotten { owner, lanes, stamp }| {
             if *lanes & 1 << lane != 0 {
                 found.push((owner.clone(), *stamp));
                 *lanes &= !(1 << lane);

@@ -41,8 +41,8 @@ pub(crate) struct Writer {
     /// next open can know without looking at older segments.
     pub(crate) marked: LanePos,
     pub(crate) proven: LanePos,
-    /// Owners whose position is cleared, by the stamp of that, and not durably so.
-    pub(crate) cleared: BTreeMap<String, u64>,
+    /// Owners whose position is cleared, and not durably so: where the log ended then, and the stamp of the clear.
+    pub(crate) cleared: BTreeMap<String, (LanePos, u64)>,
     /// Files with bytes between `durable` and the end, oldest first.
     pub(crate) dirty: Vec<Arc<dyn VfsFile>>,
     pub(crate) unsynced_bytes: u64,
@@ -65,7 +65,6 @@ pub(crate) struct Unsynced {
     pub(crate) files: Vec<Arc<dyn VfsFile>>,
     end: LanePos,
     seq: u64,
-    stamp: u64,
     marked: LanePos,
     bytes: u64,
 }
@@ -176,19 +175,19 @@ impl Writer {
         secured
     }
 
-    /// Forgets the positions that were cleared up to `stamp`, which is durable.
+    /// Forgets the positions that were cleared before `durable`, which is durable.
     ///
     /// ORDER: not before. A clear that a power cut takes with it leaves an older position in this log. Were it forgotten, a clear
     /// in another lane would not know that there is something left to overrule, and the old position would come back.
-    fn forget_cleared(&mut self, lane: &Lane, stamp: u64) {
+    fn forget_cleared(&mut self, lane: &Lane, durable: LanePos) {
         let state = &mut self.state;
-        self.cleared.retain(|owner, cleared| {
-            if *cleared > stamp {
+        self.cleared.retain(|owner, (end, stamp)| {
+            if *end > durable {
                 return true;
             }
             // A later frame may have set it again.
-            if state.positions.get(owner).is_some_and(|(_, value)| value.is_none())
-                && lane.shared.cleared_durably(lane.index, owner, *cleared)
+            if state.positions.get(owner).is_none_or(|(_, value)| value.is_none())
+                && lane.shared.cleared_durably(lane.index, owner, *stamp)
             {
                 state.positions.remove(owner);
             }
@@ -213,7 +212,7 @@ impl Writer {
                 // With the stamp of that clear: a position that was set since, elsewhere, stays the newest.
                 self.note(lane, stamp, cleared.clone())?;
                 for owner in lane.shared.set_positions(lane.index, stamp, &cleared) {
-                    self.cleared.insert(owner, stamp);
+                    self.cleared.insert(owner, (self.end(), stamp));
                 }
                 has_written = true;
             }
@@ -245,13 +244,13 @@ impl Writer {
         }
         for frame in written {
             for owner in lane.shared.set_positions(lane.index, frame.head.stamp, frame.body.positions()) {
-                self.cleared.insert(owner, frame.head.stamp);
+                self.cleared.insert(owner, (self.end(), frame.head.stamp));
             }
             let outcome = self.publish(lane, &frame.head, frame.pos, frame.body);
             settle(outcomes, frame.index, outcome);
         }
         if sync || planted(Bug::ForgetBeforeDurable) {
-            self.forget_cleared(lane, self.state.stamp);
+            self.forget_cleared(lane, self.end());
         }
         if self.checkpoint_due(lane) || self.wants_segment() || lane.full.load(Ordering::Relaxed) {
             lane.shared.keeper.wake();
@@ -283,7 +282,7 @@ impl Writer {
         self.durable_seq = self.state.next_seq;
         self.proven = self.proven.max(self.marked);
         lane.durable_seq.store(self.durable_seq, Ordering::Release);
-        self.forget_cleared(lane, self.state.stamp);
+        self.forget_cleared(lane, self.durable);
         lane.shared.metrics.synced(clock.monotonic().saturating_sub(begun));
         Ok(())
     }
@@ -304,7 +303,6 @@ impl Writer {
             files: self.dirty.clone(),
             end: self.end(),
             seq: self.state.next_seq,
-            stamp: self.state.stamp,
             marked: self.marked,
             bytes: self.unsynced_bytes,
         }
@@ -312,13 +310,17 @@ impl Writer {
 
     /// Notes that what `before` says was synced meanwhile.
     pub(crate) fn synced(&mut self, lane: &Lane, before: &Unsynced) {
-        let Unsynced { files, end, seq, stamp, marked, bytes } = before;
+        // What failed meanwhile may be what this would pass for durable.
+        if lane.poisoned().is_some() {
+            return;
+        }
+        let Unsynced { files, end, seq, marked, bytes } = before;
         let (end, bytes) = (*end, *bytes);
         self.durable = self.durable.max(end);
         self.durable_seq = self.durable_seq.max(*seq);
         lane.durable_seq.store(self.durable_seq, Ordering::Release);
         self.proven = self.proven.max(*marked);
-        self.forget_cleared(lane, *stamp);
+        self.forget_cleared(lane, end);
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if self.end() == end {
             self.dirty.clear();

@@ -59,7 +59,8 @@ pub use builder::{SpillableBuilder, SpillableError};
 ///
 /// * [`close`](Channel::close) writes what is in memory, and the positions, into the store; the next open goes on with all of it, in order.
 ///   Only the events of takes that are still open then are the take's: rolled back later, they are gone with the process.
-/// * So does the end of the last handle, be it that of an agent that did not start. Nobody hears of a failure then but the log.
+/// * So does the end of the last handle, be it that of an agent that did not start, if the store is still open. Nobody hears of a
+///   failure then but the log.
 /// * A kill or a power cut loses what was in memory and keeps what had spilled. Positions live in memory, so that none is ever
 ///   ahead of an event that was lost: a source that can go back reads again from its first position.
 ///
@@ -190,11 +191,10 @@ impl Shared {
     }
 
     /// Some events have left memory for good.
-    fn left_memory(&self, events: u64, bytes: u64) {
-        let mut gate = self.gate.lock();
+    fn left_memory(&self, gate: &mut Gate, events: u64, bytes: u64) {
         gate.memory.events -= events;
         gate.memory.bytes -= bytes;
-        self.give_room(&gate);
+        self.give_room(gate);
     }
 
     /// Lets those who wait for room know how much there is.
@@ -213,11 +213,9 @@ impl Shared {
 }
 
 impl Drop for Shared {
+    /// Not a close of the channels of the store: somebody may have opened them anew.
     fn drop(&mut self) {
-        if self.gate.lock().is_closed {
-            return;
-        }
-        if let Err(error) = self.close() {
+        if let Err(error) = self.save() {
             tell!(ERROR, "what was in memory is lost", channel = &self.settings.name, error = error);
         }
     }

@@ -81,6 +81,11 @@ impl RawTicket<Result<Receipt, PutError>> for SpillTicket {
 impl Shared {
     fn put(&self, batch: PutBatch, wait: Wait) -> Result<PutTicket, PutError> {
         let (events, bytes) = (batch.events.len() as u64, batch.size_bytes());
+        if !batch.positions.is_empty()
+            && let Err(source) = self.overflow.settle_own_puts()
+        {
+            return Err(PutError::NotCommitted { source, batch: Box::new(batch) });
+        }
         if events == 0 {
             return self.put_into_memory(batch, Wait::NONE);
         }
@@ -159,8 +164,9 @@ impl Shared {
     pub(super) fn enter(&self, batch: PutBatch, events: u64, bytes: u64) -> Result<PutTicket, PutError> {
         let put = self.put_into_memory(batch, Wait::NONE);
         if put.is_err() {
-            self.gate.lock().entered_events -= events;
-            self.left_memory(events, bytes);
+            let mut gate = self.gate.lock();
+            gate.entered_events -= events;
+            self.left_memory(&mut gate, events, bytes);
         }
         put
     }
@@ -211,10 +217,11 @@ impl Shared {
         self.share_capacity(&gate);
         // ORDER: what got a place in memory before this began to spill is there. Taken first, and given back, this would be
         // behind it.
-        let entered = gate.entered_events;
-        drop(gate);
-        while self.memory.put_events() < entered && !self.gate.lock().is_closed {
+        // One that fails there gives its place back.
+        while self.memory.put_events() < gate.entered_events && !gate.is_closed {
+            drop(gate);
             thread::yield_now();
+            gate = self.gate.lock();
         }
         Ok(())
     }

@@ -13,7 +13,6 @@ use crate::error::{PutError, StorageError, TakeError};
 use crate::event::Event;
 use crate::limits::{POSITIONS_PER_TRANSACTION_MAX, SPILLABLE_SAVE_EVENTS_MAX};
 use crate::sync::thread::{self, ThreadId};
-use crate::tell::tell;
 use crate::wait::Wait;
 
 /// A commit in the store whose positions are not set yet.
@@ -48,12 +47,18 @@ impl Shared {
         self.room.notify_all();
         self.memory.close()?;
         let flushed = self.overflow.close();
+        self.save()?;
+        flushed.and(self.saved.close())
+    }
+
+    /// Writes what is in memory into the store, if that is still to be done.
+    pub(super) fn save(&self) -> Result<(), StorageError> {
         if let Some(_saving) = self.begin_saving()? {
             self.save_events().map_err(|source| self.left_in_memory(self.memory.depth().0, source))?;
             self.save_positions().map_err(|source| self.left_in_memory(0, source))?;
             self.gate.lock().is_saved = true;
         }
-        flushed.and(self.saved.close())
+        Ok(())
     }
 
     /// Begins to write what is in memory, once what is under way is over; `None` if that is done.
@@ -120,8 +125,9 @@ impl Shared {
                 Ok(_) => {
                     let (events, bytes) = (take.len() as u64, take.iter().map(Event::size_bytes).sum());
                     drop(take.commit());
-                    self.left_memory(events, bytes);
-                    self.gate.lock().saved_events += events;
+                    let mut gate = self.gate.lock();
+                    gate.saved_events += events;
+                    self.left_memory(&mut gate, events, bytes);
                 }
                 // Several puts together may be over what one may have.
                 Err(PutError::TooLarge { .. }) if take.len() > 1 => events_max = take.len() / 2,
@@ -132,8 +138,12 @@ impl Shared {
 
     /// Writes the positions. They must not be ahead of the events, so these come first.
     fn save_positions(&self) -> Result<(), StorageError> {
-        let mut owners = self.gate.lock().brought_back.clone();
-        owners.extend(self.memory.positions("").into_iter().map(|(owner, _)| owner));
+        let owners = {
+            let mut gate = self.gate.lock();
+            // What this writes is not to be believed before all of it is there.
+            gate.brought_back.extend(self.memory.positions("").into_iter().map(|(owner, _)| owner));
+            gate.brought_back.clone()
+        };
         let owners = owners.into_iter().map(|owner| (owner, None)).collect();
         in_parts(owners, |part| {
             // Looked up for each part: a waker of the one before may have committed newer ones.
@@ -153,16 +163,8 @@ impl Shared {
         let held = self.overflow.leases_held();
         let mut left = self.left_positions("");
         left.retain(|(owner, _)| !held.iter().any(|prefix| owner.starts_with(prefix)));
-        self.bring_back(left.clone()).inspect_err(|_| {
-            // What is in memory is gone with this open. Some of them may be cleared already.
-            let left = left.into_iter().map(|(owner, position)| (owner, Some(position))).collect();
-            let back = in_parts(self.in_store(left), |part| {
-                self.saved.commit_positions(part, Durability::Sync).map_err(of_take)
-            });
-            if let Err(error) = back {
-                tell!(ERROR, "positions are lost", channel = &self.settings.name, error = error);
-            }
-        })
+        // If it fails, the end of this handle saves them again.
+        self.bring_back(left)
     }
 
     /// Brings back what was left in the store for the one that has this lease now.
@@ -198,7 +200,7 @@ impl Shared {
         let cleared = self.in_store(owners.iter().map(|owner| (owner.clone(), None)).collect());
         in_parts(cleared, |part| self.saved.commit_positions(part, Durability::Sync).map_err(of_take))?;
         let brought_back = &mut self.gate.lock().brought_back;
-        owners.iter().for_each(|owner| drop(brought_back.take(owner)));
+        brought_back.retain(|owner| owners.binary_search(owner).is_err());
         Ok(())
     }
 

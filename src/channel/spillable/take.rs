@@ -122,7 +122,7 @@ impl RawTake for OpenTake {
             let done = commit.events.iter().take(commit.count);
             let (events, bytes) = done.fold((0, 0), |(events, bytes), event| (events + 1, bytes + event.size_bytes()));
             let ticket = raw.submit(commit)?;
-            shared.left_memory(events, bytes);
+            shared.left_memory(&mut shared.gate.lock(), events, bytes);
             return Ok(ticket);
         }
         if let Err(Excess { what, actual, max }) = fits {

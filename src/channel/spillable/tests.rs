@@ -213,6 +213,27 @@ fn the_room_of_a_put_on_its_way_into_memory_is_its_own() {
     assert_eq!(shared.gate.lock().memory.events, 0);
 }
 
+/// Who spilled waited for ever for a put that had had a place in memory and was refused there.
+#[test]
+fn a_put_that_is_refused_in_memory_holds_nobody_up() {
+    let store = store(&Arc::new(SimVfs::new())).expect("a store");
+    let channel = Spillable::builder("orders").memory_events(1).overflow_events(9).open(&store).expect("a channel");
+    let shared = &channel.shared;
+    let mut refused = numbered(0..1);
+    refused.set_position("o".repeat(POSITION_OWNER_BYTES_MAX + 1), "1");
+    let bytes = refused.size_bytes();
+    assert!(matches!(shared.choose_way(1, bytes, &Patience::new(Wait::NONE, None)), Some(Way::Memory)));
+    std::thread::scope(|scope| {
+        let spills = scope.spawn(|| channel.put_batch(numbered(1..3)).map(drop));
+        while shared.gate.lock().spilling == 0 {
+            std::thread::yield_now();
+        }
+        assert!(shared.enter(refused, 1, bytes).is_err(), "too long an owner");
+        spills.join().expect("a thread").expect("there is room");
+    });
+    assert_eq!(drain(&channel, 9), names(1..3));
+}
+
 /// A put that waited for a place in memory got one although newer ones had spilled, and were taken and given back meanwhile.
 #[test]
 fn who_waits_for_a_place_in_memory_follows_what_spills() {

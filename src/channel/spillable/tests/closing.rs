@@ -177,6 +177,51 @@ fn a_position_that_was_brought_back_does_not_come_back_again() {
     assert_eq!(open().positions("sink/"), []);
 }
 
+/// What a close had written before it failed was believed once memory had no position of the owner any more.
+#[test]
+fn a_position_that_is_cleared_after_half_a_close_stays_cleared() {
+    let mut failed = 0;
+    for skip in 0..6 {
+        let disk = Arc::new(SimVfs::new());
+        let store =
+            FileStore::builder("/store").vfs(disk.clone()).seed(7).segment_bytes(1 << 20).open().expect("a store");
+        let open = || Spillable::builder("orders").memory_events(10).open(&store).expect("a channel");
+        let channel = open();
+        channel.put("x").expect("a put");
+        for round in 0..2 {
+            let mut put = channel.begin_put();
+            for number in 0..1000 {
+                put.set_position(format!("{round}-{number:04}"), "old");
+            }
+            put.commit().expect("positions");
+        }
+        let mut take = channel.take(1, Wait::NONE).expect("a take");
+        disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).path("/store/data/*").skip(skip));
+        failed += usize::from(channel.close().is_err());
+        disk.clear_faults();
+        take.clear_position("0-0000");
+        take.commit().expect("its commit");
+        assert_eq!(channel.position("0-0000"), None, "{skip}");
+        channel.close().expect("a close");
+        drop(channel);
+        assert_eq!(open().position("0-0000"), None, "{skip}");
+    }
+    assert!(failed > 1, "no close failed between two parts");
+}
+
+#[test]
+fn the_end_of_an_older_handle_leaves_the_channel_to_the_newer_one() {
+    let store = store(&Arc::new(SimVfs::new())).expect("a store");
+    let open = || Spillable::builder("orders").memory_events(1).open(&store).expect("a channel");
+    let old = open();
+    old.put("1").expect("a put");
+    let new = open();
+    drop(old);
+    new.put("2").expect("a put into memory");
+    new.put("3").expect("one into the overflow");
+    assert_eq!(new.stats().depth_events, 3);
+}
+
 #[test]
 fn what_a_close_saves_was_not_taken() {
     let channel = open(&Arc::new(SimVfs::new()));
