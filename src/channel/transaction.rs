@@ -134,10 +134,12 @@ impl PutTransaction {
     /// For room in the channel, at most as long as the wait. Whether the disk has room, a file channel finds out only when it
     /// writes. If it has none, [`Ticket::wait`](crate::Ticket::wait) waits as long again and retries; a ticket that is awaited
     /// returns [`Full`](PutError::Full) at once. In a store of several data directories a put with positions also waits until
-    /// the last one that this thread has submitted is over, if that went into another directory than the one with the positions.
+    /// the last one that this thread has submitted is over, if that went into another directory than the one with the positions;
+    /// in a [`Spillable`](crate::Spillable), until that one is over wherever it went.
     ///
     /// # Errors
-    /// If there is no room, or the transaction can never be put.
+    /// If there is no room, or the transaction can never be put. One with positions is refused, too, as long as this thread has not
+    /// asked for the outcome of one before it that a data directory has lost.
     pub fn submit(self) -> Result<PutTicket, PutError> {
         self.target.submit(self.batch, self.wait)
     }
