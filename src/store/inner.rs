@@ -1,17 +1,17 @@
 //! A store in operation.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::group::{Group, PutPlace, TakePlace};
+use super::group::{PutPlace, TakePlace};
 use super::groups::WritesGroups;
 use super::keeper::Kept;
 use super::lane::{Body, Entry, Lane, Origin, Share};
+use super::last_puts;
 use super::manifest::Manifest;
 use super::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
 use super::reader::{Piece, ack_ranges, split_pieces};
@@ -22,9 +22,9 @@ use crate::channel::TakeCommit;
 use crate::error::{FullReason, PutError, StorageError, TakeError};
 use crate::limits;
 use crate::sabotage::{Bug, planted};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, thread_local};
 use crate::tell::tell;
 use crate::ticket::{PutTicket, RawTicket, Receipt, TakeTicket};
 use crate::vfs::VfsLock;
@@ -182,16 +182,7 @@ impl Inner {
         let durability = durability.unwrap_or(self.shared.options.durability);
         let body = Body::Put { meta, events, shares, origin };
         let place = lane.submit(Entry { stamp: 0, payload, durability, body });
-        {
-            // Not there any more for what a thread puts while its own values are dropped at its end; and in use while a put that is
-            // forgotten here drops events whose bodies put something themselves.
-            let _ = LAST_PUTS.try_with(|puts| {
-                let Ok(mut puts) = puts.try_borrow_mut() else { return };
-                puts.retain(|put| put.has_failed() || (put.instance != self.instance && put.in_flight()));
-                let (lane, index, group) = (lane.index, place.index, Arc::downgrade(&place.group));
-                puts.push(LastPut { instance: self.instance, lane, group, index });
-            });
-        }
+        last_puts::note(self.instance, &place);
         Ok(PutPlace(place))
     }
 
@@ -201,12 +192,7 @@ impl Inner {
         if let Some(lane) = self.lane_in_use() {
             lane.drain_pending();
         }
-        let lanes = LAST_PUTS.try_with(|puts| {
-            let Ok(puts) = puts.try_borrow() else { return 0 };
-            let failed = puts.iter().filter(|put| put.instance == self.instance && put.has_failed());
-            failed.fold(0, |lanes, put| lanes | 1_u64 << put.lane)
-        });
-        let lanes = lanes.unwrap_or(0);
+        let lanes = last_puts::failed(self.instance);
         let mut failed = self.lanes.iter().filter(|lane| lanes & 1 << lane.index != 0);
         failed.find_map(|lane| lane.refusal()).map_or(Ok(()), Err)
     }
@@ -214,12 +200,7 @@ impl Inner {
     /// The lane that this thread's last put is still on its way to. The next one follows it there, so that transactions
     /// submitted one after the other keep their order.
     fn lane_in_use(&self) -> Option<&Arc<Lane>> {
-        let lane = LAST_PUTS.try_with(|puts| {
-            let puts = puts.try_borrow().ok()?;
-            puts.iter().find(|put| put.instance == self.instance && put.in_flight()).map(|put| put.lane)
-        });
-        // See where it is noted.
-        self.lanes.get(usize::from(lane.ok().flatten()?))
+        self.lanes.get(usize::from(last_puts::in_flight(self.instance)?))
     }
 
     fn reserve(
@@ -588,28 +569,5 @@ const SPACE_POLL: Duration = Duration::from_millis(100);
 
 /// Bodies from this size on are written from where they are; smaller ones are cheaper to copy than to list.
 const BODY_COPY_MAX: usize = 8 << 10;
-
-thread_local! {
-    // The last put of this thread in each store of several lanes, as long as it is on its way.
-    static LAST_PUTS: RefCell<Vec<LastPut>> = const { RefCell::new(Vec::new()) };
-}
-
-struct LastPut {
-    instance: u64,
-    lane: u16,
-    group: Weak<Group>,
-    index: usize,
-}
-
-impl LastPut {
-    /// It failed, and nobody has asked for its outcome yet.
-    fn has_failed(&self) -> bool {
-        self.group.upgrade().is_some_and(|group| group.has_failed(self.index))
-    }
-
-    fn in_flight(&self) -> bool {
-        self.group.upgrade().is_some_and(|group| !group.is_done())
-    }
-}
 
 static INSTANCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

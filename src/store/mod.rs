@@ -20,6 +20,7 @@ mod inner;
 mod inspect;
 mod keeper;
 mod lane;
+mod last_puts;
 mod log;
 mod losses;
 mod manifest;
