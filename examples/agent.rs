@@ -193,7 +193,7 @@ impl Arguments {
                 "-D" => parsed.define(&value()?),
                 "-prov" | "--conf-provider" => return Err("configurations are read from files alone".to_owned()),
                 "-z" | "--zkConnString" => return Err("configurations are not read from ZooKeeper".to_owned()),
-                _ if ["-X", "-agentlib", "-agentpath", "-javaagent"].iter().any(|begin| name.starts_with(begin)) => {}
+                _ if ["-X", "-javaagent"].iter().any(|begin| name.starts_with(begin)) => {}
                 _ if name.starts_with("-D") => parsed.define(argument.trim_start_matches("-D")),
                 _ => return Err(format!("{argument} is no argument")),
             }
@@ -295,9 +295,10 @@ fn wishes() -> Result<Receiver<Wish>, Box<dyn Error>> {
 /// The agent at work.
 struct Service<'a> {
     arguments: &'a Arguments,
-    // What it runs by, and the files as they were read, to see changes.
+    // What it runs by, and the files as they were then, and when they were looked at last, to see changes.
     properties: Properties,
     content: Vec<Vec<u8>>,
+    seen: Vec<Vec<u8>>,
     channels: Channels,
     running: RunningAgent,
     // What is said once every source is open.
@@ -321,8 +322,8 @@ impl<'a> Service<'a> {
     ) -> Result<Self, Box<dyn Error>> {
         let mut channels = Channels::new();
         let (running, ready) = open(plan, &mut channels)?;
-        let said = BTreeMap::new();
-        let mut service = Self { arguments, properties, content, channels, running, ready: Some(ready), said };
+        let (seen, said) = (content.clone(), BTreeMap::new());
+        let mut service = Self { arguments, properties, content, seen, channels, running, ready: Some(ready), said };
         service.look();
         Ok(service)
     }
@@ -340,8 +341,10 @@ impl<'a> Service<'a> {
             match wish {
                 Some(Wish::Stop) => return Reason::Over(Outcome::Stopped),
                 // A new start would repeat what some sources have read. A terminal that is closed asks, too.
-                Some(Wish::Reload) if self.has_changed().unwrap_or(true) => return Reason::Reload,
-                Some(Wish::Reload) => say("the configuration has not changed"),
+                Some(Wish::Reload) if self.is_other_than(&self.content).unwrap_or(true) => return Reason::Reload,
+                Some(Wish::Reload) => {
+                    say("the configuration has not changed; start anew what is to read key stores again")
+                }
                 None => {}
             }
             if self.arguments.until_done {
@@ -353,7 +356,7 @@ impl<'a> Service<'a> {
             if self.arguments.reload.is_some_and(|every| looked.elapsed() >= every) {
                 looked = Instant::now();
                 // One that is being replaced is looked at again.
-                if self.has_changed().unwrap_or(false) {
+                if self.is_other_than(&self.seen).unwrap_or(false) {
                     return Reason::Reload;
                 }
             }
@@ -379,7 +382,7 @@ impl<'a> Service<'a> {
                 *said = news;
             }
         }
-        let is_open = |health| !matches!(health, Health::Starting | Health::Retrying);
+        let is_open = |health| matches!(health, Health::Running | Health::Ended);
         if stats.sources.iter().all(|source| is_open(source.status.health))
             && let Some(what) = self.ready.take()
         {
@@ -387,14 +390,14 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Whether the files are others than before.
-    fn has_changed(&self) -> io::Result<bool> {
-        Ok(self.arguments.content()? != self.content)
+    /// Whether the files are others than those.
+    fn is_other_than(&self, content: &[Vec<u8>]) -> io::Result<bool> {
+        Ok(self.arguments.content()? != content)
     }
 
     /// Takes the files over, if they are right; if the agent cannot start with them, it goes on as it was.
     fn reload(mut self) -> Result<Self, Box<dyn Error>> {
-        self.content = self.arguments.content().unwrap_or_default();
+        self.seen = self.arguments.content().unwrap_or_default();
         let properties = self.arguments.properties();
         let plan = properties.and_then(|properties| Ok((self.arguments.plan(&properties)?, properties)));
         let (plan, properties) = match plan {
@@ -405,7 +408,7 @@ impl<'a> Service<'a> {
             }
         };
         plan.warnings().iter().for_each(warn);
-        let Self { arguments, properties: before, content, mut channels, running, .. } = self;
+        let Self { arguments, properties: before, content: used, seen, mut channels, running, .. } = self;
         let changed = channels.changed_by(&plan).join(", ");
         say("takes over a changed configuration");
         let drain = if changed.is_empty() { Drain::NONE } else { Drain::up_to(arguments.drain) };
@@ -414,15 +417,15 @@ impl<'a> Service<'a> {
             say(format_args!("has other settings or no place any more for channel {changed}"));
             say_left(&report, &channels);
         }
-        let ((running, ready), properties) = match open(plan, &mut channels) {
-            Ok(opened) => (opened, properties),
+        let ((running, ready), properties, content) = match open(plan, &mut channels) {
+            Ok(opened) => (opened, properties, seen.clone()),
             Err(error) => {
                 say(format_args!("goes on as it was, since it cannot start with the changed configuration: {error}"));
-                (open(arguments.plan(&before)?, &mut channels)?, before)
+                (open(arguments.plan(&before)?, &mut channels)?, before, used)
             }
         };
         let said = BTreeMap::new();
-        let mut service = Self { arguments, properties, content, channels, running, ready: Some(ready), said };
+        let mut service = Self { arguments, properties, content, seen, channels, running, ready: Some(ready), said };
         service.look();
         Ok(service)
     }

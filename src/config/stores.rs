@@ -136,8 +136,12 @@ impl Stores {
 
 /// Refuses to leave behind what a spillable channel has in its directories.
 pub(crate) fn refuse_left(name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
-    // Where there is no store, nothing is left.
-    let Ok(found) = store_builder(settings).inspect() else { return Ok(()) };
+    let found = match store_builder(settings).inspect() {
+        Ok(found) => found,
+        // Nothing is left where there is no store.
+        Err(OpenError::NoStore(_) | OpenError::Options(_)) => return Ok(()),
+        Err(source) => return Err(StoreOpenError::Open { dir: settings.checkpoint.clone(), source }),
+    };
     let saved = Spillable::saved_name(name);
     let events: u64 = [name, &saved].iter().filter_map(|name| found.channel(name)).map(|left| left.events).sum();
     match events {

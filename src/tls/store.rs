@@ -30,7 +30,8 @@ pub struct KeyStore {
     password: Secret,
 }
 
-/// The certificates that are trusted: those of authorities, which vouch for others, and of servers themselves.
+/// The certificates that are trusted: those of authorities, and of peers themselves. Each may vouch for others, so keep none of a peer
+/// here whose key is not as safe as that of an authority.
 ///
 /// ```
 /// use aqueduct::tls::TrustStore;

@@ -45,6 +45,7 @@ impl Agent {
     fn wait_for(&mut self, begin: &str) -> String {
         let mut said = String::new();
         loop {
+            assert!(said.len() < 100_000, "it does not say {begin:?}, but: {said}");
             let mut line = String::new();
             assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it has ended, and said: {said}");
             said += &line;

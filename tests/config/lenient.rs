@@ -169,7 +169,7 @@ fn sources_and_sinks_go_on_with_the_defaults_of_flume() {
         "a1.sinks.k1.type = file_roll\na1.sinks.k1.sink.directory = /x\na1.sinks.k1.sink.serializer = avro_event\n";
     let cases = [
         ("a1.sinks.k1.sink.serializer.compressionCodec = zip", "bzip2; is it bzip2?; Flume does not compress then"),
-        ("a1.sinks.k1.sink.serializer.compressionCodec = XZ", "; Flume has this codec, this crate has not"),
+        ("a1.sinks.k1.sink.serializer.compressionCodec = xz", "; Flume has this codec, this crate has not"),
     ];
     assert_bearable(&format!("{GOOD}{roll}"), ALL, &cases);
 }
