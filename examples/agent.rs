@@ -343,7 +343,7 @@ impl<'a> Service<'a> {
                 // A new start would repeat what some sources have read. A terminal that is closed asks, too.
                 Some(Wish::Reload) if self.is_other_than(&self.content).unwrap_or(true) => return Reason::Reload,
                 Some(Wish::Reload) => {
-                    say("the configuration has not changed; start anew what is to read key stores again")
+                    say("the configuration has not changed; to have key stores read again, start anew");
                 }
                 None => {}
             }
