@@ -4,19 +4,47 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aqueduct::clock::{Clock, StepClock};
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::vfs::sim::SimVfs;
-use aqueduct::{Channel, FileChannel, Spillable, StorageError, Wait};
+use aqueduct::{Channel, FileChannel, PutError, PutTicket, Spillable, StorageError, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1)
+}
+
+/// A clock that panics once, in a thread of this name.
+#[derive(Debug, Default)]
+struct Fragile {
+    clock: StepClock,
+    breaks: AtomicBool,
+    thread: &'static str,
+}
+
+impl Fragile {
+    fn of(thread: &'static str) -> Arc<Self> {
+        Arc::new(Self { thread, ..Self::default() })
+    }
+}
+
+impl Clock for Fragile {
+    fn monotonic(&self) -> Duration {
+        let is_here = thread::current().name() == Some(self.thread);
+        assert!(!is_here || !self.breaks.swap(false, Ordering::Relaxed), "a clock of the test");
+        self.clock.monotonic()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
 }
 
 /// Runs what may hang. A thread that hangs is left behind.
@@ -28,6 +56,12 @@ fn in_time(run: impl FnOnce() + Send + 'static) {
     });
     assert!(is_over.recv_timeout(HANG) != Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
     running.join().expect("no panic");
+}
+
+fn submit(channel: &FileChannel, body: &'static str) -> Result<PutTicket, PutError> {
+    let mut put = channel.begin_put();
+    put.push(body);
+    put.submit()
 }
 
 /// Lines that are put when their thread ends.
@@ -174,6 +208,59 @@ fn a_waker_may_close_the_spillable_channel_that_wakes_it() {
         channel.close().expect("again");
         assert_eq!(open(&store, 0).position("source").as_deref(), Some(&b"1"[..]));
     });
+}
+
+/// What a thread was about to write when it panicked kept its room in the channel for ever.
+#[test]
+fn a_panic_while_writing_gives_room_back() {
+    in_time(|| {
+        let clock = Fragile::of("producer");
+        let disk = SimVfs::new();
+        let store = settings(&disk).clock(clock.clone()).background(false).data_dir("/one").data_dir("/two").open();
+        let store = store.expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        let producer = thread::Builder::new().name("producer".to_owned()).spawn({
+            let channel = channel.clone();
+            move || {
+                let ticket = submit(&channel, "lost").expect("a put");
+                clock.breaks.store(true, Ordering::Relaxed);
+                catch_unwind(AssertUnwindSafe(|| ticket.wait())).expect_err("the clock panics");
+            }
+        });
+        producer.expect("a thread").join().expect("the panic was caught");
+        let stats = channel.stats();
+        assert_eq!((stats.reserved_events, stats.depth_events, stats.put_error_count), (0, 0, 1));
+        channel.put("kept").expect("a put into the other directory");
+    });
+}
+
+/// When the store's own thread panicked, tasks waited for ever for what they had handed to it.
+#[test]
+fn a_panic_of_the_stores_thread_ends_what_tasks_wait_for() {
+    in_time(|| {
+        let clock = Fragile::of("aqueduct-store");
+        let store = settings(&SimVfs::new()).clock(clock.clone()).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        clock.breaks.store(true, Ordering::Relaxed);
+        let (woken, is_woken) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Sends(Mutex::new(woken))));
+        let mut ticket = submit(&channel, "late").expect("a put");
+        while Pin::new(&mut ticket).poll(&mut Context::from_waker(&waker)).is_pending() {
+            is_woken.recv().expect("the waker is kept");
+        }
+        assert!(!clock.breaks.load(Ordering::Relaxed), "the thread has looked at the clock");
+        let error = channel.put("later").expect_err("nothing is written any more");
+        assert!(matches!(error, PutError::NotCommitted { source: StorageError::Poisoned { .. }, .. }), "{error}");
+        store.close().expect("nothing was left to be synced");
+    });
+}
+
+struct Sends(Mutex<mpsc::Sender<()>>);
+
+impl Wake for Sends {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().expect("no panic").send(()).expect("somebody waits");
+    }
 }
 
 /// Nothing that ends takes this long.

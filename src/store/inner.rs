@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::group::{PutPlace, TakePlace};
 use super::groups::WritesGroups;
 use super::keeper::Kept;
-use super::lane::{Body, Entry, Lane, Origin, Share};
+use super::lane::{Body, Entry, Lane, Origin};
 use super::last_puts;
 use super::manifest::Manifest;
 use super::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
 use super::reader::{Piece, ack_ranges, split_pieces};
 use super::record::{Ack, AckRange, PutMeta, encode_ack, encode_put};
+use super::share::Share;
 use super::shared::Shared;
 use crate::batch::{Positions, PutBatch, Routes};
 use crate::channel::TakeCommit;
@@ -174,7 +176,7 @@ impl Inner {
         let lane = match self.choose_lane(&meta.positions) {
             Ok(lane) => lane,
             Err(source) => {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Failed));
+                shares.into_iter().for_each(|share| share.give_back(CountsAs::Failed));
                 return Err(PutError::NotCommitted { source, batch: Box::new(origin.give_back(meta, events)) });
             }
         };
@@ -223,10 +225,10 @@ impl Inner {
         for queue in wanted {
             let (events, bytes) = meta.share(queue.id);
             if let Err(refused) = queue.reserve(events, bytes, patience, again) {
-                shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Nothing));
+                shares.into_iter().for_each(|share| share.give_back(CountsAs::Nothing));
                 return Err((queue.name.clone(), refused));
             }
-            shares.push(Share { queue, events, bytes });
+            shares.push(Share::new(queue, events, bytes));
         }
         Ok(shares)
     }
@@ -479,6 +481,22 @@ impl Inner {
             Err(error) => tell!(ERROR, "store is closed with a failure", store = self.path.display(), error = error),
         }
         result
+    }
+}
+
+/// The end of the store's thread.
+pub(crate) struct KeeperEnd<'a>(pub(crate) &'a Weak<Inner>);
+
+impl Drop for KeeperEnd<'_> {
+    fn drop(&mut self) {
+        // Only a file system, or a clock, that is not ours panics. What the thread was at is half done, and tasks count on it.
+        let Some(inner) = self.0.upgrade().filter(|_| thread::panicking()) else { return };
+        // ORDER: nobody hands anything to it any more before what it was handed is looked at.
+        inner.shared.keeper.stop();
+        inner.lanes.iter().for_each(|lane| lane.abandon());
+        // What may panic once more must not end the process.
+        let refuse = || inner.lanes.iter().for_each(|lane| lane.drain_pending());
+        let _ = catch_unwind(AssertUnwindSafe(refuse));
     }
 }
 

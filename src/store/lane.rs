@@ -11,8 +11,9 @@ use super::group::{Outcome, Place};
 use super::groups::{Groups, WritesGroups};
 use super::keeper::Keeper;
 use super::log::Log;
-use super::queue::{OpenTake, Queue};
+use super::queue::OpenTake;
 use super::record::{Ack, Payload, PutMeta};
+use super::share::Share;
 use super::shared::Shared;
 use super::spares::spare_name;
 use super::writer::Writer;
@@ -59,14 +60,6 @@ impl Origin {
         let routes = if self.routed { routes } else { Routes::default() };
         PutBatch { events, routes, positions, durability: self.durability, resume: self.resume, ..PutBatch::default() }
     }
-}
-
-/// What a put adds to one channel; reserved there when it is submitted.
-#[derive(Debug)]
-pub(crate) struct Share {
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
 }
 
 impl Body {

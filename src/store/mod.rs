@@ -36,6 +36,7 @@ mod report;
 mod rotation;
 mod scan;
 mod segment;
+mod share;
 mod shared;
 mod spares;
 mod state;
@@ -132,6 +133,7 @@ impl FileStore {
             let (weak, shared) = (Arc::downgrade(&inner), inner.shared.clone());
             let thread = thread::Builder::new().name("aqueduct-store".to_owned());
             let handle = thread.spawn(move || {
+                let _end = inner::KeeperEnd(&weak);
                 keeper::run(&weak, &shared.keeper, || shared.options.clock.monotonic());
             });
             let handle = handle.map_err(|error| StorageError::io("start the thread of", inner.path(), error))?;

@@ -465,8 +465,7 @@ impl Writer {
                     lane.log.cache.push(Record::new(next, head, meta, events), readers);
                     lane.log.publish(head.seq + count);
                     for share in shares {
-                        let woken = share.queue.publish(lane.index, head.seq, pos, share.events, share.bytes);
-                        self.wakers.extend(woken);
+                        self.wakers.extend(share.publish(lane.index, head.seq, pos));
                     }
                 }
                 Outcome::Put(Ok(Receipt::new(first, count, 0)))
@@ -483,14 +482,13 @@ impl Writer {
         match body {
             Body::Put { meta, events, shares, origin } => {
                 let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
-                let reserved = shares.iter().filter(|_| !planted(Bug::CapacityLeak));
                 // One that waits for the disk comes again and again.
                 let counts_as = match error {
                     StorageError::DiskFull { .. } if origin.again => CountsAs::Nothing,
                     StorageError::DiskFull { .. } => CountsAs::Full,
                     _ => CountsAs::Failed,
                 };
-                reserved.for_each(|share| share.queue.unreserve(share.events, share.bytes, counts_as));
+                shares.into_iter().for_each(|share| share.give_back(counts_as));
                 let batch = Box::new(origin.give_back(meta, events));
                 Outcome::Put(Err(match error {
                     StorageError::DiskFull { .. } => PutError::Full { channel, reason: FullReason::Disk, batch },
@@ -560,7 +558,7 @@ fn indeterminate(lane: &Lane, body: Body, source: StorageError) -> Outcome {
     lane.shared.suspect_positions(lane.index, body.positions());
     match body {
         Body::Put { shares, .. } => {
-            shares.iter().for_each(|share| share.queue.unreserve(share.events, share.bytes, CountsAs::Failed));
+            shares.into_iter().for_each(|share| share.give_back(CountsAs::Failed));
             Outcome::Put(Err(PutError::Indeterminate { source }))
         }
         Body::Ack { .. } => Outcome::Take(Err(TakeError::Indeterminate { source })),
