@@ -5,6 +5,8 @@ use std::io::IoSliceMut;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+#[cfg(feature = "rpc")]
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -81,6 +83,12 @@ impl<'a> Connection<'a> {
     /// The port at which the connection came in.
     pub(crate) fn local_port(&self) -> Option<u16> {
         self.stream.socket().local_addr().ok().map(|address| address.port())
+    }
+
+    /// Counts a client of the listener that sends what makes no sense, and returns how many did so.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn count_nonsense(&self) -> u64 {
+        self.handle.counts().nonsense.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The bytes that this connection may hold.

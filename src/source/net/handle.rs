@@ -43,6 +43,9 @@ pub(super) struct Counts {
     pub(super) refused: AtomicU64,
     pub(super) timed_out: AtomicU64,
     pub(super) insecure: AtomicU64,
+    // Not those of other failed reads, which are told in no such way.
+    #[cfg(feature = "rpc")]
+    pub(super) nonsense: AtomicU64,
     pub(super) panicked: AtomicU64,
     pub(super) accept_errors: AtomicU64,
 }

@@ -230,7 +230,7 @@ impl<'a, 'c, P: Protocol> Session<'a, 'c, P> {
 
     /// A client with other settings sends it again and again, so that not each time is told aloud.
     fn tell_nonsense(&self, reason: &str) {
-        let failures = self.context.counters().event_read_fail.load(Ordering::Relaxed) + 1;
+        let failures = self.connection.count_nonsense();
         let peer = self.connection.peer();
         if failures.is_power_of_two() {
             tell!(WARN, "client sends what is no request", peer = peer, reason = reason, failures = failures);
