@@ -147,12 +147,12 @@ impl ChannelSetup {
     }
 
     /// The same, if `check` has nothing against it when the channel is opened.
-    pub(super) fn after<E>(self, check: impl FnOnce() -> Result<(), E> + Send + 'static) -> Self
+    pub(super) fn after<E>(self, check: impl FnOnce(&Stores) -> Result<(), E> + Send + 'static) -> Self
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let Self { transaction_events_max, open, store } = self;
-        let open = |stores: &Stores| check().map_err(Into::into).and_then(|()| open(stores));
+        let open = |stores: &Stores| check(stores).map_err(Into::into).and_then(|()| open(stores));
         Self { transaction_events_max, open: Box::new(open), store }
     }
 

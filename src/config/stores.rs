@@ -75,6 +75,12 @@ pub(crate) enum StoreOpenError {
         dir.display()
     )]
     Left { dir: PathBuf, channel: String, events: u64 },
+    #[error(
+        "whether the overflow of {channel} in {} has events, which would stay there with overflowCapacity = 0, cannot be told: {why}; let \
+         it have an overflow, or give it other directories",
+        dir.display()
+    )]
+    Unsure { dir: PathBuf, channel: String, why: String },
 }
 
 /// What is wrong with two channels of one store that are configured differently.
@@ -99,15 +105,27 @@ impl Stores {
     pub(crate) fn refuse_parked(&self, name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
         let dir = settings.checkpoint.clone();
         let Some(shared) = self.open.lock().get(&dir).and_then(Weak::upgrade) else { return Ok(()) };
-        let saved = Spillable::saved_name(name);
-        if !shared.store.channel_names().contains(&saved) {
-            return Ok(());
-        }
-        let parked = shared.store.channel(&saved);
-        let parked = parked.map_err(|source| StoreOpenError::Channel { dir: dir.clone(), source })?;
-        match parked.stats().depth_events {
+        match shared.events_in(&Spillable::saved_name(name))? {
             0 => Ok(()),
             events => Err(StoreOpenError::Parked { dir, channel: name.to_owned(), events }),
+        }
+    }
+
+    /// Refuses to leave behind what a spillable channel has in its directories, also where that cannot be found out.
+    pub(crate) fn refuse_left(&self, name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
+        let names = [name.to_owned(), Spillable::saved_name(name)];
+        let shared = self.open.lock().get(&settings.checkpoint).and_then(Weak::upgrade);
+        let events = match shared.filter(|shared| !shared.is_closed()) {
+            // Other channels are at work in there, so that its files say less than it does.
+            Some(shared) if shared.settings.data == settings.data => {
+                let [own, saved] = &names;
+                shared.events_in(own)?.saturating_add(shared.events_in(saved)?)
+            }
+            _ => events_left(&names, settings)?,
+        };
+        match events {
+            0 => Ok(()),
+            events => Err(StoreOpenError::Left { dir: settings.checkpoint.clone(), channel: name.to_owned(), events }),
         }
     }
 
@@ -134,20 +152,32 @@ impl Stores {
     }
 }
 
-/// Refuses to leave behind what a spillable channel has in its directories.
-pub(crate) fn refuse_left(name: &str, settings: &StoreSettings) -> Result<(), StoreOpenError> {
+/// Events that wait in these channels, of which the first gives the name, of a store that is not open here.
+fn events_left(names: &[String; 2], settings: &StoreSettings) -> Result<u64, StoreOpenError> {
+    let dir = settings.checkpoint.clone();
     let found = match store_builder(settings).inspect() {
         Ok(found) => found,
         // Nothing is left where there is no store.
-        Err(OpenError::NoStore(_) | OpenError::Options(_)) => return Ok(()),
-        Err(source) => return Err(StoreOpenError::Open { dir: settings.checkpoint.clone(), source }),
+        Err(OpenError::NoStore(_)) => return Ok(0),
+        Err(source) => return Err(StoreOpenError::Open { dir, source }),
     };
-    let saved = Spillable::saved_name(name);
-    let events: u64 = [name, &saved].iter().filter_map(|name| found.channel(name)).map(|left| left.events).sum();
-    match events {
-        0 => Ok(()),
-        events => Err(StoreOpenError::Left { dir: settings.checkpoint.clone(), channel: name.to_owned(), events }),
+    let known: Vec<u64> = names.iter().filter_map(|name| found.channel(name)).map(|left| left.events).collect();
+    let events = known.iter().copied().fold(0, u64::saturating_add);
+    // The list of channels is whole where nothing but what they hold is damaged, so that this is what others hold.
+    let is_unknown_there =
+        known.is_empty() && found.obstacles.iter().all(|error| matches!(error, OpenError::Corrupt(_)));
+    if events > 0 || is_unknown_there {
+        return Ok(events);
     }
+    let why = match (found.in_use, found.obstacles.first()) {
+        // It may have events in memory, too.
+        (Some(true), _) => "the store is in use".to_owned(),
+        (_, Some(obstacle)) => obstacle.to_string(),
+        (None, None) => "it cannot be told whether the store is in use".to_owned(),
+        (Some(false), None) => return Ok(0),
+    };
+    let [channel, _] = names.clone();
+    Err(StoreOpenError::Unsure { dir, channel, why })
 }
 
 fn open_store(settings: &StoreSettings) -> Result<FileStore, OpenError> {
@@ -215,6 +245,17 @@ struct Shared {
 impl Shared {
     fn is_closed(&self) -> bool {
         self.users.load(Ordering::Acquire) == 0
+    }
+
+    /// Events that wait in a channel, which need not be there.
+    fn events_in(&self, name: &str) -> Result<u64, StoreOpenError> {
+        if !self.store.channel_names().iter().any(|known| known == name) {
+            return Ok(0);
+        }
+        let channel = self.store.channel(name);
+        let dir = || self.settings.checkpoint.clone();
+        let channel = channel.map_err(|source| StoreOpenError::Channel { dir: dir(), source })?;
+        Ok(channel.stats().depth_events)
     }
 }
 

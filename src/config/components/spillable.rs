@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::super::number::Borne;
-use super::super::stores::refuse_left;
 use super::super::{ChannelSetup, Keys, Made, Registry, Severity, Site};
 use super::{JAVA_INT_MAX, bearable_seconds, file_channel, memory};
 use crate::Spillable;
@@ -29,7 +28,7 @@ fn make(keys: &mut Keys, site: &Site<'_>) -> Made<ChannelSetup> {
         let events = events.min(usize::try_from(memory).unwrap_or(usize::MAX));
         let setup = memory::in_memory(keys, site, (memory, bytes, events), Wait::up_to(timeout))?;
         let name = site.name().to_owned();
-        return Ok(setup.after(move || refuse_left(&name, &settings)));
+        return Ok(setup.after(move |stores| stores.refuse_left(&name, &settings)));
     }
     file_channel::refuse_flume_files(keys, &settings);
     let name = site.name().to_owned();

@@ -2,6 +2,7 @@ use super::super::super::Options;
 use super::super::super::stores::Stores;
 use super::*;
 use crate::channel::Channel;
+use crate::store::FileStore;
 
 fn problems(dir: &std::path::Path, pairs: &[(&str, &str)]) -> (Made<ChannelSetup>, Vec<String>) {
     let options = Options::new().with_home(dir);
@@ -56,6 +57,63 @@ fn without_an_overflow_nothing_is_left_behind_in_the_directories() {
     channel.close().unwrap();
     drop(channel);
     left().unwrap();
+}
+
+/// Goal: a channel without an overflow is refused where it cannot be told whether its directories have events, and no other is.
+/// Method: a directory that is missing among those given, a list of channels that is lost, a store that another has open, with the
+/// channel and without it.
+#[test]
+fn without_an_overflow_nothing_is_left_behind_unseen() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let (checkpoint, both) = (place("c"), format!("{},{}", place("d"), place("e")));
+    let left = |data: &str| {
+        let pairs = [("overflowCapacity", "0"), ("checkpointDir", &checkpoint), ("dataDirs", data)];
+        let opened = (problems(dir.path(), &pairs).0.unwrap().open)(&Stores::default());
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    left(&both).unwrap();
+    open(dir.path(), &[("checkpointDir", &checkpoint), ("dataDirs", &both)]).close().unwrap();
+    left(&both).unwrap();
+    let error = left(&place("e")).unwrap_err();
+    assert!(error.contains("cannot be told: data directory 0 of the store "), "{error}");
+    let error = left(&format!("{both},{}", place("e"))).unwrap_err();
+    assert!(error.contains("a data directory is named twice"), "{error}");
+
+    let other = FileStore::builder(place("c")).data_dir(place("d")).data_dir(place("e")).open().unwrap();
+    let error = left(&both).unwrap_err();
+    assert!(
+        error.contains("the overflow of c1 in ") && error.contains("cannot be told: the store is in use"),
+        "{error}"
+    );
+    other.close().unwrap();
+    drop(other);
+    left(&both).unwrap();
+    std::fs::remove_file(dir.path().join("c").join("manifest")).unwrap();
+    let error = left(&both).unwrap_err();
+    assert!(error.contains("cannot be told: "), "{error}");
+
+    let foreign = FileStore::builder(place("f")).data_dir(place("g")).open().unwrap();
+    foreign.channel("another").unwrap().put("its own").unwrap();
+    let pairs = [("overflowCapacity", "0"), ("checkpointDir", &place("f")), ("dataDirs", &place("g"))];
+    (problems(dir.path(), &pairs).0.unwrap().open)(&Stores::default()).unwrap();
+}
+
+/// Goal: the same where another channel of the configuration has the directories, whose files are changing then.
+#[test]
+fn without_an_overflow_nothing_is_left_behind_beside_an_open_channel() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::default();
+    let with = || problems(dir.path(), &[("overflowCapacity", "5"), ("memoryCapacity", "1")]).0.unwrap();
+    let beside = stores.open("beside", &with().store.unwrap()).unwrap();
+    beside.put("of another").unwrap();
+    let without = || (problems(dir.path(), &[("overflowCapacity", "0")]).0.unwrap().open)(&stores);
+    without().unwrap();
+    let channel = (with().open)(&stores).unwrap();
+    channel.put("in memory").unwrap();
+    channel.close().unwrap();
+    let error = without().unwrap_err().to_string();
+    assert!(error.contains("the overflow of c1 in ") && error.contains(" has 1 events"), "{error}");
 }
 
 #[test]
