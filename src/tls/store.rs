@@ -72,7 +72,7 @@ pub(super) struct Trusted {
 impl KeyStore {
     /// A file in one of three formats, told apart by content: PKCS#12 (`.p12`, `.pfx`, and what `keytool` writes today),
     /// Java's old JKS, or PEM with both certificates and key. Of several keys it is
-    /// the one that Java shows, the first in the order of a `HashMap` of their names.
+    /// the one that Java shows, the first in the order of a `HashMap` of the names of those that have a certificate.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { chain: Place::File(path.into()), key: None, password: Secret::default() }
@@ -107,7 +107,7 @@ impl KeyStore {
             Format::Pem => self.read_pem(&bytes, &place)?,
         };
         if chain.is_empty() {
-            return Err(TlsError::store(&place, "it holds no certificate for the key"));
+            return Err(TlsError::store(&place, NO_CERTIFICATE));
         }
         Ok(Identity { chain, key, place })
     }
@@ -117,8 +117,11 @@ impl KeyStore {
             return Err(TlsError::store(place, "a JKS key store needs its password"));
         };
         let entries = jks::read(bytes, Some(password)).map_err(|error| TlsError::store(place, error))?;
-        let named = entries.keys.into_iter().map(|entry| (entry.alias.clone(), entry)).collect();
-        let entry = first_in_java(named).ok_or_else(|| TlsError::store(place, NO_KEY))?;
+        let why = if entries.keys.is_empty() { NO_KEY } else { NO_CERTIFICATE };
+        // As in Java, a key without a certificate serves nobody.
+        let usable = entries.keys.into_iter().filter(|entry| !entry.chain.is_empty());
+        let named = usable.map(|entry| (entry.alias.clone(), entry)).collect();
+        let entry = first_in_java(named).ok_or_else(|| TlsError::store(place, why))?;
         let key = jks::decrypt(&entry.encrypted, password)
             .map_err(|error| TlsError::store(place, format!("the key {}: {error}", entry.alias)))?;
         let chain = certificates(entry.chain);
@@ -308,6 +311,7 @@ fn system_file() -> Result<PathBuf, TlsError> {
 }
 
 const NO_KEY: &str = "it holds no private key; is it a trust store?";
+const NO_CERTIFICATE: &str = "it holds no certificate for the key";
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 /// Where Debian, Red Hat, SUSE and Alpine keep the certificates of authorities.

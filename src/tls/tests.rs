@@ -162,6 +162,17 @@ fn what_is_wrong_with_a_store_is_said() {
     for file in ["server.jks", "server.p12", "openssl.p12"] {
         let error = server(KeyStore::new(fixture(file)).password("wrong"));
         assert!(error.contains(file) && error.contains("password is wrong"), "{error}");
+/// A key of which only the private part was stored cannot be shown. Java wrote the store, and was asked; the key without a
+/// certificate would be the first.
+#[test]
+fn a_key_without_a_certificate_is_passed_over() {
+    let entries = jks::read(&std::fs::read(fixture("chainless.jks")).unwrap(), Some("changeit")).unwrap();
+    let chains: Vec<_> = entries.keys.iter().map(|key| (key.alias.as_str(), key.chain.len())).collect();
+    assert_eq!(chains, [("p", 0), ("server", 1)]);
+    let server = TlsServer::builder(KeyStore::new(fixture("chainless.jks")).password("changeit")).build().unwrap();
+    connect(&client(TrustStore::new(fixture("server.pem"))), &server, "localhost").unwrap();
+}
+
     }
     for file in ["trust.jks", "trust.p12"] {
         let error = trust(TrustStore::new(fixture(file)).password("wrong"));
