@@ -41,6 +41,12 @@ impl TlsClient {
     pub(crate) fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }
+
+    /// Another one, which need not be honest.
+    #[cfg(test)]
+    pub(super) fn with_config(config: ClientConfig) -> Self {
+        Self { config: Arc::new(config) }
+    }
 }
 
 impl TlsClientBuilder {

@@ -34,6 +34,12 @@ impl TlsServer {
     pub(crate) fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
+
+    /// Another one, which need not be honest.
+    #[cfg(test)]
+    pub(super) fn with_config(config: ServerConfig) -> Self {
+        Self { config: Arc::new(config) }
+    }
 }
 
 impl TlsServerBuilder {

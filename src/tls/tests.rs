@@ -1,8 +1,15 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::client::Resumption;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::*;
 
@@ -155,13 +162,6 @@ fn of_several_keys_it_is_the_one_that_java_shows() {
     }
 }
 
-#[test]
-fn what_is_wrong_with_a_store_is_said() {
-    let server = |store: KeyStore| TlsServer::builder(store).build().unwrap_err().to_string();
-    let trust = |store: TrustStore| TlsClient::builder().trust(store).build().unwrap_err().to_string();
-    for file in ["server.jks", "server.p12", "openssl.p12"] {
-        let error = server(KeyStore::new(fixture(file)).password("wrong"));
-        assert!(error.contains(file) && error.contains("password is wrong"), "{error}");
 /// A key of which only the private part was stored cannot be shown. Java wrote the store, and was asked; the key without a
 /// certificate would be the first.
 #[test]
@@ -173,6 +173,13 @@ fn a_key_without_a_certificate_is_passed_over() {
     connect(&client(TrustStore::new(fixture("server.pem"))), &server, "localhost").unwrap();
 }
 
+#[test]
+fn what_is_wrong_with_a_store_is_said() {
+    let server = |store: KeyStore| TlsServer::builder(store).build().unwrap_err().to_string();
+    let trust = |store: TrustStore| TlsClient::builder().trust(store).build().unwrap_err().to_string();
+    for file in ["server.jks", "server.p12", "openssl.p12"] {
+        let error = server(KeyStore::new(fixture(file)).password("wrong"));
+        assert!(error.contains(file) && error.contains("password is wrong"), "{error}");
     }
     for file in ["trust.jks", "trust.p12"] {
         let error = trust(TrustStore::new(fixture(file)).password("wrong"));
@@ -308,6 +315,42 @@ fn a_client_may_be_trusted_by_itself() {
     connect(&with(KeyStore::from_pem(mine, key)), &server, "localhost").unwrap();
     let refused = connect(&with(other), &server, "localhost").unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
+}
+
+/// What whoever copied a certificate can show: it, without its key.
+fn copied(certificate: &str) -> Arc<SingleCertAndKey> {
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KeyPair::generate().unwrap().serialize_pem().as_bytes()).unwrap();
+    Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, any_supported_type(&key).unwrap())))
+}
+
+/// Goal: a certificate that is trusted by itself, and that anyone can have, is good only with its key. Method: a server and a client
+/// that show it with another key, in both versions of TLS, beside ones that have the right key.
+#[test]
+fn a_trusted_certificate_is_good_only_with_its_key() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let ((shown, key), (own, own_key)) = (servers.pem(|_| ()), clients.pem(|_| ()));
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let only = || Protocols::new().include_protocols([version]);
+        let server = TlsServer::builder(KeyStore::from_pem(shown.clone(), key.clone())).protocols(only());
+        let server = server.require_client_certificate(TrustStore::from_pem(own.clone())).build().unwrap();
+        let client = TlsClient::builder().trust(TrustStore::from_pem(shown.clone())).protocols(only());
+        let client = client.identity(KeyStore::from_pem(own.clone(), own_key.clone())).build().unwrap();
+        connect(&client, &server, "localhost").unwrap();
+
+        let mut config = rustls::ServerConfig::clone(server.config());
+        config.cert_resolver = copied(&shown);
+        // A session of before, which the two have the secrets of, would be proof enough.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        let refused = connect(&client, &TlsServer::with_config(config), "localhost").unwrap_err();
+        assert!(refused.contains("BadSignature"), "{version}: {refused}");
+
+        let mut config = rustls::ClientConfig::clone(client.config());
+        config.client_auth_cert_resolver = copied(&own);
+        config.resumption = Resumption::disabled();
+        let refused = connect(&TlsClient::with_config(config), &server, "localhost").unwrap_err();
+        assert!(refused.contains("BadSignature"), "{version}: {refused}");
+    }
 }
 
 #[test]
