@@ -10,6 +10,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, config::AutoHeaderValue};
 
+use super::unsent::{Before, is_unsent};
 use crate::limits::{HTTP_ANSWER_BYTES_MAX, HTTP_TIME_UNLIMITED};
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
@@ -131,22 +132,22 @@ impl Target {
 
     #[cfg(feature = "tls")]
     fn agent(&self, config: ureq::config::Config, uri: &Uri) -> Result<Agent, String> {
-        let resolver = DefaultResolver::default();
+        let resolver = Before(DefaultResolver::default());
         if uri.scheme() != Some(&Scheme::HTTPS) {
-            return Ok(Agent::with_parts(config, ().chain(TcpConnector::default()), resolver));
+            return Ok(Agent::with_parts(config, Before(TcpConnector::default()), resolver));
         }
         let tls = match &self.tls {
             Some(tls) => tls.clone(),
             None => TlsClient::builder().build().map_err(|error| error.to_string())?,
         };
         let connector = ().chain(TcpConnector::default()).chain(super::tls::TlsConnector::new(&tls));
-        Ok(Agent::with_parts(config, connector, resolver))
+        Ok(Agent::with_parts(config, Before(connector), resolver))
     }
 
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // what is said without the feature
     fn agent(&self, config: ureq::config::Config, _: &Uri) -> Result<Agent, String> {
-        Ok(Agent::with_parts(config, ().chain(TcpConnector::default()), DefaultResolver::default()))
+        Ok(Agent::with_parts(config, Before(TcpConnector::default()), Before(DefaultResolver::default())))
     }
 }
 
@@ -157,12 +158,21 @@ impl Client {
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&self.headers);
         }
-        let mut response = request.send(body).map_err(|error| format!("cannot post to {}: {error}", self.shown))?;
+        let mut response = request.send(body).map_err(|error| self.describe_failure(&error))?;
         let status = response.status().as_u16();
         // Read to its end, so that the connection can be used again; if it is longer or breaks, the connection is not.
         let body = response.body_mut().with_config().limit(HTTP_ANSWER_BYTES_MAX).read_to_vec().unwrap_or_default();
         let text = String::from_utf8_lossy(body.get(..SHOWN_BYTES).unwrap_or(&body)).trim().to_owned();
         Ok(Answer { status, reason: text.escape_debug().to_string() })
+    }
+
+    /// Why there is no answer, and whether the events may have arrived all the same.
+    fn describe_failure(&self, error: &ureq::Error) -> String {
+        let shown = &self.shown;
+        if is_unsent(error) {
+            return format!("cannot post to {shown}: {error}");
+        }
+        format!("no answer from {shown}, which may have the events already and will get them again: {error}")
     }
 
     /// An answer as a reason for an error.

@@ -4,6 +4,7 @@ mod client;
 mod rules;
 #[cfg(feature = "tls")]
 mod tls;
+mod unsent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
