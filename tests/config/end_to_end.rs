@@ -2,7 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+// Only so that a failure does not hang.
+const HANG: Duration = Duration::from_secs(120);
 
 /// The program, which `cargo test` builds with the tests.
 fn program() -> PathBuf {
@@ -15,8 +21,40 @@ fn program() -> PathBuf {
 /// A running agent.
 struct Agent {
     child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// What it writes, line by line. It is read by a thread that goes ahead by a line, so that there is a limit to waiting for the next.
+struct Lines(Receiver<String>);
+
+impl Lines {
+    fn of(from: impl Read + Send + 'static) -> Self {
+        let (send, receive) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            let mut line = String::new();
+            while from.read_line(&mut line).unwrap() > 0 && send.send(std::mem::take(&mut line)).is_ok() {}
+        });
+        Self(receive)
+    }
+
+    /// The next line; nothing at the end. Panics with the reason that `late` gives if it is not there in time.
+    fn next(&self, until: Instant, late: impl Fn() -> String) -> Option<String> {
+        match self.0.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Err(RecvTimeoutError::Timeout) => panic!("after {HANG:?} {}", late()),
+            line => line.ok(),
+        }
+    }
+
+    /// All up to the end.
+    fn rest(&self, until: Instant) -> String {
+        let mut rest = String::new();
+        while let Some(line) = self.next(until, || format!("it has not ended; it said: {rest}")) {
+            rest += &line;
+        }
+        rest
+    }
 }
 
 impl Agent {
@@ -36,8 +74,7 @@ impl Agent {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (stdout, stderr) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
         Self { child, stdout, stderr }
     }
 
@@ -45,9 +82,8 @@ impl Agent {
     fn wait_for(&mut self, begin: &str) -> String {
         let mut said = String::new();
         loop {
-            assert!(said.len() < 100_000, "it does not say {begin:?}, but: {said}");
-            let mut line = String::new();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it has ended, and said: {said}");
+            let late = || format!("it does not say {begin:?}, but: {said}");
+            let Some(line) = self.stderr.next(until, late) else { panic!("it has ended, and said: {said}") };
             said += &line;
             if line.starts_with(begin) {
                 return said;
@@ -57,9 +93,8 @@ impl Agent {
 
     /// The next line of its logger sink.
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it has ended");
-        line.trim_end().to_owned()
+        let line = self.stdout.next(Instant::now() + HANG, || "its logger sink has written no line".to_owned());
+        line.expect("it has ended").trim_end().to_owned()
     }
 
     fn signal(&self, name: &str) {
@@ -69,9 +104,8 @@ impl Agent {
 
     /// Waits for its end: exit code, and what it wrote meanwhile.
     fn end(mut self) -> (Option<i32>, String, String) {
-        let (mut out, mut err) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut out).unwrap();
-        self.stderr.read_to_string(&mut err).unwrap();
+        let until = Instant::now() + HANG;
+        let (out, err) = (self.stdout.rest(until), self.stderr.rest(until));
         (self.child.wait().unwrap().code(), out, err)
     }
 }
