@@ -130,7 +130,10 @@ fn what_happens_to_components_and_stores_is_told() {
     assert_eq!(nonsense.iter().filter(|line| line.contains("WARN")).count(), 2, "{nonsense:?}");
     assert_eq!(nonsense.len(), 3, "{nonsense:?}");
     // Other failed reads do not count among them: the first of them is told aloud.
-    assert!(nonsense.iter().zip(1..).all(|(line, client)| line.contains(&format!("failures={client}"))), "{nonsense:?}");
+    assert!(
+        nonsense.iter().zip(1..).all(|(line, client)| line.contains(&format!("failures={client}"))),
+        "{nonsense:?}"
+    );
     for (level, parts) in [
         ("INFO", &["store is open", "waiting_events=0"][..]),
         ("INFO", &["component is open", "kind=sink name=out"]),
