@@ -4,7 +4,8 @@
 //!
 //! It says on standard error when every source is open and accepts what it is sent, or which one cannot be opened yet, and
 //! stops on SIGTERM or SIGINT: the sources first, then the sinks deliver what is in the channels, as far as it goes within `--drain` seconds. What is in
-//! a file channel after that is there at the next start. Logger sinks write to standard output.
+//! a file channel after that is there at the next start. Logger sinks write to standard output, and what the library warns of
+//! stands among the rest on standard error.
 //!
 //! Exit codes: 0 it was stopped, or the check found no mistake; 1 it could not start, or a component failed for good; 64 wrong
 //! arguments; 78 mistakes in the configuration; 75 stopped before all was done, with `--until-done`.
@@ -28,6 +29,7 @@ use aqueduct::config::{Channels, ConfigError, OpenError, Options, Plan, Problem,
 use aqueduct::{Channel, Drain, Wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tracing_subscriber::filter::LevelFilter;
 
 const USAGE: &str = "\
 usage: agent --conf-file FILE --name AGENT [options]
@@ -93,6 +95,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         print(format_args!("{plan}; no mistakes, {count} warning{}", if count == 1 { "" } else { "s" }));
         return Ok(ExitCode::SUCCESS);
     }
+    show_warnings();
     // From here on a signal stops it in good order, however early it comes.
     let wishes = wishes()?;
     let mut service = Service::start(arguments, content, properties, plan)?;
@@ -112,6 +115,13 @@ fn warn(problem: &Problem) {
 /// listen any more, which is no reason to stop.
 fn say(message: impl Display) {
     let _ = io::stderr().write_all(format!("agent: {message}\n").as_bytes());
+}
+
+/// Shows on standard error what the library warns of, such as clients that get no secure layer, files that are left alone, and disks
+/// without room. As above, nobody may listen.
+fn show_warnings() {
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(io::stderr);
+    lines.log_internal_errors(false).init();
 }
 
 /// Answers on standard output, which may be closed, too.
@@ -343,7 +353,9 @@ impl<'a> Service<'a> {
                 // A new start would repeat what some sources have read. A terminal that is closed asks, too.
                 Some(Wish::Reload) if self.is_other_than(&self.content).unwrap_or(true) => return Reason::Reload,
                 Some(Wish::Reload) => {
-                    say("the configuration has not changed; to have key stores read again, start anew");
+                    say(
+                        "the configuration has not changed; key stores are read again with a change, if only of a comment",
+                    );
                 }
                 None => {}
             }

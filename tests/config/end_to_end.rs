@@ -80,7 +80,7 @@ impl Agent {
 
     /// Reads what it says until a line begins so.
     fn wait_for(&mut self, begin: &str) -> String {
-        let mut said = String::new();
+        let (mut said, until) = (String::new(), Instant::now() + HANG);
         loop {
             let late = || format!("it does not say {begin:?}, but: {said}");
             let Some(line) = self.stderr.next(until, late) else { panic!("it has ended, and said: {said}") };
@@ -358,6 +358,56 @@ fn a_changed_configuration_is_taken_over() {
     let (code, _, said) = agent.end();
     assert_eq!(code, Some(0));
     assert!(said.contains("agent: 1 events are left in channel show, which are lost"), "{said}");
+}
+
+/// Key stores are not looked at for changes, but read again with a properties file that has changed.
+#[test]
+fn key_stores_are_read_again_with_a_changed_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (conf, key_store) = (dir.path().join("f"), dir.path().join("key.pem"));
+    let good = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/openssl.pem")).unwrap();
+    let source = format!(
+        "a1.sources.r1.type = avro\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = 0\na1.sources.r1.ssl = true\n\
+         a1.sources.r1.keystore = {}\na1.sources.r1.keystore-password = changeit\n",
+        key_store.display()
+    );
+    let with = |comment: &str| std::fs::write(&conf, format!("{}{source}# {comment}\n", super::GOOD)).unwrap();
+    with("first");
+    std::fs::write(&key_store, &good).unwrap();
+    let mut agent = Agent::start(&conf, &[]);
+    std::fs::write(&key_store, "no key").unwrap();
+    agent.signal("HUP");
+    agent.wait_for("agent: the configuration has not changed");
+    with("second");
+    agent.signal("HUP");
+    let said = agent.wait_for("agent: the changed configuration is not used: ");
+    assert!(said.contains("a1.sources.r1.keystore"), "{said}");
+    std::fs::write(&key_store, good).unwrap();
+    with("third");
+    agent.signal("HUP");
+    agent.wait_for("agent: takes over a changed configuration");
+    agent.wait_for("agent: ready: ");
+    agent.signal("TERM");
+    assert_eq!(agent.end().0, Some(0));
+}
+
+/// Not only what becomes of components: the spool directory here goes on without the file.
+#[test]
+fn what_the_library_warns_of_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (conf, spool) = (dir.path().join("f"), dir.path().join("in"));
+    std::fs::create_dir(&spool).unwrap();
+    std::fs::write(spool.join("bad"), b"\xff\n").unwrap();
+    let source = format!("a1.sources.r1.type = spooldir\na1.sources.r1.spoolDir = {}\n", spool.display());
+    std::fs::write(&conf, format!("{}{source}", super::GOOD)).unwrap();
+    let agent = Agent::spawn(&conf, &[]);
+    let (mut said, until) = (String::new(), Instant::now() + HANG);
+    while !said.contains("WARN") {
+        said = agent.stderr.next(until, || "there is no warning".to_owned()).expect("it has ended");
+    }
+    assert!(said.contains("a file is not as it should be") && said.contains("bad"), "{said}");
+    agent.signal("TERM");
+    assert_eq!(agent.end().0, Some(0));
 }
 
 /// Nothing is wrong with a configuration whose channel cannot be opened now.
