@@ -20,7 +20,8 @@ use crate::net::Signal;
 /// [`HOST_NAME_RETRY`](crate::limits::HOST_NAME_RETRY).
 ///
 /// While the resolver does not answer, a host is nobody, and patterns of names are compared with addresses: a rule
-/// `deny:name:<host>` denies nobody then. To keep somebody out for sure, deny addresses, or allow those who may come and end
+/// `deny:name:<host>` denies nobody then, as in Flume, where a rule that does not match leaves the decision to the next one; that is told
+/// to `tracing`. To keep somebody out for sure, deny addresses, or allow those who may come and end
 /// with `deny:ip:*`.
 ///
 /// ```

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::HostNames;
 use crate::clock::{Clock, SystemClock};
 use crate::limits::{HOST_NAME_AGE_MAX, HOST_NAME_RETRY};
+use crate::tell::tell;
 
 /// Looks up hosts and clients, and remembers for a while what it was told, also that it was told nothing.
 pub(super) struct Resolver {
@@ -65,11 +66,24 @@ impl Resolver {
         }
         // Nobody waits for the lock while the resolver takes its time.
         let addresses = (self.addresses_of)(host);
+        if addresses.is_empty() {
+            self.miss(host);
+        }
         let is_meant = addresses.contains(&address);
         let age_max = if addresses.is_empty() { HOST_NAME_RETRY } else { HOST_NAME_AGE_MAX };
         let until = self.clock.monotonic().saturating_add(age_max);
         self.hosts.lock().insert(host.to_owned(), Known { addresses, until });
         is_meant
+    }
+
+    /// Tells that a rule about a host does nothing: aloud only if the host was known before, or nobody has asked for it yet.
+    fn miss(&self, host: &str) {
+        let was_unknown = self.hosts.lock().get(host).is_some_and(|known| known.addresses.is_empty());
+        if was_unknown {
+            tell!(DEBUG, "host of an IP filter has no address, so that its rule matches nobody", host = host);
+        } else {
+            tell!(WARN, "host of an IP filter has no address, so that its rule matches nobody", host = host);
+        }
     }
 
     /// The name of a client, or its address if it has none.
@@ -89,8 +103,15 @@ fn addresses_of(host: &str) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "tracing")]
+    use std::io::{self, Write};
     use std::sync::OnceLock;
+    #[cfg(feature = "tracing")]
+    use std::sync::atomic::AtomicBool;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[cfg(feature = "tracing")]
+    use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
     use crate::clock::StepClock;
@@ -128,6 +149,41 @@ mod tests {
         assert_eq!(ask(), 3);
         clock.step(HOST_NAME_AGE_MAX);
         assert_eq!(ask(), 5);
+    }
+
+    /// Goal: an operator hears of a rule that does nothing, once for each time that it begins to. Method: a host that is unknown, known
+    /// and unknown again, each for several questions, and what a subscriber of this thread is told.
+    #[cfg(feature = "tracing")]
+    #[test]
+    fn that_a_host_is_not_known_is_told_aloud_once() {
+        static KNOWN: AtomicBool = AtomicBool::new(false);
+        static TOLD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        fn at_times(_: &str) -> Vec<IpAddr> {
+            if KNOWN.load(Ordering::SeqCst) { vec![address(1)] } else { Vec::new() }
+        }
+        struct Told;
+        impl Write for Told {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                TOLD.lock().write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let clock = Arc::new(StepClock::new());
+        let resolver = resolver(&clock, at_times);
+        let listening = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_writer(|| Told).finish();
+        let _listening = tracing::subscriber::set_default(listening);
+        for known in [false, false, false, true, true, false, false] {
+            KNOWN.store(known, Ordering::SeqCst);
+            assert_eq!(resolver.has("at-times.example", address(1)), known);
+            clock.step(HOST_NAME_AGE_MAX);
+        }
+        let told = String::from_utf8(TOLD.lock().clone()).unwrap();
+        let levels: Vec<_> =
+            told.lines().filter(|line| line.contains("at-times")).map(|line| line.contains("WARN")).collect();
+        assert_eq!(levels, [true, false, false, true, false], "{told}");
     }
 
     /// Goal: a resolver that stopped to answer holds up one client, not all. Method: the second look-up of a host asks about
