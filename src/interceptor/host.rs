@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use super::Interceptor;
 use super::header::Target;
 use crate::event::Event;
+use crate::net::host_address;
 
 /// Puts the address or the name of this host into the header `host`: Flume's `host`.
 ///
@@ -29,7 +30,7 @@ pub struct Host {
 
 impl Host {
     /// The address that this host's name stands for, which is Flume's default: the first IPv4 address, or else the first
-    /// one. On many hosts that is `127.0.0.1`.
+    /// one, with all of its groups, as Java writes it. On many hosts that is `127.0.0.1`.
     ///
     /// # Blocking
     /// For the resolver of the operating system, which may ask a name server.
@@ -37,7 +38,7 @@ impl Host {
     /// # Errors
     /// If the name of the host cannot be resolved. Flume then adds no header; [`Host::name`] is what is left to use.
     pub fn address() -> io::Result<Self> {
-        own_address().map(|address| Self::value(address.to_string()))
+        own_address().map(|address| Self::value(host_address(address)))
     }
 
     /// The name of this host: Flume's `useIP = false`. With the feature `dns` it is the name that the resolver has for the
@@ -97,7 +98,7 @@ fn own_address() -> io::Result<IpAddr> {
 #[cfg(feature = "dns")]
 fn own_name() -> String {
     let address = own_address().ok();
-    let name = address.map(|address| crate::net::name_of(address).unwrap_or_else(|| address.to_string()));
+    let name = address.map(|address| crate::net::name_of(address).unwrap_or_else(|| host_address(address)));
     name.unwrap_or_else(host_name)
 }
 
@@ -133,7 +134,7 @@ mod tests {
         #[cfg(feature = "dns")]
         if let Ok(host) = Host::address() {
             let again = (Host::name().value.as_str(), 0).to_socket_addrs().unwrap();
-            assert!(again.map(|address| address.ip().to_string()).any(|address| address == host.value));
+            assert!(again.map(|address| host_address(address.ip())).any(|address| address == host.value));
         }
         match Host::address() {
             Ok(host) => assert!(host.value.parse::<std::net::IpAddr>().is_ok(), "{}", host.value),

@@ -1,5 +1,6 @@
 //! Sockets below sources and clients: waiting for them within limits, and what lies between them and plain bytes.
 
+mod address;
 #[cfg(feature = "rpc")]
 mod connect;
 #[cfg(feature = "rpc")]
@@ -9,6 +10,7 @@ mod names;
 mod signal;
 mod stream;
 
+pub(crate) use address::host_address;
 #[cfg(feature = "rpc")]
 pub(crate) use connect::Patience;
 #[cfg(feature = "rpc")]

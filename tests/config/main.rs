@@ -6,6 +6,7 @@
 mod end_to_end;
 mod file_channels;
 mod groups;
+mod ipv6;
 mod lenient;
 mod mistakes;
 mod network;

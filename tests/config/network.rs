@@ -19,7 +19,11 @@ fn free_ports() -> [u16; 5] {
 }
 
 /// The agent at work, and its ports. If another program was faster to take one, it is started again with others.
-fn start(conf: impl Fn([u16; 5]) -> String, options: &Options) -> (RunningAgent, [u16; 5]) {
+pub(super) fn start<P: Copy>(
+    free_ports: impl Fn() -> P,
+    conf: impl Fn(P) -> String,
+    options: &Options,
+) -> (RunningAgent, P) {
     for _ in 0..20 {
         let ports = free_ports();
         let properties = Properties::parse("f", conf(ports).as_bytes()).unwrap();
@@ -79,7 +83,7 @@ a1.sinkgroups.g.processor.type = load_balance
     )
 }
 
-fn lines(dir: &Path) -> Vec<String> {
+pub(super) fn lines(dir: &Path) -> Vec<String> {
     let files = std::fs::read_dir(dir).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     files.collect::<String>().lines().map(str::to_owned).collect()
 }
@@ -87,7 +91,8 @@ fn lines(dir: &Path) -> Vec<String> {
 #[test]
 fn syslog_and_lines_reach_both_sinks_of_a_group() {
     let dir = tempfile::tempdir().unwrap();
-    let (running, [tcp, first, second, udp, plain]) = start(|ports| conf(dir.path(), ports), &Options::new());
+    let (running, [tcp, first, second, udp, plain]) =
+        start(free_ports, |ports| conf(dir.path(), ports), &Options::new());
     for (port, text) in [
         (tcp, "<34>Oct 11 22:14:15 web-1 app: over tcp\n"),
         (first, "<13>1 - web-2 first port\n"),
@@ -160,7 +165,7 @@ a1.sinks.end.channel = here
             store("trust.p12")
         )
     };
-    let (running, _) = start(conf, &options);
+    let (running, _) = start(free_ports, conf, &options);
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let stats = running.stats();

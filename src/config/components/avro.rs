@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::number::Borne;
 use super::super::{BatchSize, Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::{bind_address, seconds_or_none, tls};
+use super::{bind_address, peer_address, seconds_or_none, tls};
 use crate::limits::{
     CONNECTIONS_MAX, DEFLATE_LEVEL, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME,
     FLUME_RPC_FRAME_BYTES_MAX, RPC_BATCH_EVENTS, RPC_CONNECT, RPC_REQUEST, RPC_REQUESTS_IN_FLIGHT,
@@ -53,7 +53,7 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<AvroRpc> {
 }
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
-    let address = bind_address(keys, "hostname", None);
+    let address = peer_address(keys);
     let batch = batch_size(keys);
     let in_flight = requests_in_flight(keys);
     let client = client_settings(keys, site, RpcClient::builder([address]))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
-use super::{bind_address, tls};
+use super::{ALL_INTERFACES, bind_address, tls};
 use crate::codec::java_hash::HeaderMap;
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_BODY_BYTES_MAX, FLUME_CONNECTION_IDLE, FLUME_HTTP_BODY, FLUME_HTTP_BYTES_IN_FLIGHT_MAX,
@@ -24,7 +24,7 @@ fn source(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 }
 
 fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<Http> {
-    let source = Http::bind(bind_address(keys, "bind", Some("0.0.0.0")))
+    let source = Http::bind(bind_address(keys, "bind", Some(ALL_INTERFACES)))
         .get(true)
         .connections_per_peer_max(CONNECTIONS_MAX)
         .body_bytes_max(FLUME_BODY_BYTES_MAX)

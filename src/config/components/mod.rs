@@ -101,23 +101,39 @@ fn pause(keys: &mut Keys, key: &str, default: Duration) -> Duration {
 
 /// The address that a source listens at: the keys `host_key`, with its default, and `port`.
 fn bind_address(keys: &mut Keys, host_key: &str, default: Option<&str>) -> String {
-    let host = match default {
+    address(keys, host_key, default, listening)
+}
+
+/// The address that a sink connects to: the keys `hostname` and `port`.
+#[cfg(feature = "rpc")]
+fn peer_address(keys: &mut Keys) -> String {
+    address(keys, "hostname", None, |host| host)
+}
+
+fn address(keys: &mut Keys, host_key: &str, default: Option<&str>, as_meant: impl FnOnce(String) -> String) -> String {
+    let host = as_meant(match default {
         None => keys.required(host_key),
         Some(default) => keys.text(host_key, default),
-    };
+    });
     let port: u16 = keys.required_number("port", 0..=u16::MAX);
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The host to listen at. In Java `0.0.0.0` is all interfaces, those of IPv6, too, if the system has it.
+fn listening(host: String) -> String {
+    if host == ALL_INTERFACES && is_dual() { "::".to_owned() } else { host }
+}
+
+/// Whether a socket of IPv6 takes clients of IPv4, too.
+fn is_dual() -> bool {
+    use rustix::net::{AddressFamily, SocketType, socket, sockopt};
+    let socket = socket(AddressFamily::INET6, SocketType::DGRAM, None);
+    socket.and_then(sockopt::ipv6_v6only) == Ok(false)
 }
 
 /// A character set by its name.
 pub(super) fn known_charset(label: &str) -> Result<Charset, &'static str> {
     Charset::for_label(label).ok_or("is no known character set; give a name such as UTF-8 or ISO-8859-1")
-}
-
-/// The host that stands for all interfaces: as in Java, those of IPv6, too, if the system has it.
-fn all_interfaces() -> &'static str {
-    use rustix::net::{AddressFamily, SocketType, socket};
-    if socket(AddressFamily::INET6, SocketType::DGRAM, None).is_ok() { "::" } else { "0.0.0.0" }
 }
 
 /// A time in seconds, of which Flume takes anything below zero for none.
@@ -143,6 +159,7 @@ fn number_without_effect(keys: &mut Keys, key: &str, range: RangeInclusive<i64>,
     }
 }
 
+const ALL_INTERFACES: &str = "0.0.0.0";
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Any number, for [`number_without_effect`].
 const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;

@@ -1,7 +1,7 @@
 //! Flume's `netcatudp` source.
 
 use super::super::{Keys, Made, Registry, Site, SourceSetup};
-use super::{all_interfaces, bind_address};
+use super::{ALL_INTERFACES, bind_address};
 use crate::limits::SOURCE_BATCH_EVENTS;
 use crate::source::udp_lines::UdpLines;
 
@@ -10,7 +10,7 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 fn make(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let address = bind_address(keys, "bind", Some(all_interfaces()));
+    let address = bind_address(keys, "bind", Some(ALL_INTERFACES));
     let batch = SOURCE_BATCH_EVENTS.min(site.transaction_events_max());
     let mut source = UdpLines::bind(address).batch_max(batch);
     // Flume gives a header without a name where the key is missing.

@@ -1,7 +1,7 @@
 //! Flume's `syslogtcp`, `multiport_syslogtcp` and `syslogudp` sources.
 
 use super::super::{Keys, Made, Registry, Severity, Site, SourceSetup};
-use super::{ABOVE_ZERO, all_interfaces, bind_address, known_charset, number_without_effect, tls};
+use super::{ABOVE_ZERO, ALL_INTERFACES, bind_address, known_charset, listening, number_without_effect, tls};
 use crate::codec::charset::Charset;
 use crate::codec::syslog::{KeepFields, SyslogFormat};
 use crate::limits::{
@@ -26,7 +26,7 @@ fn tcp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 }
 
 fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let host = keys.text("host", all_interfaces());
+    let host = listening(keys.text("host", ALL_INTERFACES));
     let ports = ports(keys);
     let mut source = SyslogTcp::multiport(&host, ports.iter().copied());
     if let Some(name) = keys.optional("portHeader") {
@@ -58,7 +58,7 @@ fn multiport(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
 }
 
 fn udp(keys: &mut Keys, site: &Site<'_>) -> Made<SourceSetup> {
-    let mut source = SyslogUdp::bind(bind_address(keys, "host", Some(all_interfaces())))
+    let mut source = SyslogUdp::bind(bind_address(keys, "host", Some(ALL_INTERFACES)))
         .batch_max(SOURCE_BATCH_EVENTS.min(site.transaction_events_max()));
     source = format(keys).into_iter().fold(source, SyslogUdp::format);
     reading(keys, source.reading());

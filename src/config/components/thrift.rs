@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::number::Borne;
 use super::super::{Keys, Made, Registry, SinkSetup, Site, SourceSetup};
 use super::avro::{REQUESTS_IN_FLIGHT_KEY, batch_size, timeout};
-use super::{bind_address, seconds_or_none, tls};
+use super::{bind_address, peer_address, seconds_or_none, tls};
 use crate::limits::{
     CONNECTIONS_MAX, FLUME_CONNECTION_IDLE, FLUME_RPC_BYTES_IN_FLIGHT_MAX, FLUME_RPC_FRAME, FLUME_RPC_FRAME_BYTES_MAX,
     RPC_CONNECT, RPC_REQUEST,
@@ -44,7 +44,7 @@ fn listener(keys: &mut Keys, site: &Site<'_>) -> Made<ThriftRpc> {
 }
 
 fn sink(keys: &mut Keys, site: &Site<'_>) -> Made<SinkSetup> {
-    let address = bind_address(keys, "hostname", None);
+    let address = peer_address(keys);
     let batch = batch_size(keys);
     keys.ignored(&["maxConnections"], "has no effect: as in Flume, a sink has one connection");
     let client = client_settings(keys, site, RpcClient::builder([address]))?.batch_events(batch.events());

@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// An address without its port, as Java writes it: an IPv6 address with all of its groups, and an IPv4 client of an IPv6
-/// socket as what it is.
-pub(crate) fn host_address(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => v6.segments().map(|group| format!("{group:x}")).join(":"),
+pub(crate) use crate::net::host_address;
+
+/// An IPv4 client of an IPv6 socket as what it is.
+pub(super) fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        // The others have more than address and port.
+        IpAddr::V4(v4) => SocketAddr::from((v4, peer.port())),
+        IpAddr::V6(_) => peer,
     }
 }
 
@@ -23,13 +25,10 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_java_does() {
-        for (address, host) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("::1", "0:0:0:0:0:0:0:1"),
-            ("2001:db8::a", "2001:db8:0:0:0:0:0:a"),
-            ("::ffff:10.0.0.1", "10.0.0.1"),
-        ] {
-            assert_eq!(host_address(address.parse().unwrap()), host);
+        for (peer, shown) in
+            [("[::ffff:10.0.0.1]:7", "10.0.0.1:7"), ("[fe80::1%3]:7", "[fe80::1%3]:7"), ("10.0.0.1:7", "10.0.0.1:7")]
+        {
+            assert_eq!(canonical(peer.parse().unwrap()).to_string(), shown);
         }
         assert_eq!(socket_address("192.0.2.7:514".parse().unwrap()), "/192.0.2.7:514");
         assert_eq!(socket_address("[::ffff:192.0.2.7]:514".parse().unwrap()), "/192.0.2.7:514");

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 
 use super::budget::{Budget, Sizes};
+use super::client::canonical;
 use super::connection::Connection;
 use super::handle::{ListenerHandle, count};
 use super::ip_filter::IpFilter;
@@ -255,10 +256,10 @@ impl<F: Fn(&mut Connection<'_>) + Sync> Running<'_, F> {
             }
             for socket in ready {
                 match accept(socket) {
-                    Ok(accepted) => {
+                    Ok((stream, peer)) => {
                         backoff = ACCEPT_BACKOFF_MIN;
                         number += 1;
-                        self.admit(scope, accepted, number)?;
+                        self.admit(scope, (stream, canonical(peer)), number)?;
                     }
                     Err(error) => match Failure::of(&error) {
                         Failure::None => {}

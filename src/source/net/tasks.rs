@@ -20,6 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::budget::{Budget, Share};
+use super::client::canonical;
 use super::handle::{ListenerHandle, count};
 use super::listener::{ACCEPT_BACKOFF_MIN, Failure, Listener, ListenerOptions, WATCH, refuse};
 use super::peers::{Peers, Slot};
@@ -249,7 +250,7 @@ where
     }
 
     fn admit(&self, accepted: (TcpStream, SocketAddr), signals: &TaskSignals) -> Option<TaskConnection> {
-        let (socket, peer) = accepted;
+        let (socket, peer) = (accepted.0, canonical(accepted.1));
         let counts = self.handle.counts();
         let share = self.budget.admit(self.options.unit_bytes_max, Duration::ZERO);
         let Some((slot, share)) = self.peers.admit(peer.ip()).zip(share) else {

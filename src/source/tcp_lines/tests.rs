@@ -1,7 +1,7 @@
 mod connections;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown as Direction, TcpStream};
+use std::net::{Shutdown as Direction, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -149,6 +149,24 @@ fn bodies_are_the_bytes_of_the_lines() {
     assert_eq!(client.finish(), "OK\n".repeat(4));
     assert_eq!(port.bodies(), [&b"a\r"[..], b"", b"\xff\x00", b"slow"]);
     assert!(port.state.lock().events.iter().all(|event| event.headers().get("client") == Some(&address)));
+    running.stop();
+}
+
+#[test]
+fn a_client_of_ipv4_at_a_socket_of_ipv6_is_shown_as_what_it_is() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return println!("skipped: the system has no IPv6");
+    }
+    let port = TestPort::with(|_| ());
+    let running = start(TcpLines::bind("[::]:0").client_address_header("client"), &port);
+    let listening = running.handle.local_addr().unwrap().port();
+    for host in ["127.0.0.1", "::1"] {
+        let mut client = Client::new(TcpStream::connect((host, listening)).unwrap());
+        let address = client.stream.local_addr().unwrap().to_string();
+        client.send(b"x\n");
+        assert_eq!(client.finish(), "OK\n");
+        assert_eq!(port.state.lock().events.last().and_then(|event| event.headers().get("client")), Some(&*address));
+    }
     running.stop();
 }
 
