@@ -16,8 +16,8 @@ const HANG: Duration = Duration::from_secs(60);
 fn free_ports() -> [u16; 7] {
     let tcp = [(); 6].map(|()| TcpListener::bind("[::]:0").unwrap());
     let udp = UdpSocket::bind("[::]:0").unwrap();
-    let [a, b, c, d, e, f] = tcp.map(|listener| listener.local_addr().unwrap().port());
-    [a, b, c, d, e, f, udp.local_addr().unwrap().port()]
+    let [avro, thrift, http, netcat, syslog, multiport] = tcp.map(|listener| listener.local_addr().unwrap().port());
+    [avro, thrift, http, netcat, syslog, multiport, udp.local_addr().unwrap().port()]
 }
 
 /// Sources of all kinds at `host`, and a sink of each kind, with an event of its own, that sends to one of them by IPv6.
@@ -68,11 +68,10 @@ a1.sinks.kh.format = json
 ",
         dir.display()
     );
-    for source in ["avro", "thrift", "http", "netcat", "syslog", "multiport", "udp"] {
-        conf += &format!("a1.sources.{source}.channels = all\n");
-    }
-    for way in ["a", "t", "h"] {
-        conf += &format!(
+    let sources = ["avro", "thrift", "http", "netcat", "syslog", "multiport", "udp"];
+    conf.extend(sources.map(|source| format!("a1.sources.{source}.channels = all\n")));
+    conf.extend(["a", "t", "h"].map(|way| {
+        format!(
             "a1.sources.s{way}.type = seq
 a1.sources.s{way}.totalEvents = 1
 a1.sources.s{way}.channels = c{way}
@@ -83,8 +82,8 @@ a1.sources.s{way}.interceptors.i.value = sink {way}
 a1.channels.c{way}.type = memory
 a1.sinks.k{way}.channel = c{way}
 "
-        );
-    }
+        )
+    }));
     conf
 }
 

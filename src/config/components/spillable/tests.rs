@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods)] // a file goes behind the store's back
+
 use super::super::super::Options;
 use super::super::super::stores::Stores;
 use super::*;
