@@ -7,7 +7,9 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::uri::Scheme;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
+#[cfg(feature = "tls")]
+use ureq::unversioned::transport::Connector;
+use ureq::unversioned::transport::TcpConnector;
 use ureq::{Agent, config::AutoHeaderValue};
 
 use super::unsent::{Before, is_unsent};
