@@ -4,7 +4,7 @@
 //!
 //! `--data` names the data directories of a store that has others than `STORE/data`; `--verify` compares every checksum;
 //! `--dump` shows the events that wait, at most N (100) of each channel. Ends with 0 if an open would succeed and nothing is
-//! damaged, with 1 if not, and with 2 if nothing can be said or written. Without arguments it makes a store of its own, leaves it
+//! damaged or unreadable, with 1 if not, and with 2 if nothing can be said or written. Without arguments it makes a store of its own, leaves it
 //! as a kill would, and looks at it.
 
 // An example prints what it finds.
@@ -86,15 +86,19 @@ fn inspect(args: &Args, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
     for obstacle in &found.obstacles {
         writeln!(out, "AN OPEN WOULD FAIL: {obstacle}")?;
     }
+    for error in found.unreadable.values() {
+        writeln!(out, "UNREADABLE, and left out of what follows: {error}")?;
+    }
+    let mut healthy = found.obstacles.is_empty() && found.unreadable.is_empty();
     writeln!(out, "\nchannels")?;
     for channel in &found.channels {
         let (events, bytes) = (HumanCount(channel.events), HumanBytes(channel.bytes));
-        writeln!(
-            out,
-            "  {}: {events} events wait, {bytes}{}",
-            channel.name.escape_debug(),
-            oldest(&found, &channel.name)?
-        )?;
+        let known = if found.unreadable.is_empty() { "" } else { " where the logs can be read" };
+        let oldest = oldest(&found, &channel.name).unwrap_or_else(|error| {
+            healthy = false;
+            format!("; the oldest CANNOT BE READ: {error}")
+        });
+        writeln!(out, "  {}: {events} events wait{known}, {bytes}{oldest}", channel.name.escape_debug())?;
     }
     found.lanes.iter().try_for_each(|lane| show_lane(lane, out))?;
     writeln!(out, "\npositions")?;
@@ -102,7 +106,6 @@ fn inspect(args: &Args, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
         writeln!(out, "  {}: {}", owner.escape_debug(), escape(value))?;
     }
     show_report(&found, out)?;
-    let mut healthy = found.obstacles.is_empty();
     if args.verify {
         let all = found.verify(|bytes| {
             // Who does not see the progress can do without.
@@ -136,7 +139,7 @@ fn inspect(args: &Args, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
             return Err("no such channel".into());
         }
         for channel in found.channels.iter().filter(|channel| wanted(&channel.name)) {
-            dump(&found, &channel.name, args.limit, out)?;
+            healthy &= dump(&found, &channel.name, args.limit, out)?;
         }
     }
     Ok(healthy)
@@ -162,9 +165,15 @@ fn show_lane(lane: &InspectedLane, out: &mut dyn Write) -> io::Result<()> {
         let (used, whole) = (HumanBytes(segment.used_bytes), HumanBytes(segment.file_bytes));
         let (first, end) = (segment.first_seq, segment.end_seq);
         let channels: Vec<_> = segment.channels.iter().map(|name| name.escape_debug().to_string()).collect();
+        let unproven = HumanBytes(segment.unproven_end_bytes - segment.used_bytes);
+        let behind = if segment.unproven_end_bytes == segment.used_bytes {
+            String::new()
+        } else {
+            format!(" and, not known to be durable, {end}..{} in {unproven} behind", segment.unproven_end_seq)
+        };
         writeln!(
             out,
-            "  segment {}: {used} of {whole} used, events {first}..{end} of [{}]{written}",
+            "  segment {}: {used} of {whole} used, events {first}..{end}{behind} of [{}]{written}",
             segment.number,
             channels.join(", ")
         )?;
@@ -213,10 +222,19 @@ fn show_report(found: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn dump(found: &Inspection, channel: &str, limit: usize, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+/// `false`: not all events could be read.
+fn dump(found: &Inspection, channel: &str, limit: usize, out: &mut dyn Write) -> io::Result<bool> {
     writeln!(out, "\nevents of {}", channel.escape_debug())?;
+    let mut all = true;
     for stored in found.events(channel).take(limit) {
-        let stored = stored?;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                all = false;
+                writeln!(out, "  UNREADABLE: {error}")?;
+                continue;
+            }
+        };
         let headers = stored
             .event
             .headers()
@@ -231,7 +249,7 @@ fn dump(found: &Inspection, channel: &str, limit: usize, out: &mut dyn Write) ->
             escape(stored.event.body())
         )?;
     }
-    Ok(())
+    Ok(all)
 }
 
 /// At most so many bytes, and nothing that a terminal would obey.

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use aqueduct::store::{FileStoreBuilder, Inspection};
-use aqueduct::{Channel, Event, FileStore, OpenError, Wait};
+use aqueduct::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+use aqueduct::{Channel, Event, FileStore, OpenError, StorageError, Wait};
 
 /// Every file below a directory, with its bytes and its time.
 fn files(dir: &Path) -> BTreeMap<PathBuf, (Option<Vec<u8>>, SystemTime)> {
@@ -307,5 +309,116 @@ fn without_a_manifest_or_a_mark_the_events_can_still_be_read() {
             let most = found.channels.iter().map(|channel| events(&found, &channel.name).len()).max();
             assert_eq!(most, Some(30), "{file}: {:?}", found.channels);
         }
+    }
+}
+
+/// A store on a simulated disk, whose events are in several segments: closed, or as a kill leaves it.
+fn simulated(closed: bool) -> SimVfs {
+    let sim = SimVfs::new();
+    let store = on(&sim).open().expect("a store");
+    fill(&store, 60);
+    if closed {
+        store.close().expect("a close");
+    }
+    drop(store);
+    sim
+}
+
+fn on(sim: &SimVfs) -> FileStoreBuilder {
+    FileStore::builder("/store").vfs(Arc::new(sim.clone())).segment_bytes(4 << 10).background(false).seed(7)
+}
+
+/// What can be read of a channel, by number, and how often something could not be.
+fn readable(found: &Inspection, channel: &str) -> (Vec<u64>, usize) {
+    let (read, failed): (Vec<_>, Vec<_>) = found.events(channel).partition(Result::is_ok);
+    (read.into_iter().map(|stored| stored.expect("an event").id.seq).collect(), failed.len())
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_named_and_the_others_are_shown() {
+    for closed in [true, false] {
+        let all = on(&simulated(closed)).inspect().expect("a store");
+        assert!(all.lanes[0].segments.len() > 2, "{all:?}");
+        for (segment, kind) in all.lanes[0].segments.iter().flat_map(|all| [(all, OpKind::Read), (all, OpKind::Open)]) {
+            let sim = simulated(closed);
+            sim.inject(Inject::new(Fault::Errno(5)).on(kind).path(segment.path.display().to_string()).sticky());
+            let found = on(&sim).inspect().expect("a store");
+            let name = format!("{closed} {kind:?} {}", segment.path.display());
+            let is_named = |error: &OpenError| matches!(error, OpenError::Storage(StorageError::Io { path, .. }) if *path == segment.path);
+            assert!(found.obstacles.iter().any(is_named), "{name}: {:?}", found.obstacles);
+            assert!(found.unreadable.keys().eq([&segment.path]), "{name}: {:?}", found.unreadable);
+            assert!(on(&sim).open().is_err(), "{name}: it opens");
+            // All that is elsewhere is there.
+            let elsewhere = (0..60).filter(|seq| !(segment.first_seq..segment.unproven_end_seq).contains(seq));
+            assert_eq!(readable(&found, "audit"), (elsewhere.collect(), 0), "{name}");
+            assert_eq!(found.lanes.len(), 1, "{name}");
+            assert!(!found.positions.is_empty(), "{name}");
+            let (channel, verified) = (found.channel("audit").expect("it is known"), found.verify(|_| ()));
+            assert_eq!(channel.events, readable(&found, "audit").0.len() as u64, "{name}");
+            assert!(verified.unreadable.iter().any(|(path, _)| *path == segment.path), "{name}: {verified:?}");
+            assert!(verified.records > 0 && verified.segments > 0, "{name}: {verified:?}");
+        }
+    }
+}
+
+#[test]
+fn whatever_read_fails_nothing_is_missing_without_a_word() {
+    for closed in [true, false] {
+        let segments = on(&simulated(closed)).inspect().expect("a store").lanes[0].segments.clone();
+        for (segment, sticky) in segments.iter().flat_map(|segment| [(segment, true), (segment, false)]) {
+            for skip in 0..12 {
+                let sim = simulated(closed);
+                let rule = Inject::new(Fault::Errno(5)).on(OpKind::Read).path(segment.path.display().to_string());
+                sim.inject(if sticky { rule.skip(skip).sticky() } else { rule.skip(skip) });
+                let found = on(&sim).inspect().expect("a store");
+                let (read, failed) = readable(&found, "audit");
+                let of_it = segment.first_seq..segment.unproven_end_seq;
+                let name = format!("{closed} {sticky} {skip} {}: {read:?}", segment.path.display());
+                assert!((0..60).all(|seq| of_it.contains(&seq) || read.contains(&seq)), "{name}");
+                assert!(read.windows(2).all(|pair| pair[0] < pair[1]), "{name}");
+                let told = !found.obstacles.is_empty() || failed > 0;
+                assert!(read.len() == 60 || told, "{name}");
+                if sticky && told {
+                    assert!(found.verify(|_| ()).unreadable.iter().any(|(path, _)| *path == segment.path), "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_any_more_costs_only_its_events() {
+    let sim = simulated(true);
+    let found = on(&sim).inspect().expect("a store");
+    let first = &found.lanes[0].segments[0];
+    sim.inject(Inject::new(Fault::Errno(5)).on(OpKind::Read).path(first.path.display().to_string()).sticky());
+    assert!(found.events("audit").next().expect("a word").is_err());
+    assert_eq!(readable(&found, "audit"), ((first.end_seq..60).collect(), 1));
+}
+
+#[test]
+fn a_directory_that_cannot_be_listed_is_named() {
+    let sim = simulated(true);
+    sim.inject(Inject::new(Fault::Errno(5)).on(OpKind::ReadDir).path("/store/data").sticky());
+    let found = on(&sim).inspect().expect("a store");
+    assert!(!found.obstacles.is_empty() && found.unreadable.keys().eq([Path::new("/store/data")]), "{found:?}");
+}
+
+#[test]
+fn the_numbers_of_a_store_that_was_not_closed_agree() {
+    let sim = SimVfs::new();
+    let store = on(&sim).open().expect("a store");
+    fill(&store, 59);
+    store.channel("audit").expect("a channel").put("the last").expect("a put");
+    drop(store);
+    let found = on(&sim).inspect().expect("a store");
+    let (segments, verified) = (&found.lanes[0].segments, found.verify(|_| ()));
+    let last = segments.last().expect("a segment");
+    assert!(last.unproven_end_seq == 60 && last.end_seq < 60 && last.used_bytes < last.unproven_end_bytes, "{last:?}");
+    assert_eq!(verified.events, last.unproven_end_seq - segments[0].first_seq);
+    assert_eq!(verified.bytes, segments.iter().map(|segment| segment.unproven_end_bytes).sum::<u64>());
+    for stored in found.events("audit").map(|stored| stored.expect("an event")) {
+        let segment = segments.iter().find(|segment| segment.path == stored.path).expect("it is shown");
+        assert!((segment.first_seq..segment.unproven_end_seq).contains(&stored.id.seq), "{stored:?}");
     }
 }

@@ -62,12 +62,13 @@ impl Iterator for StoredEvents<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut failed = None;
-        self.lanes.retain_mut(|lane| match lane.load() {
-            Ok(more) => more,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
+        self.lanes.retain_mut(|lane| {
+            // One error at a time: the others come with the next calls.
+            failed.is_some()
+                || lane.load().unwrap_or_else(|error| {
+                    failed = Some(error);
+                    true
+                })
         });
         if let Some(error) = failed {
             return Some(Err(error));
@@ -77,10 +78,13 @@ impl Iterator for StoredEvents<'_> {
 }
 
 impl LaneEvents<'_> {
-    /// Reads on until there are events. `false`: there are no more.
+    /// Reads on until there are events. `false`: there are no more. After an error the next call goes on behind what could not be
+    /// read.
     fn load(&mut self) -> Result<bool, StorageError> {
         while self.events.is_empty() {
-            match self.walk.as_mut().map(Walk::next).transpose()?.flatten() {
+            // Where a segment cannot be read its walk does not get any further.
+            let step = self.walk.as_mut().map(Walk::next).transpose().inspect_err(|_| self.walk = None)?;
+            match step.flatten() {
                 Some(Step::Put { offset, head, meta, events }) => {
                     let path = self.segment.and_then(|id| self.scanned.segments.get(&id)).map(|segment| &*segment.path);
                     self.put(path.unwrap_or(Path::new("")), offset, &head, &meta, events)?;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{InspectedChannel, InspectedCheckpoint, InspectedLane, InspectedSegment, Inspection};
+use super::segments::segments;
+use super::unreadable::Unfailing;
+use super::{InspectedChannel, InspectedCheckpoint, InspectedLane, Inspection};
+use crate::error::StorageError;
 use crate::limits::LANES_MAX;
 use crate::store::checkpoint;
 use crate::store::frame::{SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -31,7 +34,8 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
     let dirs = lanes(vfs, &manifest, data_dirs);
     let dirs = dirs.into_iter().map(|(lane, path)| LaneDir::new(options.vfs.clone(), path, manifest.store, lane));
     let dirs: Vec<_> = dirs.collect();
-    let (scanned, losses) = scan(&dirs, known, &mut manifest, path, &options, &mut obstacles);
+    let Looked { lanes: scanned, losses, unreadable } =
+        scan(&dirs, known, &mut manifest, path, &options, &mut obstacles);
     let states = || scanned.iter().map(|(dir, scanned)| (dir.lane, &scanned.state));
     let mut report = RecoveryReport::default();
     let mut channels = Vec::new();
@@ -55,6 +59,7 @@ pub(super) fn look(path: &Path, data_dirs: &[PathBuf], options: &Options) -> Res
         path: path.to_path_buf(),
         in_use: in_use(vfs, path, data_dirs),
         obstacles,
+        unreadable,
         report,
         channels,
         lanes,
@@ -144,7 +149,15 @@ fn mark_of(vfs: &dyn Vfs, dir: &Path) -> Option<LaneMark> {
     })
 }
 
-/// What the logs say: as an open would find it, or, where that would fail, as one would that passes over damage.
+/// What the logs say.
+struct Looked {
+    lanes: Vec<(LaneDir, Scanned)>,
+    losses: Losses,
+    unreadable: BTreeMap<PathBuf, StorageError>,
+}
+
+/// What the logs say: as an open would find it, or, where that would fail, as one would that passes over damage, and over what
+/// cannot be read.
 fn scan(
     dirs: &[LaneDir],
     known: bool,
@@ -152,18 +165,28 @@ fn scan(
     path: &Path,
     options: &Options,
     obstacles: &mut Vec<OpenError>,
-) -> (Vec<(LaneDir, Scanned)>, Losses) {
-    if obstacles.is_empty()
-        && let Ok(found) = scan_all(dirs, manifest, path, options)
-    {
-        return found;
+) -> Looked {
+    let mut failed = None;
+    if obstacles.is_empty() {
+        match scan_all(dirs, manifest, path, options) {
+            Ok((lanes, losses)) => return Looked { lanes, losses, unreadable: BTreeMap::new() },
+            Err(error) => failed = Some(error),
+        }
     }
-    let salvage = Options { on_corruption: OnCorruption::Salvage, ..options.clone() };
+    let vfs = Arc::new(Unfailing::over(options.vfs.clone()));
+    let salvage = Options { on_corruption: OnCorruption::Salvage, vfs: vfs.clone(), ..options.clone() };
     let mut lanes = Vec::new();
+    let mut unreadable = BTreeMap::new();
     for dir in dirs {
-        match recovery::scan(dir, &salvage) {
-            Ok(scanned) => lanes.push((dir.clone(), scanned)),
-            Err(error) => obstacles.push(error),
+        let dir = LaneDir::new(vfs.clone(), dir.path.clone(), dir.store, dir.lane);
+        match recovery::scan(&dir, &salvage) {
+            Ok(scanned) => lanes.push((dir, scanned)),
+            Err(error) => {
+                if let OpenError::Storage(error) = &error {
+                    unreadable.insert(dir.path.clone(), error.clone());
+                }
+                obstacles.push(error);
+            }
         }
     }
     if !known {
@@ -175,12 +198,24 @@ fn scan(
         obstacles.push(error);
         Losses::default()
     });
+    let failures = vfs.failures();
+    for damage in lanes.iter_mut().flat_map(|(_, scanned)| &mut scanned.report.damage) {
+        if let Some(error) = failures.get(&damage.path) {
+            damage.detail = format!("{}, or cannot be read: {error}", damage.detail);
+        }
+    }
+    obstacles.extend(failures.values().cloned().map(OpenError::Storage));
+    unreadable.extend(failures);
     let damaged = lanes.iter().any(|(_, scanned)| !scanned.report.damage.is_empty());
     if damaged && options.on_corruption == OnCorruption::Fail {
         let lanes = lanes.iter().map(|(_, scanned)| report_of(scanned)).collect();
         obstacles.push(OpenError::Corrupt(Box::new(RecoveryReport { lanes, ..RecoveryReport::default() })));
     }
-    (lanes, losses)
+    if obstacles.is_empty() {
+        // It has passed, and may come again.
+        obstacles.extend(failed);
+    }
+    Looked { lanes, losses, unreadable }
 }
 
 fn scan_all(
@@ -204,21 +239,6 @@ fn report_of(scanned: &Scanned) -> LaneReport {
 }
 
 fn describe(dir: &LaneDir, scanned: &Scanned, manifest: &Manifest) -> InspectedLane {
-    let segments = scanned.state.sealed.iter().filter_map(|(number, sealed)| {
-        let segment = scanned.segments.get(number)?;
-        let name = |number| manifest.channels.get(number).cloned().unwrap_or_else(|| format!("channel-{number}"));
-        let metadata = dir.vfs.metadata(&segment.path).ok();
-        Some(InspectedSegment {
-            number: *number,
-            path: segment.path.clone(),
-            file_bytes: metadata.map_or(segment.size, |metadata| metadata.len),
-            used_bytes: sealed.end.into(),
-            first_seq: sealed.first_seq,
-            end_seq: sealed.end_seq,
-            channels: sealed.spans.keys().map(name).collect(),
-            modified: metadata.map(|metadata| metadata.modified),
-        })
-    });
     let slots = checkpoint::SLOTS.filter(|slot| dir.vfs.metadata(&dir.file(&checkpoint::slot_name(*slot))).is_ok());
     let slots: Vec<_> = slots.map(|slot| checkpoint::read_slot(dir, slot)).collect();
     let unreadable = slots.iter().filter(|slot| slot.is_none()).count();
@@ -233,7 +253,7 @@ fn describe(dir: &LaneDir, scanned: &Scanned, manifest: &Manifest) -> InspectedL
     InspectedLane {
         number: dir.lane,
         path: dir.path.clone(),
-        segments: segments.collect(),
+        segments: segments(dir, scanned, manifest),
         checkpoints: checkpoints.collect(),
         checkpoints_unreadable: unreadable as u64,
         reserve: scanned.reserve.iter().map(|spare| spare.path.clone()).collect(),

@@ -1,12 +1,16 @@
 //! A look at a store from outside: nothing is changed, no lock is kept, and damage stops nothing but what it hits.
 //!
 //! What is found is what an open would find, by the same code (`recovery`, `losses`), on a file system that refuses every
-//! change. `look` gathers it, `events` reads what waits, `verify` looks at every byte that counts.
+//! change. `look` gathers it, `unreadable` lets it go on where files cannot be read, `events` reads what waits, `verify` looks at
+//! every byte that counts.
 
 mod events;
 mod look;
+mod segments;
+mod unreadable;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -17,6 +21,7 @@ use super::options::FileStoreBuilder;
 use super::recovery::Scanned;
 use super::report::{OpenError, RecoveryReport};
 use super::segment::LaneDir;
+use crate::error::StorageError;
 use crate::event::{Event, EventId};
 
 pub use events::StoredEvents;
@@ -33,6 +38,9 @@ pub struct Inspection {
     pub in_use: Option<bool>,
     /// Why an open with these settings would fail now, besides the store's being in use; empty if it would succeed.
     pub obstacles: Vec<OpenError>,
+    /// Files and data directories that could not be read, and why. What channels, lanes and positions would have from them is left
+    /// out. Of a file that can be read in part, the rest is not.
+    pub unreadable: BTreeMap<PathBuf, StorageError>,
     /// What an open would report. Where damage would stop it: what it would report with
     /// [`OnCorruption::Salvage`](super::OnCorruption::Salvage), as far as the directories can be read.
     pub report: RecoveryReport,
@@ -95,8 +103,12 @@ pub struct InspectedSegment {
     pub used_bytes: u64,
     /// Sequence number of the first event in it.
     pub first_seq: u64,
-    /// Sequence number behind the last.
+    /// Sequence number behind the last that is known to be durable.
     pub end_seq: u64,
+    /// Where the records end that are not known to be durable, which an open writes again; `used_bytes` if there are none.
+    pub unproven_end_bytes: u64,
+    /// Sequence number behind their last event; `end_seq` if there is none.
+    pub unproven_end_seq: u64,
     /// Channels that have events in it, taken ones as well.
     pub channels: Vec<String>,
     /// When the file was last written to: no event in it is younger.

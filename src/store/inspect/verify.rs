@@ -23,7 +23,7 @@ pub struct Verification {
     pub records: u64,
     /// Events in them, taken ones as well.
     pub events: u64,
-    /// Bytes read.
+    /// Bytes that were looked at.
     pub bytes: u64,
     /// All damage: what the report of an open says, and damage to what nobody waits for any more, with which an open succeeds
     /// ([`Damage::events`] is 0 then).
@@ -38,9 +38,11 @@ impl Inspection {
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Verification {
         let mut found = Verification::default();
         found.damage.extend(self.report.lanes.iter().flat_map(|lane| lane.damage.clone()));
+        found.unreadable.extend(self.unreadable.iter().map(|(path, error)| (path.clone(), error.to_string())));
         for (dir, scanned) in &self.scanned {
             found.records += scanned.rest.len() as u64;
             found.events += scanned.rest.iter().map(|item| u64::from(item.head.events)).sum::<u64>();
+            found.bytes += scanned.rest.iter().map(|item| item.head.frame_len()).sum::<u64>();
             for (id, segment) in &scanned.segments {
                 let Some(sealed) = scanned.state.sealed.get(id) else { continue };
                 let result = verify_segment(segment, sealed, &mut found, |bytes, (lo, hi)| {
