@@ -11,7 +11,7 @@ use crate::store::FileStore;
 use crate::testing::Random;
 use crate::testing::conformance::model::{self, ModelOptions};
 use crate::testing::conformance::{ChannelFactory, ChannelSetup, FactoryError};
-use crate::vfs::sim::{Fault, Gate, Inject, OpKind, SimVfs};
+use crate::vfs::sim::{CrashMode, Fault, Gate, Inject, OpKind, SimVfs};
 use crate::wait::Patience;
 
 mod closing;

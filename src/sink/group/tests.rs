@@ -470,3 +470,54 @@ fn members_that_fail_at_random_deliver_everything_in_order() {
         assert_eq!(*log.lock(), names(0..500));
     }
 }
+
+/// Goal: what a member had written before it failed is written again by another one, and so is delivered twice, unless members
+/// cut their output back to their position; then nothing is. Method: members that fail behind a write at random, and a
+/// restart of all of them at the end.
+#[test]
+fn what_a_member_wrote_before_it_failed_comes_twice_unless_members_cut_back() {
+    #[derive(Clone)]
+    struct Writing(Arc<Mutex<Random>>, Arc<Mutex<Vec<String>>>, bool);
+    impl Sink for Writing {
+        fn open(&mut self, context: &SinkContext) -> Result<(), SinkError> {
+            let position = context.position("written").map(|at| String::from_utf8_lossy(&at).parse().unwrap());
+            if self.2 {
+                self.1.lock().truncate(position.unwrap_or(0));
+            }
+            Ok(())
+        }
+
+        fn write(&mut self, batch: &mut SinkBatch<'_>) -> Result<Delivered, SinkError> {
+            let mut output = self.1.lock();
+            output.extend(batch.events().iter().map(|event| String::from_utf8_lossy(event.body()).into_owned()));
+            batch.set_position("written", output.len().to_string());
+            if self.0.lock().one_in(3) { Err(SinkError::retry("after the write")) } else { Ok(Delivered::All) }
+        }
+    }
+    let seed = Random::seed();
+    println!("AQUEDUCT_SEED={seed}");
+    for cuts in [true, false] {
+        let random = Arc::new(Mutex::new(Random::new(seed)));
+        let sinks: [Writing; 3] = std::array::from_fn(|_| Writing(random.clone(), Arc::default(), cuts));
+        let channel = TestChannel::new((0..300).map(|number| Event::new(number.to_string())));
+        let clock = Arc::new(StepClock::new());
+        let begin = || {
+            let group = SinkGroup::of_agent(Box::new(LoadBalance::round_robin())).clock(clock.clone());
+            let members = sinks.iter().enumerate();
+            members.fold(group, |group, (at, sink)| group.member_with_batch(at.to_string(), sink.clone(), 3))
+        };
+        let (mut group, mut run) = (begin(), channel.run("g"));
+        while channel.waiting() > 0 {
+            let _ = run.step(&mut group, 3);
+            clock.step(Duration::from_secs(60));
+        }
+        begin().open(&channel.run("g").context).unwrap();
+        let mut written: Vec<usize> =
+            sinks.iter().flat_map(|sink| sink.1.lock().clone()).map(|text| text.parse().unwrap()).collect();
+        written.sort_unstable();
+        let all = written.len();
+        assert_eq!(all == 300, cuts, "{all} were written");
+        written.dedup();
+        assert_eq!(written, (0..300).collect::<Vec<_>>());
+    }
+}

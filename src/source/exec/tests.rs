@@ -373,3 +373,47 @@ fn victim() {
 }
 
 const PIDS: &str = "processes: ";
+
+/// What was printed and not committed when the process was killed is gone, and no line comes twice.
+#[test]
+fn over_kills_each_line_comes_once_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut committed: Vec<u64> = Vec::new();
+    for _ in 0..3 {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "source::exec::tests::counting_victim", "--ignored", "--nocapture"])
+            .env(COUNTER, dir.path().join("counter"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut numbers = lines.by_ref().filter_map(|line| line.split(COMMITTED).nth(1)?.parse::<u64>().ok());
+        committed.extend(numbers.by_ref().take(20));
+        kill_process(Pid::from_child(&victim), Signal::KILL).unwrap();
+        victim.wait().unwrap();
+        committed.extend(numbers);
+    }
+    assert!(committed.windows(2).all(|pair| pair[0] < pair[1]), "{committed:?}");
+    let printed: u64 = std::fs::read_to_string(dir.path().join("counter")).unwrap().trim().parse().unwrap();
+    assert!(committed.len() >= 60 && committed.last() <= Some(&printed), "{committed:?} of {printed}");
+}
+
+#[test]
+#[ignore = "is the process that the test above kills"]
+fn counting_victim() {
+    let counter = std::env::var(COUNTER).unwrap();
+    let script = format!(
+        "f='{counter}'; n=$(cat $f 2>/dev/null); n=${{n:-0}}; while :; do n=$((n+1)); echo $n >$f.new; mv $f.new $f; echo $n; done"
+    );
+    let running = Running::start(sh(&script).batch_max(3));
+    let mut told = 0;
+    loop {
+        for line in running.await_lines(told + 1).into_iter().skip(told) {
+            println!("{COMMITTED}{line}");
+            told += 1;
+        }
+    }
+}
+
+const COUNTER: &str = "AQUEDUCT_EXEC_COUNTER";
+const COMMITTED: &str = "committed: ";

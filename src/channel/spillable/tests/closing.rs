@@ -304,6 +304,45 @@ fn a_kill_loses_what_was_in_memory_and_the_positions_and_nothing_else() {
     assert_eq!(drain(&channel, 9), names(7..8));
 }
 
+#[test]
+fn a_power_cut_loses_what_was_in_memory_and_nothing_that_was_spilled_or_saved() {
+    let disk = Arc::new(SimVfs::new());
+    let channel = open(&disk);
+    channel.put_batch(numbered(0..4)).expect("memory");
+    channel.put_batch(numbered(4..8)).expect("overflow");
+    let cuts = |disk: &SimVfs| {
+        let modes = [CrashMode::Journaled, CrashMode::Posix, CrashMode::Garbage];
+        let choices = modes.into_iter().flat_map(|mode| disk.crash_choices(mode, 20, 1));
+        choices.map(|choice| Arc::new(disk.crash(&choice))).collect::<Vec<_>>()
+    };
+    for cut in cuts(&disk) {
+        assert_eq!(drain(&open(&cut), 9), names(4..8));
+    }
+    channel.close().expect("a close");
+    for cut in cuts(&disk) {
+        assert_eq!(drain(&open(&cut), 9), names(0..8));
+    }
+}
+
+/// A take that is open when the channel is closed keeps its events: whoever rolls it back then has lost them.
+#[test]
+fn what_an_open_take_holds_at_a_close_is_done_with_its_commit_and_lost_with_its_rollback() {
+    for is_committed in [true, false] {
+        let disk = Arc::new(SimVfs::new());
+        let channel = open(&disk);
+        channel.put_batch(numbered(0..4)).expect("memory");
+        let take = channel.take(2, Wait::NONE).expect("a take");
+        channel.close().expect("a close");
+        if is_committed {
+            take.commit().expect("it may be committed")
+        } else {
+            drop(take)
+        }
+        drop(channel);
+        assert_eq!(drain(&open(&disk), 9), names(2..4));
+    }
+}
+
 /// As that of an agent that does not start.
 #[test]
 fn the_end_of_the_last_handle_is_a_close() {
