@@ -334,9 +334,9 @@ fn what_an_open_take_holds_at_a_close_is_done_with_its_commit_and_lost_with_its_
         let take = channel.take(2, Wait::NONE).expect("a take");
         channel.close().expect("a close");
         if is_committed {
-            take.commit().expect("it may be committed")
+            take.commit().expect("it may be committed");
         } else {
-            drop(take)
+            drop(take);
         }
         drop(channel);
         assert_eq!(drain(&open(&disk), 9), names(2..4));
