@@ -404,7 +404,7 @@ fn part<'a>(said: &'a str, between: &str) -> (&'a str, &'a str) {
     if said.contains("${") { (said, said) } else { said.split_once(between).unwrap_or((said, said)) }
 }
 
-fn base64_encode(bytes: &[u8]) -> String {
+pub(super) fn base64_encode(bytes: &[u8]) -> String {
     let mut out = String::new();
     for group in bytes.chunks(3) {
         let mut bits = 0_u32;
@@ -420,7 +420,7 @@ fn base64_encode(bytes: &[u8]) -> String {
     out
 }
 
-fn base64_decode(text: &str) -> Option<String> {
+pub(super) fn base64_decode(text: &str) -> Option<String> {
     let digits = text.trim_end_matches('=').as_bytes();
     let mut bytes = Vec::new();
     for group in digits.chunks(4) {

@@ -24,8 +24,8 @@ pub(super) struct Checkpoint {
 }
 
 /// Longs before the entries of the checkpoint's ring.
-const RING_BEGIN: usize = 1029;
-const MARKER: usize = 4;
+pub(super) const RING_BEGIN: usize = 1029;
+pub(super) const MARKER: usize = 4;
 
 impl Checkpoint {
     /// The checkpoint of a directory; `None` if there is none, or it is not complete: then Flume replays its logs from the

@@ -138,7 +138,7 @@ impl Shape {
 }
 
 /// A schema, in which an error is the record that it is to Java.
-fn parse(schema: &str) -> Result<Schema, apache_avro::Error> {
+pub(super) fn parse(schema: &str) -> Result<Schema, apache_avro::Error> {
     Schema::parse_str(schema).or_else(|error| {
         let Ok(mut json) = serde_json::from_str(schema) else { return Err(error) };
         make_records_of_errors(&mut json);

@@ -6,6 +6,8 @@ mod connection;
 mod delivery;
 mod events;
 mod exchange;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod handler;
 mod hold;
 mod json;

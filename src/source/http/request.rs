@@ -77,7 +77,7 @@ impl Request {
 }
 
 /// The text that stands in a query: `+` is a blank, `%` and two digits are a byte.
-fn decode(text: &str) -> Result<Cow<'_, str>, Rejection> {
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Rejection> {
     if !text.contains(['%', '+']) {
         return Ok(Cow::Borrowed(text));
     }

@@ -1,9 +1,16 @@
 //! Formats of files and of bodies.
 
+#[cfg(feature = "avro")]
+pub(super) use crate::codec::avro::fuzz::{schema_text, schema_text_seeds};
 #[cfg(feature = "http")]
 use crate::codec::json_events;
 #[cfg(feature = "http")]
 use crate::event::Event;
+#[cfg(feature = "http")]
+pub(super) use crate::source::http::fuzz::{
+    parameter_seeds as http_parameter_seeds, parameters as http_parameters, text as http_text,
+    text_seeds as http_text_seeds,
+};
 
 /// Events that are accepted come back from what is written of them.
 #[cfg(feature = "http")]

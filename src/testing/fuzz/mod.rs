@@ -52,18 +52,27 @@ pub const TARGETS: &[Target] = &[
     Target { name: "avro", run: deserializers::avro, seeds: deserializers::avro_seeds },
     Target { name: "properties", run: text::properties, seeds: text::properties_seeds },
     Target { name: "pattern", run: text::pattern, seeds: text::pattern_seeds },
+    Target { name: "references", run: text::references, seeds: text::reference_seeds },
+    Target { name: "replacement", run: text::replacement, seeds: text::replacement_seeds },
     Target { name: "time_pattern", run: text::time_pattern, seeds: text::time_pattern_seeds },
     Target { name: "java_date", run: text::java_date, seeds: text::time_pattern_seeds },
     Target { name: "tail_position", run: places::tail, seeds: places::tail_seeds },
     Target { name: "spool_position", run: places::spool, seeds: places::spool_seeds },
     Target { name: "roll_position", run: places::roll, seeds: places::roll_seeds },
     Target { name: "flume_record", run: places::flume_record, seeds: places::flume_record_seeds },
+    Target { name: "flume_channel", run: places::flume_channel, seeds: places::flume_channel_seeds },
+    #[cfg(feature = "http")]
+    Target { name: "http_text", run: formats::http_text, seeds: formats::http_text_seeds },
+    #[cfg(feature = "http")]
+    Target { name: "http_parameters", run: formats::http_parameters, seeds: formats::http_parameter_seeds },
     #[cfg(feature = "http")]
     Target { name: "json_events", run: formats::json, seeds: formats::json_seeds },
     #[cfg(feature = "http")]
     Target { name: "lenient_json", run: formats::lenient_json, seeds: formats::lenient_json_seeds },
     #[cfg(feature = "avro")]
     Target { name: "avro_container", run: formats::avro_container, seeds: formats::avro_container_seeds },
+    #[cfg(feature = "avro")]
+    Target { name: "schema_text", run: formats::schema_text, seeds: formats::schema_text_seeds },
     #[cfg(feature = "rpc")]
     Target { name: "rpc_frames", run: rpc::frames, seeds: rpc::frame_seeds },
     #[cfg(feature = "rpc")]

@@ -1,6 +1,6 @@
 //! Positions that owners keep, and what Flume's file channel left.
 
-pub(super) use crate::import::fuzz::{flume_record, flume_record_seeds};
+pub(super) use crate::import::fuzz::{flume_channel, flume_channel_seeds, flume_record, flume_record_seeds};
 pub(super) use crate::sink::file_roll::fuzz::{position as roll, position_seeds as roll_seeds};
 pub(super) use crate::source::spool_dir::fuzz::{position_seeds as spool_seeds, positions as spool};
 pub(super) use crate::source::tail_dir::fuzz::positions as tail;

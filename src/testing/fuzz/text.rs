@@ -4,9 +4,9 @@ use jiff::tz::TimeZone;
 
 use super::input::Input;
 use crate::codec::java_date::JavaDate;
-pub(super) use crate::codec::pattern::fuzz::pattern;
+pub(super) use crate::codec::pattern::fuzz::{pattern, replacement, replacement_seeds};
 use crate::codec::time_pattern::TimePattern;
-pub(super) use crate::config::fuzz::properties;
+pub(super) use crate::config::fuzz::{properties, reference_seeds, references};
 
 /// No text and no pattern for times breaks anything.
 pub(super) fn time_pattern(data: &[u8]) {
