@@ -11,6 +11,7 @@ use crate::harm::Harm;
 use crate::image::{Content, Image, Key, builder};
 use crate::layout::Kind;
 use crate::look;
+use crate::memory;
 
 /// How a case went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +61,7 @@ pub(crate) fn is_whole(image: &Image) -> Result<()> {
 /// Nothing may be missing without an error.
 fn fail(image: &Image, harm: &Harm, disk: &SimVfs) -> Result<Outcome> {
     let before = bytes_of(disk);
-    let store = match builder(disk, image.lanes, 1000).open() {
+    let store = match memory::open(builder(disk, image.lanes, 1000), disk)? {
         Ok(store) => store,
         Err(error) => {
             let text = error.to_string();
@@ -113,7 +114,8 @@ fn fail(image: &Image, harm: &Harm, disk: &SimVfs) -> Result<Outcome> {
 
 /// What is not touched must be there, and what is lost must be told, once.
 fn salvage(image: &Image, harm: &Harm, disk: &SimVfs) -> Result<Outcome> {
-    let store = match builder(disk, image.lanes, 1000).on_corruption(OnCorruption::Salvage).open() {
+    let salvaging = builder(disk, image.lanes, 1000).on_corruption(OnCorruption::Salvage);
+    let store = match memory::open(salvaging, disk)? {
         Ok(store) => store,
         Err(error) if harm.may_refuse_salvage && harm.is_named_in(&error.to_string()) => return Ok(Outcome::Refused),
         Err(error) => return Err(format!("the open fails: {error}")),

@@ -8,6 +8,7 @@ use aqueduct::vfs::sim::{SavedFile, SimVfs};
 
 use crate::image::Image;
 use crate::layout::HEADER_USED;
+use crate::stores;
 
 /// One misfortune.
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ pub(crate) fn all(image: &Image, foreign: &Image, size: Size) -> Vec<Damage> {
     for path in &files {
         let bytes = image.disk.peek(path).expect("a file");
         flips(image, path, &bytes, size, &mut all);
-        cuts(image, path, bytes.len() as u64, &mut all);
+        cuts(image, path, bytes.len() as u64, size, &mut all);
         all.extend([What::Remove, What::Zero].map(|what| Damage::new(path, what)));
     }
     for (path, when, saved) in &image.older {
@@ -177,7 +178,8 @@ fn flips(image: &Image, path: &Path, bytes: &[u8], size: Size, all: &mut Vec<Dam
     }
 }
 
-fn cuts(image: &Image, path: &Path, len: u64, all: &mut Vec<Damage>) {
+/// At every length in the smallest store, and where something begins or ends in the others.
+fn cuts(image: &Image, path: &Path, len: u64, size: Size, all: &mut Vec<Damage>) {
     let mut lengths = vec![0, 1, 59, 60, 511, 512, 513, len / 2, len.saturating_sub(512), len.saturating_sub(1)];
     for frame in image.layout.frames.iter().filter(|frame| frame.path == path) {
         let (begin, end) = (frame.bytes.start, frame.bytes.end);
@@ -192,6 +194,9 @@ fn cuts(image: &Image, path: &Path, len: u64, all: &mut Vec<Damage>) {
             end,
             end + 1,
         ]);
+    }
+    if size == Size::Full || image.name == stores::SMALLEST {
+        lengths.extend(0..len);
     }
     lengths.sort_unstable();
     lengths.dedup();

@@ -12,6 +12,7 @@ mod harm;
 mod image;
 mod layout;
 mod look;
+mod memory;
 #[path = "../scripts/pool.rs"]
 mod pool;
 mod stores;

@@ -96,7 +96,7 @@ fn untouched() -> Image {
     store.put(&[(&["a"], 3)], 500, None);
     store.take("a", 0, 1, None);
     store.reopen(false);
-    store.end("untouched since the open", false)
+    store.end(SMALLEST, false)
 }
 
 /// Two lanes; the acknowledgements are in the first one's log.
@@ -273,3 +273,6 @@ impl Script {
         Image { name, disk, layout, lanes, events, acked, positions, older }
     }
 }
+
+/// The one with the fewest records.
+pub(crate) const SMALLEST: &str = "untouched since the open";
