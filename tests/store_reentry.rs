@@ -234,6 +234,33 @@ fn a_panic_while_writing_gives_room_back() {
     });
 }
 
+/// What was put, and what a handle that ended left to be written, while a panic unwound that had nothing to do with it made the
+/// data directory refuse all that came later.
+#[test]
+fn what_is_written_while_a_panic_unwinds_is_written_as_ever() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).background(false).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let buffer = Buffer { channel: channel.clone(), lines: vec!["one", "two"] };
+    let spillable = Spillable::builder("spillable").open(&store).expect("a channel");
+    for n in 0..3000 {
+        spillable.put(n.to_string()).expect("a put");
+    }
+    let tickets: Vec<_> = (0..5000).map(|_| submit(&channel, "three").expect("a put")).collect();
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let _dropped = (buffer, tickets, spillable);
+        panic!("of the application");
+    }));
+    unwound.expect_err("it panics");
+    channel.put("four").expect("a put behind it");
+    store.close().expect("a close");
+    drop((channel, store));
+    let store = settings(&disk).open().expect("the store");
+    assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, 5003);
+    let spillable = Spillable::builder("spillable").open(&store).expect("a channel");
+    assert_eq!(spillable.stats().depth_events, 3000);
+}
+
 /// When the store's own thread panicked, tasks waited for ever for what they had handed to it.
 #[test]
 fn a_panic_of_the_stores_thread_ends_what_tasks_wait_for() {

@@ -1374,3 +1374,30 @@ fn a_clear_in_a_second_directory_is_durable_once_it_is_synced_itself() {
     let store = settings(&after).data_dir("/one").data_dir("/two").open().expect("a store");
     assert_eq!(store.channel("channel").expect("a channel").positions("owner"), []);
 }
+
+/// A put that waited for room when the channel was made smaller than it waited for ever, and so did all behind it.
+#[test]
+fn a_put_that_can_no_longer_fit_is_refused() {
+    let store = settings(&SimVfs::new()).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    channel.set_capacity(10, u64::MAX);
+    channel.put("first").expect("a put");
+    let waiting = std::thread::spawn({
+        let channel = channel.clone();
+        move || {
+            let mut put = channel.begin_put();
+            put.set_batch(PutBatch::new((0..10).map(|_| Event::new("large")).collect()));
+            put.set_wait(Wait::FOREVER);
+            put.commit()
+        }
+    });
+    while channel.stats().put_attempt_events < 11 {
+        std::thread::yield_now();
+    }
+    channel.set_capacity(5, u64::MAX);
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(waiting.join().expect("no panic")));
+    let outcome = is_done.recv_timeout(Duration::from_secs(60)).expect("it does not wait any more");
+    assert!(matches!(outcome, Err(PutError::TooLarge { actual: 10, max: 5, .. })), "{outcome:?}");
+    channel.put("small").expect("a put behind it");
+}

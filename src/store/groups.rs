@@ -257,9 +257,10 @@ pub(crate) trait WritesGroups: Sized {
         if !self.groups().begin_lead() {
             return false;
         }
-        let mut lead = Lead { writer: self, expected: 0, wakers: Vec::new() };
+        let mut lead = Lead { writer: self, is_writing: false, expected: 0, wakers: Vec::new() };
         self.groups().linger(|| self.now());
         if let Some(Forming { group, entries, bytes, .. }) = self.groups().pop_front() {
+            lead.is_writing = true;
             let begun = self.now();
             let (outcomes, wakers) = self.write(entries);
             lead.wakers = wakers;
@@ -268,6 +269,7 @@ pub(crate) trait WritesGroups: Sized {
             // Before anybody is woken, who may be back at once.
             let others = self.groups().count.load(Ordering::Relaxed);
             let (released, wakers) = group.complete(outcomes);
+            lead.is_writing = false;
             // And this thread, which mostly comes back. One that does not costs the next leader a moment, and less and less often.
             lead.expected = others + released + 1;
             lead.wakers.extend(wakers);
@@ -317,6 +319,8 @@ pub(crate) trait WritesGroups: Sized {
 /// The turn of whoever writes a group. Its end hands the lead on, also when writing it panicked.
 struct Lead<'a, W: WritesGroups> {
     writer: &'a W,
+    // A group is being written. Not whether the thread panics: what is written in a destructor meanwhile may well succeed.
+    is_writing: bool,
     // Transactions that there will be once the threads are back that the group released.
     expected: usize,
     wakers: Vec<Waker>,
@@ -324,7 +328,7 @@ struct Lead<'a, W: WritesGroups> {
 
 impl<W: WritesGroups> Drop for Lead<'_, W> {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if self.is_writing {
             self.writer.abandon();
         }
         let (current, next) = {

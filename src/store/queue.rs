@@ -41,6 +41,18 @@ pub(crate) struct Capacity {
     pub(crate) bytes: u64,
 }
 
+impl Capacity {
+    /// Why a put can never fit, if so.
+    fn refusal(&self, events: u64, bytes: u64) -> Option<Refused> {
+        let of = [
+            ("events of a transaction (capacity)", events, self.events),
+            ("bytes of a transaction (capacity)", bytes, self.bytes),
+        ];
+        let over = of.into_iter().find(|(_, actual, max)| actual > max);
+        over.map(|(what, actual, max)| Refused::TooLarge { what, actual, max })
+    }
+}
+
 /// What recovery found for one channel in one lane.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backlog {
@@ -176,21 +188,17 @@ impl Queue {
     pub(crate) fn reserve(&self, events: u64, bytes: u64, patience: &Patience, again: bool) -> Result<(), Refused> {
         let mut gate = self.gate.lock();
         gate.stats.put_attempt_events += if again { 0 } else { events };
-        let Capacity { events: events_max, bytes: bytes_max } = self.capacity();
-        let never = [
-            ("events of a transaction (capacity)", events, events_max),
-            ("bytes of a transaction (capacity)", bytes, bytes_max),
-        ];
-        if let Some((what, actual, max)) = never.into_iter().find(|(_, actual, max)| actual > max) {
-            gate.stats.put_error_count += 1;
-            return Err(Refused::TooLarge { what, actual, max });
-        }
         let mut place = None;
         let result = loop {
+            // Anew each time: whoever waits may be left with a capacity that it will never fit in.
+            let capacity = self.capacity();
+            if let Some(refused) = capacity.refusal(events, bytes) {
+                break Err(refused);
+            }
             if gate.closed {
                 break Err(Refused::Closed);
             }
-            let missing = gate.missing(events, bytes, self.capacity());
+            let missing = gate.missing(events, bytes, capacity);
             let first = gate.line.front().is_none_or(|front| Some(*front) == place);
             match missing {
                 None if first => break Ok(()),

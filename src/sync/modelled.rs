@@ -18,7 +18,6 @@ pub(crate) mod atomic {
 /// Threads of the model.
 pub(crate) mod thread {
     pub(crate) use loom::thread::yield_now;
-    pub(crate) use std::thread::panicking;
 }
 
 /// A lock.
