@@ -7,10 +7,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use aqueduct::store::{FileStore, FileStoreBuilder};
+use aqueduct::store::{FileStore, FileStoreBuilder, ReadMode};
 use aqueduct::vfs::sim::{Gate, Inject, OpKind, OpRecord, SimVfs};
 use aqueduct::vfs::{OpenMode, Vfs};
-use aqueduct::{Channel, StorageError, Wait};
+use aqueduct::{Channel, Event, StorageError, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -106,6 +106,44 @@ fn a_new_segment_is_never_put_over_another_file() {
         }
     }
     panic!("the lane takes no more");
+}
+
+/// Events that a closed store had mapped changed their bytes when it was opened again: what was found was not known to be mapped,
+/// and its files were used again.
+#[test]
+fn events_keep_their_bytes_when_the_store_is_opened_again() {
+    for mode in [ReadMode::Mmap, ReadMode::Pread] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = |mode| {
+            let settings = FileStore::builder(dir.path()).segment_bytes(64 << 10).tail_cache_bytes(0).background(false);
+            let store = settings.read_mode(mode).open().expect("a store");
+            let channel = store.channel("channel").expect("a channel");
+            (store, channel)
+        };
+        let (store, channel) = open(ReadMode::Mmap);
+        for n in 0..200_u32 {
+            channel.put(n.to_string().repeat(500)).expect("a put");
+        }
+        let take = channel.take(200, Wait::NONE).expect("a take");
+        let held: Vec<Event> = take.to_vec();
+        assert!(held.len() > 50, "the first segments are sealed");
+        drop(take);
+        store.close().expect("a close");
+        drop((store, channel));
+        let (store, channel) = open(mode);
+        for _ in 0..10 {
+            while let take = channel.take(100, Wait::NONE).expect("a take")
+                && !take.is_empty()
+            {
+                take.commit().expect("its commit");
+            }
+            store.maintain();
+            (0..100).for_each(|_| drop(channel.put(vec![b'x'; 1000]).expect("a put")));
+        }
+        for (n, event) in held.iter().enumerate() {
+            assert_eq!(event.body(), n.to_string().repeat(500).as_bytes(), "event {n}, opened again with {mode:?}");
+        }
+    }
 }
 
 /// How long a close that does not wait has to show it.

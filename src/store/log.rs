@@ -232,12 +232,7 @@ impl Log {
         }
         let io = |error| StorageError::io("read", &segment.path, error);
         if self.read_mode == ReadMode::Mmap && segment.end().is_some() {
-            if segment.map.get().is_none() {
-                let map = segment.file()?.map(segment.size).map_err(io)?;
-                // Another reader may have been faster; one mapping is as good as the other.
-                let _ = segment.map.set(map);
-            }
-            return Ok(segment.map.get().and_then(|map| slice(map, begin, end)));
+            return Ok(slice(segment.mapped()?, begin, end));
         }
         if let Some(ahead) = &at.ahead
             && ahead.segment == segment.id

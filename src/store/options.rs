@@ -20,7 +20,8 @@ pub enum ReadMode {
     #[default]
     Pread,
     /// By mapping sealed segments into memory: no copy, and a taken event keeps its segment mapped. If the disk fails, or
-    /// another process truncates a segment, the process gets SIGBUS.
+    /// another process truncates a segment, the process gets SIGBUS. Events that were taken keep their bytes as long as no other
+    /// process opens the store that this one has closed.
     Mmap,
 }
 

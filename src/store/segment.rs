@@ -51,7 +51,9 @@ pub(crate) struct Segment {
     pub(crate) first_seq: u64,
     // Offset behind the last frame once the segment is sealed, `OPEN` before.
     end: AtomicU32,
-    pub(crate) map: OnceLock<Bytes>,
+    map: OnceLock<Bytes>,
+    // It was there before this open: an earlier one may have mapped it.
+    was_found: bool,
 }
 
 /// A file of zeros or forgotten records, to become a segment.
@@ -93,6 +95,7 @@ impl Segment {
             first_seq: self.first_seq,
             end: AtomicU32::new(self.end.load(Ordering::Acquire)),
             map: OnceLock::new(),
+            was_found: self.was_found,
         })
     }
 
@@ -103,6 +106,23 @@ impl Segment {
 
     pub(crate) fn seal_at(&self, end: u32) {
         self.end.store(end, Ordering::Release);
+    }
+
+    /// The whole file, mapped.
+    pub(crate) fn mapped(&self) -> Result<&Bytes, StorageError> {
+        if let Some(map) = self.map.get() {
+            return Ok(map);
+        }
+        HAS_MAPPED.store(true, Ordering::Relaxed);
+        let map = self.file()?.map(self.size).map_err(|error| StorageError::io("read", &self.path, error))?;
+        // Another reader may have been faster; one mapping is as good as the other.
+        Ok(self.map.get_or_init(|| map))
+    }
+
+    /// Whether events may point into a mapping of the file: its bytes must not change any more. Those of an earlier life of the
+    /// store in this process count, too.
+    pub(crate) fn may_be_mapped(&self) -> bool {
+        self.map.get().is_some() || self.was_found && HAS_MAPPED.load(Ordering::Relaxed)
     }
 
     pub(crate) fn corrupt(&self, offset: u32, detail: impl Into<String>) -> StorageError {
@@ -219,6 +239,7 @@ impl LaneDir {
             first_seq,
             end: AtomicU32::new(OPEN),
             map: OnceLock::new(),
+            was_found: false,
         }
     }
 
@@ -249,7 +270,7 @@ impl LaneDir {
         }
         let cut_short = len < header.size;
         let header = SegmentHeader { size: len.min(header.size), ..header };
-        Ok(Some(Segment { cut_short, ..self.segment(&header, path, file, 0) }))
+        Ok(Some(Segment { cut_short, was_found: true, ..self.segment(&header, path, file, 0) }))
     }
 }
 
@@ -312,6 +333,9 @@ fn fill(file: &dyn VfsFile, size: u64) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// This process has mapped a segment of some store.
+static HAS_MAPPED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 const OPEN: u32 = u32::MAX;
 /// How much is written at once also decides how large the pieces are in which Linux keeps the file in memory, and of each piece

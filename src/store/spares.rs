@@ -139,8 +139,7 @@ impl Spares {
 
     /// Takes back a segment that is not needed any more.
     pub(crate) fn recycle(&mut self, lane: &Lane, segment: &Arc<Segment>) {
-        if segment.map.get().is_some() {
-            // Events may still point into the mapping: its bytes must not change any more.
+        if segment.may_be_mapped() {
             self.remove(&lane.log.dir, segment.path.clone());
         } else {
             self.keep_segment(&lane.log.dir, segment);

@@ -158,6 +158,11 @@ impl<T> OnceLock<T> {
         step();
         self.0.set(value)
     }
+
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        step();
+        self.0.get_or_init(make)
+    }
 }
 
 impl<T> Default for OnceLock<T> {

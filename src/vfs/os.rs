@@ -204,8 +204,8 @@ impl VfsFile for OsFile {
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         #[allow(unsafe_code)]
         // SAFETY: the bytes of a mapping can change or vanish (SIGBUS) if another process writes to or truncates the
-        // file. The caller maps only segments that it owns under a lock, never truncates one, and rewrites one only
-        // after every mapping of it is gone; the remaining risk (a foreign process) is documented at `ReadMode::Mmap`.
+        // file. The caller maps only segments that it owns under a lock, never truncates one, and never rewrites one that
+        // this process may have mapped; the remaining risk (a foreign process) is documented at `ReadMode::Mmap`.
         let map = unsafe { memmap2::MmapOptions::new().len(len).map(&self.0) }?;
         Ok(Bytes::from_owner(map))
     }
