@@ -86,6 +86,10 @@ pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 pub const GROUP_BYTES_MAX: u64 = 8 << 20;
 /// Transactions in one group commit, at most.
 pub const GROUP_TRANSACTIONS_MAX: usize = 4096;
+/// Segments that a lane may hold unsynced, and so open, before it syncs on its own: 32.
+pub const UNSYNCED_SEGMENTS_MAX: usize = 32;
+/// The largest limit of unsynced bytes that can be set for a store: 1 GiB. An open may have to write them again.
+pub const STORE_UNSYNCED_BYTES_MAX: u64 = 1 << 30;
 /// Bytes that a lane may hold unsynced under `Durability::Os` before it syncs on its own: 256 MiB.
 pub const UNSYNCED_BYTES_MAX: u64 = 256 << 20;
 /// Bytes read ahead when a channel reads its backlog from disk: 256 KiB.

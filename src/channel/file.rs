@@ -146,7 +146,7 @@ impl Channel for FileChannel {
         let bytes_max = inner.shared.options.transaction_bytes_max as u64;
         let Taken { pieces, events, lost } = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
         if !lost.is_empty() {
-            inner.forget_lost(&self.view.queue, lost);
+            inner.forget_lost(&self.view.queue, &lost);
         }
         if events.is_empty() {
             return Ok(TakeTransaction::empty());

@@ -111,11 +111,11 @@ impl Replay {
         let mut queue: VecDeque<Pointer> = queue.into();
         let mut present: HashSet<Pointer> = queue.iter().copied().collect();
         // What was in flight and never committed goes back to the head.
-        for pointer in takes.values().flatten() {
-            if present.insert(*pointer) {
-                queue.push_front(*pointer);
-            }
-        }
+        // Which of them came first only their places tell.
+        let mut back: Vec<Pointer> =
+            takes.values().flatten().copied().filter(|pointer| present.insert(*pointer)).collect();
+        back.sort_unstable();
+        back.into_iter().rev().for_each(|pointer| queue.push_front(pointer));
         for (transaction, pointers) in takes {
             self.takes.entry(transaction).or_default().extend(pointers);
         }
@@ -199,5 +199,16 @@ mod tests {
             puts: BTreeMap::from([(2, vec![at(2)])]),
         };
         assert_eq!(replay.finish(Some(checkpoint)), [at(19), at(20), at(21), at(2)]);
+    }
+
+    #[test]
+    fn takes_in_flight_go_back_in_their_order() {
+        let checkpoint = Checkpoint {
+            order: 10,
+            queue: vec![at(20), at(21)],
+            takes: BTreeMap::from([(3, vec![at(17), at(19)]), (4, vec![at(18)])]),
+            puts: BTreeMap::new(),
+        };
+        assert_eq!(Replay::default().finish(Some(checkpoint)), [at(17), at(18), at(19), at(20), at(21)]);
     }
 }

@@ -218,10 +218,11 @@ impl Inner {
         // A put of positions alone needs no room, but its channel must be open.
         let of_positions = channel.filter(|_| wanted.is_empty()).and_then(|id| queues.get(&id).cloned());
         drop(queues);
+        let mut shares: Vec<Share> = Vec::with_capacity(wanted.len() + usize::from(of_positions.is_some()));
         if let Some(queue) = of_positions {
             queue.admit().map_err(|refused| (queue.name.clone(), refused))?;
+            shares.push(Share::new(queue, 0, 0));
         }
-        let mut shares: Vec<Share> = Vec::with_capacity(wanted.len());
         for queue in wanted {
             let (events, bytes) = meta.share(queue.id);
             if let Err(refused) = queue.reserve(events, bytes, patience, again) {
@@ -363,16 +364,20 @@ impl Inner {
 
     /// Writes down that events of a channel turned out to be gone, so that the next open does not count them. If that fails,
     /// it does.
-    pub(crate) fn forget_lost(&self, queue: &Arc<Queue>, ranges: Vec<AckRange>) {
-        let pieces: Vec<_> = ranges.iter().map(AckRange::as_piece).collect();
-        let Ok(lane) = self.take_lane(&pieces) else { return };
-        let ack = Ack { channel: queue.id, ranges, positions: Positions::new() };
-        let payload = encode_ack(&ack);
-        let take = OpenTake { queue: queue.clone(), pieces: Vec::new(), events: Vec::new() };
-        let durability = self.shared.options.take_durability;
-        let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
-        // A failure shows at the next commit.
-        let _ = Box::new(TakePlace(place)).wait();
+    pub(crate) fn forget_lost(&self, queue: &Arc<Queue>, ranges: &[AckRange]) {
+        for ranges in ranges.chunks(limits::TAKE_TRANSACTIONS_MAX) {
+            let pieces: Vec<_> = ranges.iter().map(AckRange::as_piece).collect();
+            let Ok(lane) = self.take_lane(&pieces) else { return };
+            let ack = Ack { channel: queue.id, ranges: ranges.to_vec(), positions: Positions::new() };
+            let payload = encode_ack(&ack);
+            let take = OpenTake { queue: queue.clone(), pieces: Vec::new(), events: Vec::new() };
+            let durability = self.shared.options.take_durability;
+            let place = lane.submit(Entry { stamp: 0, payload, durability, body: Body::Ack { ack, take } });
+            // A failure shows at the next commit.
+            if Box::new(TakePlace(place)).wait().is_err() {
+                return;
+            }
+        }
     }
 
     /// The lane whose log gets the commits of takes: the first that can be written to, if possible one with room.

@@ -321,7 +321,8 @@ impl Lane {
     fn prepare(&self) {
         let wanted = {
             let mut writer = self.writer.lock();
-            if writer.wants_segment() { writer.spares.begin_prepare() } else { None }
+            let state_bytes = writer.state_bytes;
+            if writer.wants_segment() { writer.spares.begin_prepare(state_bytes) } else { None }
         };
         let Some((id, size, spare)) = wanted else { return };
         let dir = &self.log.dir;

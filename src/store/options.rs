@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::durability::Durability;
+use crate::error::StorageError;
 use crate::limits;
 use crate::vfs::{OsVfs, Vfs};
 use crate::wait::Wait;
@@ -198,7 +199,8 @@ impl FileStoreBuilder {
     }
 
     /// Bytes that may wait for the operating system to write them, under [`Durability::Os`] and
-    /// [`Durability::Interval`]. Default: [`limits::UNSYNCED_BYTES_MAX`].
+    /// [`Durability::Interval`]; at most [`limits::STORE_UNSYNCED_BYTES_MAX`]. After a kill an open reads and writes them again.
+    /// Default: [`limits::UNSYNCED_BYTES_MAX`].
     pub fn unsynced_bytes_max(mut self, bytes: u64) -> Self {
         self.options.unsynced_bytes_max = bytes;
         self
@@ -297,6 +299,10 @@ impl FileStoreBuilder {
         if self.data_dirs.is_empty() {
             self.data_dirs.push(self.path.join("data"));
         }
+        for path in [&mut self.path].into_iter().chain(&mut self.data_dirs) {
+            let absolute = self.options.vfs.absolute(path);
+            *path = absolute.map_err(|error| StorageError::io("find the working directory for", path, error))?;
+        }
         Ok(self)
     }
 
@@ -312,6 +318,7 @@ impl FileStoreBuilder {
         check(self.data_dirs.len() <= limits::LANES_MAX, "there are more than 64 data directories");
         for (index, dir) in self.data_dirs.iter().enumerate() {
             check(!self.data_dirs.iter().take(index).any(|other| other == dir), "a data directory is named twice");
+            check(*dir != self.path, "a data directory is the store's own directory; name one in it, or beside it");
         }
         check(options.capacity_events > 0, "capacity_events is 0: nothing could ever be put");
         check(options.capacity_bytes > 0, "capacity_bytes is 0: nothing could ever be put");
@@ -320,6 +327,8 @@ impl FileStoreBuilder {
         check(options.transaction_bytes_max > 0, "transaction_bytes_max is 0: nothing could ever be put");
         let bytes_max = limits::STORE_TRANSACTION_BYTES_MAX;
         check(options.transaction_bytes_max <= bytes_max, "transaction_bytes_max is over 1 GiB");
+        let bytes_max = limits::STORE_UNSYNCED_BYTES_MAX;
+        check(options.unsynced_bytes_max <= bytes_max, "unsynced_bytes_max is over 1 GiB");
         let sizes = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
         check(sizes.contains(&options.segment_bytes), "segment_bytes is not between 4 KiB and 1 GiB");
         for level in [options.durability, options.take_durability] {

@@ -10,11 +10,13 @@ use super::group::Outcome;
 use super::lane::{Body, Entry, Lane, Origin};
 use super::record::{PutMeta, encode_put};
 use super::segment::is_full;
+use super::spares::roomy_bytes;
 use super::state::SealedSegment;
 use super::writer::Writer;
 use crate::batch::{Positions, Routes};
 use crate::durability::Durability;
 use crate::error::{PutError, StorageError};
+use crate::limits::UNSYNCED_SEGMENTS_MAX;
 use crate::sabotage::{Bug, planted};
 
 impl Writer {
@@ -43,6 +45,9 @@ impl Writer {
     }
 
     fn begin_segment(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
+        if self.dirty.len() >= UNSYNCED_SEGMENTS_MAX {
+            self.sync(lane)?;
+        }
         let mut state = self.state.clone();
         state.seal(self.end());
         if planted(Bug::PositionsLostAtRotation) {
@@ -54,7 +59,14 @@ impl Writer {
         if total > u64::from(u32::MAX) {
             return Err(StorageError::Limit { what: "segment bytes", actual: total, max: u32::MAX.into() });
         }
-        let segment = self.spares.acquire(lane, total, state.first_seq, for_put)?;
+        // Where the state is large, a segment that just fits would be full at once, and the next one has to tell of it, too.
+        let roomy = total.max(roomy_bytes(payload.len)).min(u32::MAX.into());
+        let segment = match self.spares.acquire(lane, roomy, state.first_seq, for_put) {
+            Err(StorageError::DiskFull { .. }) if roomy > total => {
+                self.spares.acquire(lane, total, state.first_seq, for_put)?
+            }
+            result => result?,
+        };
         let raw = begin_head(&payload, &state, self.durable).encode(segment.seal, SEGMENT_HEADER_BYTES);
         let mut slices = vec![IoSlice::new(&raw)];
         slices.extend(payload.pieces().map(IoSlice::new));

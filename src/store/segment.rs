@@ -206,7 +206,7 @@ impl LaneDir {
         let renamed = self.vfs.rename_new(&spare.path, &path);
         renamed.map_err(|error| not(self.error("rename to", &path, error), &spare.path, false))?;
         let synced = if planted(Bug::NoDirSync) { Ok(()) } else { self.sync_names() };
-        synced.map_err(|error| not(error, &path, true))?;
+        synced.map_err(|error| not(error, &path, self.names_lost().is_some()))?;
         Ok(self.segment(&header, path, spare.file, first_seq))
     }
 

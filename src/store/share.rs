@@ -11,22 +11,26 @@ use crate::sabotage::{Bug, planted};
 /// writes it panics.
 #[derive(Debug)]
 pub(crate) struct Share {
-    pub(crate) queue: Arc<Queue>,
+    // None once it is published or given back.
+    queue: Option<Arc<Queue>>,
     events: u64,
     bytes: u64,
-    is_settled: bool,
 }
 
 impl Share {
     /// `queue` has reserved the room.
     pub(crate) fn new(queue: Arc<Queue>, events: u64, bytes: u64) -> Self {
-        Self { queue, events, bytes, is_settled: false }
+        Self { queue: Some(queue), events, bytes }
+    }
+
+    pub(crate) fn channel(&self) -> &str {
+        self.queue.as_ref().map_or("", |queue| &queue.name)
     }
 
     /// The events are in the log of `lane` from `seq` on, in the record at `pos`. Returns the tasks to be woken.
     pub(crate) fn publish(mut self, lane: u16, seq: u64, pos: LanePos) -> Vec<Waker> {
-        self.is_settled = true;
-        self.queue.publish(lane, seq, pos, self.events, self.bytes)
+        let queue = self.queue.take();
+        queue.map_or_else(Vec::new, |queue| queue.publish(lane, seq, pos, self.events, self.bytes))
     }
 
     /// The events do not come.
@@ -35,17 +39,14 @@ impl Share {
     }
 
     fn unreserve(&mut self, counts_as: CountsAs) {
-        self.is_settled = true;
-        if !planted(Bug::CapacityLeak) {
-            self.queue.unreserve(self.events, self.bytes, counts_as);
+        if let Some(queue) = self.queue.take().filter(|_| !planted(Bug::CapacityLeak)) {
+            queue.unreserve(self.events, self.bytes, counts_as);
         }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if !self.is_settled {
-            self.unreserve(CountsAs::Failed);
-        }
+        self.unreserve(CountsAs::Failed);
     }
 }

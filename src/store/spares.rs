@@ -97,14 +97,16 @@ impl Spares {
         failed.error
     }
 
-    /// Takes a file to prepare, if one is wanted, with the id it is to get.
-    pub(crate) fn begin_prepare(&mut self) -> Option<(u32, u64, Option<Spare>)> {
+    /// Takes a file to prepare, if one is wanted, for a segment whose state takes `state_bytes`; with the id it is to get.
+    pub(crate) fn begin_prepare(&mut self, state_bytes: u64) -> Option<(u32, u64, Option<Spare>)> {
         if self.prepared.is_some() {
             return None;
         }
         let id = self.new_id().ok()?;
-        let spare = self.reusable.pop();
-        let size = self.next_size;
+        let roomy = roomy_bytes(state_bytes);
+        let fitting = self.reusable.iter().rposition(|spare| spare.size >= roomy);
+        let spare = fitting.map(|index| self.reusable.swap_remove(index));
+        let size = self.next_size.max(roomy);
         if spare.is_none() {
             self.grow();
         }
@@ -282,6 +284,11 @@ impl Spares {
 pub(crate) fn parse_reserve_name(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("reserve-")?.strip_suffix(".spare")?;
     digits.parse().ok().filter(|id| reserve_name(*id) == name)
+}
+
+/// Bytes of a segment that has room for more than the state it begins with.
+pub(crate) fn roomy_bytes(state_bytes: u64) -> u64 {
+    state_bytes.saturating_mul(4)
 }
 
 /// The name of a file that is to become segment `id`, or was it.

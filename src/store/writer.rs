@@ -459,7 +459,9 @@ impl Writer {
             Body::Put { meta, events, shares, .. } => {
                 let count = events.len() as u64;
                 let first = (count > 0).then_some(EventId { lane: lane.index, seq: head.seq });
-                if count > 0 {
+                if count == 0 {
+                    shares.into_iter().for_each(|share| share.give_back(CountsAs::Nothing));
+                } else {
                     let next = pos.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
                     let readers = u32::try_from(shares.len()).unwrap_or(u32::MAX);
                     lane.log.cache.push(Record::new(next, head, meta, events), readers);
@@ -481,7 +483,7 @@ impl Writer {
     fn refuse(&mut self, body: Body, error: StorageError) -> Outcome {
         match body {
             Body::Put { meta, events, shares, origin } => {
-                let channel = shares.first().map_or_else(String::new, |share| share.queue.name.clone());
+                let channel = shares.first().map_or_else(String::new, |share| share.channel().to_owned());
                 // One that waits for the disk comes again and again.
                 let counts_as = match error {
                     StorageError::DiskFull { .. } if origin.again => CountsAs::Nothing,

@@ -148,6 +148,15 @@ pub trait Vfs: Debug + Send + Sync {
         Err(io::ErrorKind::InvalidInput.into())
     }
 
+    /// The same path, so that it stays the same whatever becomes of the working directory of the process. A store asks once, when it
+    /// is opened. The provided method is for file systems that know no working directory.
+    ///
+    /// # Errors
+    /// As the operating system reports.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+
     /// Renames atomically, replacing `to` if it exists.
     ///
     /// # Errors

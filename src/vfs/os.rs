@@ -76,6 +76,10 @@ impl Vfs for OsVfs {
         Err(Errno::LOOP.into())
     }
 
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

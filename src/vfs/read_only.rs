@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Metadata, OpenMode, Vfs, VfsFile, VfsLock};
@@ -36,6 +36,10 @@ impl Vfs for ReadOnly {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.0.metadata(path)
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        self.0.absolute(path)
     }
 
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {

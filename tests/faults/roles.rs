@@ -16,8 +16,6 @@ pub(crate) struct Roles {
     active: BTreeSet<Arc<Path>>,
     // By lane, the file that was synced last and is none of those.
     prepared: BTreeMap<u16, Arc<Path>>,
-    // Lanes in which a segment got its name, and the name is not synced yet.
-    named: BTreeSet<u16>,
     // Lanes whose mark was written once more, and the name is not synced yet.
     marked: BTreeSet<u16>,
     // The write before this one was short: its file, where it ended, and whether it was a segment's first record.
@@ -40,7 +38,6 @@ impl Roles {
             OpKind::SyncData => self.sync(op, lane),
             OpKind::Rename if op.error.is_none() && has_extension(&op.path, "seg") => {
                 self.active.extend(self.prepared.remove(&lane));
-                self.named.insert(lane);
                 false
             }
             OpKind::Rename if op.error.is_none() && kind_of_file(&op.path) == "mark" => {
@@ -49,11 +46,10 @@ impl Roles {
             }
             // A full disk needs no new copy of a mark that is there, and no name that is wanted was new.
             OpKind::SyncDir if self.marked.remove(&lane) && is_no_room(op) => false,
-            // Nobody knows which names the disk has.
+            // Nobody knows which names the disk has, unless the directory could not even be opened: then nothing was tried.
             OpKind::SyncDir => {
                 let refused = matches!(op.fault, Some(Fault::Errno(EACCES | EINTR | EMFILE | ENFILE | ENOMEM)));
-                let was_named = self.named.remove(&lane);
-                op.error.is_some() && (was_named || !refused)
+                op.error.is_some() && !refused
             }
             _ => false,
         };

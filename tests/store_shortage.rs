@@ -1,0 +1,141 @@
+//! What a store does where descriptors, room or its settings are short.
+
+#![allow(clippy::expect_used)] // an error is a failed test
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aqueduct::limits::{STORE_UNSYNCED_BYTES_MAX, UNSYNCED_SEGMENTS_MAX};
+use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption, OpenError};
+use aqueduct::vfs::Vfs;
+use aqueduct::vfs::sim::{Fault, Inject, OpKind, SimVfs};
+use aqueduct::{Channel, Durability, PutBatch, PutError, Wait};
+
+fn settings(disk: &SimVfs) -> FileStoreBuilder {
+    FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
+}
+
+fn bytes_in(disk: &SimVfs, dir: &str) -> u64 {
+    let dir = Path::new(dir);
+    let names = disk.read_dir(dir).expect("the directory");
+    names.iter().map(|name| disk.metadata(&dir.join(name)).expect("a file").len).sum()
+}
+
+/// Once what a segment begins with was as large as a segment, each put got one of its own, which made the next one larger.
+#[test]
+fn a_long_backlog_in_small_segments_takes_little_more_than_its_events() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let before = bytes_in(&disk, "/store/data");
+    for _ in 0..4000 {
+        channel.put(vec![b'x'; 100]).expect("a put");
+    }
+    let took = bytes_in(&disk, "/store/data") - before;
+    assert!(took < 4000 * 400, "{took} bytes for events of 400,000");
+    store.close().expect("a close");
+    drop((channel, store));
+    let channel = settings(&disk).open().expect("the store").channel("channel").expect("a channel");
+    assert_eq!(channel.stats().depth_events, 4000);
+}
+
+/// Each segment that nothing had synced yet was open, until the process had no descriptors left.
+#[test]
+fn segments_that_nobody_syncs_are_synced_when_there_are_many() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..UNSYNCED_SEGMENTS_MAX * 3 {
+        channel.put(vec![b'x'; 3000]).expect("a put");
+    }
+    assert!(store.stats().syncs >= 2, "{}", store.stats().syncs);
+}
+
+/// An open writes again what was not synced, into one segment. It could not if that was more than a segment can hold.
+#[test]
+fn no_more_may_wait_for_a_sync_than_an_open_can_write_again() {
+    let over = settings(&SimVfs::new()).unsynced_bytes_max(STORE_UNSYNCED_BYTES_MAX + 1).open();
+    let Err(OpenError::Options(problems)) = over else { panic!("it is refused") };
+    assert_eq!(problems, ["unsynced_bytes_max is over 1 GiB"]);
+    settings(&SimVfs::new()).unsynced_bytes_max(STORE_UNSYNCED_BYTES_MAX).open().expect("a new store");
+}
+
+/// A moment without a free descriptor ended a data directory, although nothing had been tried that could fail.
+#[test]
+fn a_directory_that_cannot_be_opened_for_a_moment_is_used_again() {
+    for nth in 0..20 {
+        let disk = SimVfs::new();
+        let store = settings(&disk).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        // EMFILE
+        disk.inject(Inject::new(Fault::Errno(24)).on(OpKind::SyncDir).skip(nth));
+        let put = || channel.put(vec![b'x'; 2000]);
+        let accepted = (0..20).filter(|_| put().is_ok()).count() as u64;
+        assert!(accepted >= 19, "{accepted}");
+        // That one may be the first which needs the directory.
+        put().or_else(|_| put()).expect("a put with descriptors");
+        store.close().expect("a close");
+        drop((channel, store));
+        let channel = settings(&disk).open().expect("the store").channel("channel").expect("a channel");
+        let waiting = channel.take(100, Wait::NONE).expect("a take").len() as u64;
+        assert!(waiting == accepted + 1, "{waiting} of {accepted} and one");
+    }
+}
+
+/// The error had no channel, and nobody counted it.
+#[test]
+fn a_position_for_which_there_is_no_room_is_refused_by_name() {
+    let disk = SimVfs::new();
+    let store = settings(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    disk.inject(Inject::new(Fault::Errno(28)).on(OpKind::Write).sticky());
+    let mut batch = PutBatch::default();
+    batch.set_position("owner", "1");
+    let refused = channel.put_batch(batch).expect_err("the disk is full");
+    assert!(matches!(&refused, PutError::Full { channel, .. } if channel == "channel"), "{refused}");
+    assert_eq!(channel.stats().put_full_count, 1);
+}
+
+/// The acknowledgement of very many damaged records was a record that the next open could not read.
+#[test]
+fn any_number_of_damaged_records_is_lost_once() {
+    const EVENTS: u64 = 70_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = FileStore::builder(dir.path()).durability(Durability::Os).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let submit = |_| {
+        let mut put = channel.begin_put();
+        put.push("MARK");
+        put.submit().expect("a put")
+    };
+    let tickets: Vec<_> = (0..EVENTS).map(submit).collect();
+    tickets.into_iter().for_each(|ticket| drop(ticket.wait().expect("its commit")));
+    store.close().expect("a close");
+    drop((channel, store));
+    for file in std::fs::read_dir(dir.path().join("data")).expect("a directory") {
+        let path = file.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            let mut bytes = std::fs::read(&path).expect("a segment");
+            let marks: Vec<_> = bytes.windows(4).enumerate().filter(|(_, bytes)| *bytes == b"MARK").collect();
+            let marks: Vec<_> = marks.into_iter().map(|(at, _)| at).collect();
+            marks.into_iter().for_each(|at| bytes[at] = b'X');
+            std::fs::write(&path, bytes).expect("the disk has room");
+        }
+    }
+    let settings = || FileStore::builder(dir.path()).durability(Durability::Os);
+    let store = settings().on_corruption(OnCorruption::Salvage).open().expect("the store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..400 {
+        channel.put(vec![b'y'; 1000]).expect("a put");
+    }
+    // The next segment is ready.
+    store.maintain();
+    let take = channel.take(1000, Wait::NONE).expect("a take");
+    assert_eq!((take.len(), channel.stats().lost_events), (400, EVENTS));
+    take.commit().expect("its commit");
+    channel.put("whole").expect("a put");
+    drop((channel, store));
+    let channel = settings().open().expect("nothing is wrong any more").channel("channel").expect("a channel");
+    let take = channel.take(1000, Wait::NONE).expect("a take");
+    assert_eq!((take.len(), channel.stats().depth_events, channel.stats().lost_events), (1, 1, 0));
+}
