@@ -102,6 +102,7 @@ mod ticket;
 pub mod tls;
 pub mod vfs;
 mod wait;
+mod wakers;
 
 pub use agent::{Agent, BuildErrors, Drain, Pusher, RunningAgent};
 pub use batch::{Positions, PutBatch};

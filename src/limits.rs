@@ -47,9 +47,8 @@ pub const MEMORY_CHANNEL_EVENTS: u64 = 100_000;
 pub const MEMORY_CHANNEL_BYTES: u64 = 64 << 20;
 /// Default of the events that a spillable channel holds in memory, as in Flume.
 pub const SPILLABLE_MEMORY_EVENTS: u64 = 10_000;
-/// Tasks that wait for events of a memory channel, at most. Beyond it the one that waits longest is woken to make room,
-/// finds nothing, and waits again.
-pub const READY_TASKS_MAX: usize = 1024;
+/// Tasks that wait for events of a channel, at most. Beyond it all are woken to make room, find nothing, and wait again.
+pub const READY_TASKS_MAX: usize = 65_536;
 /// Channels of one store, at most. Format limit.
 pub const CHANNELS_MAX: usize = 1024;
 /// Data directories (lanes) of one store, at most. Format limit.

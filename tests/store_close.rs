@@ -138,7 +138,9 @@ fn events_keep_their_bytes_when_the_store_is_opened_again() {
                 take.commit().expect("its commit");
             }
             store.maintain();
-            (0..100).for_each(|_| drop(channel.put(vec![b'x'; 1000]).expect("a put")));
+            for _ in 0..100 {
+                channel.put(vec![b'x'; 1000]).expect("a put");
+            }
         }
         for (n, event) in held.iter().enumerate() {
             assert_eq!(event.body(), n.to_string().repeat(500).as_bytes(), "event {n}, opened again with {mode:?}");

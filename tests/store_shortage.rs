@@ -109,7 +109,9 @@ fn any_number_of_damaged_records_is_lost_once() {
         put.submit().expect("a put")
     };
     let tickets: Vec<_> = (0..EVENTS).map(submit).collect();
-    tickets.into_iter().for_each(|ticket| drop(ticket.wait().expect("its commit")));
+    for ticket in tickets {
+        ticket.wait().expect("its commit");
+    }
     store.close().expect("a close");
     drop((channel, store));
     for file in std::fs::read_dir(dir.path().join("data")).expect("a directory") {
@@ -138,4 +140,30 @@ fn any_number_of_damaged_records_is_lost_once() {
     let channel = settings().open().expect("nothing is wrong any more").channel("channel").expect("a channel");
     let take = channel.take(1000, Wait::NONE).expect("a take");
     assert_eq!((take.len(), channel.stats().depth_events, channel.stats().lost_events), (1, 1, 0));
+}
+
+/// To find the next event of a channel in a record whose events go to channels in turn took a walk over all of them, so that this
+/// took minutes.
+#[test]
+fn events_that_alternate_between_channels_are_found_at_once() {
+    let store = settings(&SimVfs::new()).segment_bytes(8 << 20).open().expect("a new store");
+    let names = ["a", "b"].map(|name| store.channel(name).expect("a channel"));
+    let mut put = store.begin_put();
+    for n in 0..100_000 {
+        put.push_to(&[&names[n % 2]], n.to_string());
+    }
+    put.commit().expect("a put");
+    for (first, channel) in names.iter().enumerate() {
+        let mut next = first;
+        while let take = channel.take(1000, Wait::NONE).expect("a take")
+            && !take.is_empty()
+        {
+            for event in &take[..] {
+                assert_eq!(event.body(), next.to_string().as_bytes());
+                next += 2;
+            }
+            take.commit().expect("its commit");
+        }
+        assert_eq!(next, 100_000 + first);
+    }
 }

@@ -19,6 +19,7 @@ use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::wait::{Patience, Wait, wake_all};
+use crate::wakers::Wakers;
 
 /// One channel.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ struct Gate {
     reserved_bytes: u64,
     in_flight: u64,
     takers: usize,
-    wakers: Vec<Waker>,
+    wakers: Wakers,
     // Puts that wait for room, in the order they came: a large one is not starved by small ones.
     line: VecDeque<u64>,
     line_next: u64,
@@ -292,7 +293,7 @@ impl Queue {
             lane.unread_bytes += bytes;
         }
         let takers = gate.takers;
-        let wakers = std::mem::take(&mut gate.wakers);
+        let wakers = gate.wakers.take();
         drop(gate);
         if takers > 0 && !planted(Bug::LostWakeup) {
             self.ready.notify_one();
@@ -321,7 +322,7 @@ impl Queue {
             gate.stats.take_error_count += 1;
         }
         let more = gate.ready > 0;
-        let wakers = if more { std::mem::take(&mut gate.wakers) } else { Vec::new() };
+        let wakers = if more { gate.wakers.take() } else { Vec::new() };
         drop(gate);
         // A waker runs code that is not ours, and may take from this very channel.
         drop(reader);
@@ -404,7 +405,7 @@ impl Queue {
         gate.ready += count;
         gate.in_flight -= count;
         gate.stats.rolled_back_events += count;
-        let wakers = std::mem::take(&mut gate.wakers);
+        let wakers = gate.wakers.take();
         drop(gate);
         self.ready.notify_all();
         wakers
@@ -445,23 +446,16 @@ impl Queue {
         if gate.ready > 0 || gate.closed {
             return Poll::Ready(());
         }
-        let mut evicted = Vec::new();
-        if !gate.wakers.iter().any(|known| known.will_wake(&waker)) {
-            if gate.wakers.len() >= limits::READY_TASKS_MAX {
-                evicted = std::mem::take(&mut gate.wakers);
-            }
-            gate.wakers.push(waker);
-        }
+        let surplus = if gate.wakers.knows(&waker) { Vec::new() } else { gate.wakers.remember(waker) };
         drop(gate);
-        // They find nothing and come again: what is remembered stays bounded, and nobody is forgotten.
-        wake_all(evicted);
+        wake_all(surplus);
         Poll::Pending
     }
 
     pub(crate) fn close(&self) {
         let mut gate = self.gate.lock();
         gate.closed = true;
-        let wakers = std::mem::take(&mut gate.wakers);
+        let wakers = gate.wakers.take();
         drop(gate);
         if planted(Bug::CloseWakesNobody) {
             return;

@@ -48,12 +48,28 @@ struct LaneReader {
     cursor: ReadCursor,
     // Sequence number behind the last event handed out.
     covered: u64,
-    // The record being read, and the place in it.
-    current: Option<(Arc<Record>, usize)>,
+    current: Option<Current>,
     // Events that were acknowledged before the store was opened, and places where none of this channel were.
     skip: RangeSet,
     // Sequence numbers among which damage was passed over.
     passed: Vec<(u64, u64)>,
+}
+
+/// The record being read, and the place in it.
+#[derive(Debug)]
+struct Current {
+    record: Arc<Record>,
+    // The next event to look at.
+    index: usize,
+    // A run at or before it: a take may go from run to run, and would walk over all before each time.
+    run: RunPlace,
+}
+
+/// The number of a run, and the index of its first event.
+#[derive(Clone, Copy, Debug, Default)]
+struct RunPlace {
+    number: usize,
+    begin: usize,
 }
 
 impl Reader {
@@ -200,9 +216,9 @@ impl LaneReader {
     /// Finds the next record with an event for `channel` and returns its stamp.
     fn load(&mut self, lane: &Lane, channel: u16) -> Result<Option<u64>, StorageError> {
         loop {
-            if let Some((record, index)) = &self.current {
-                if next_run(record, channel, *index, &self.skip).is_some() {
-                    return Ok(Some(record.stamp));
+            if let Some(current) = &mut self.current {
+                if current.next_run(channel, &self.skip).is_some() {
+                    return Ok(Some(current.record.stamp));
                 }
                 self.finish_record(lane, channel);
             }
@@ -220,7 +236,7 @@ impl LaneReader {
                 return Ok(None);
             };
             let index = usize::try_from(self.cursor.seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
-            self.current = Some((record, index));
+            self.current = Some(Current { record, index, run: RunPlace::default() });
         }
     }
 
@@ -237,7 +253,7 @@ impl LaneReader {
     }
 
     fn finish_record(&mut self, lane: &Lane, channel: u16) {
-        if let Some((record, _)) = self.current.take() {
+        if let Some(Current { record, .. }) = self.current.take() {
             self.cursor.seq = record.end_seq();
             if record.meta.runs.iter().any(|run| record.meta.channels(run).contains(&channel)) {
                 lane.log.cache.done(&record);
@@ -246,8 +262,9 @@ impl LaneReader {
     }
 
     fn hand_out(&mut self, lane: &Lane, channel: u16, want: u64, bytes_max: u64, taken: &mut Taken) {
-        let Some((record, index)) = &mut self.current else { return };
-        let Some((begin, end)) = next_run(record, channel, *index, &self.skip) else { return };
+        let Some(current) = &mut self.current else { return };
+        let Some((begin, end)) = current.next_run(channel, &self.skip) else { return };
+        let record = &current.record;
         let limit = end.min(begin.saturating_add(usize::try_from(want).unwrap_or(usize::MAX)));
         let events = record.events.get(begin..limit).unwrap_or_default();
         taken.events.reserve(events.len());
@@ -263,7 +280,7 @@ impl LaneReader {
         }
         let seq = record.seq + begin as u64;
         let piece = Piece { lane: lane.index, stamp: record.stamp, lo: self.covered.min(seq), seq, count };
-        *index = begin + usize::try_from(count).unwrap_or(usize::MAX);
+        current.index = begin + usize::try_from(count).unwrap_or(usize::MAX);
         self.covered = piece.end();
         match taken.pieces.last_mut() {
             Some(last) if last.lane == piece.lane && last.stamp == piece.stamp && last.end() == piece.seq => {
@@ -271,48 +288,57 @@ impl LaneReader {
             }
             _ => taken.pieces.push(piece),
         }
-        if next_run(record, channel, *index, &self.skip).is_none() {
+        if current.next_run(channel, &self.skip).is_none() {
             self.finish_record(lane, channel);
         }
     }
 }
 
-/// The next neighbouring events of `record` from `index` on that are for `channel` and not to be skipped.
-fn next_run(record: &Record, channel: u16, mut index: usize, skip: &RangeSet) -> Option<(usize, usize)> {
-    let seq = |index: usize| record.seq + index as u64;
-    loop {
-        let (mut from, upto) = next_routed(record, channel, index)?;
-        if !skip.intersects(seq(from), seq(upto)) {
-            return Some((from, upto));
-        }
-        while from < upto && skip.covers(seq(from), seq(from + 1)) {
-            from += 1;
-        }
-        if from < upto {
-            let end = (from..upto).find(|index| skip.covers(seq(*index), seq(index + 1))).unwrap_or(upto);
-            return Some((from, end));
-        }
-        index = upto;
-    }
-}
-
-/// The next neighbouring events of `record` from `index` on that are for `channel`.
-fn next_routed(record: &Record, channel: u16, index: usize) -> Option<(usize, usize)> {
-    let mut begin = 0;
-    let mut found: Option<(usize, usize)> = None;
-    for run in &record.meta.runs {
-        let end = (begin + run.events as usize).min(record.events.len());
-        if end > index && record.meta.channels(run).contains(&channel) {
-            match &mut found {
-                Some((_, upto)) => *upto = end,
-                None => found = Some((begin.max(index), end)),
+impl Current {
+    /// The next neighbouring events that are for `channel` and not to be skipped.
+    fn next_run(&mut self, channel: u16, skip: &RangeSet) -> Option<(usize, usize)> {
+        let first = self.record.seq;
+        let seq = |index: usize| first + index as u64;
+        let mut index = self.index;
+        loop {
+            let (mut from, upto) = self.next_routed(channel, index)?;
+            if !skip.intersects(seq(from), seq(upto)) {
+                return Some((from, upto));
             }
-        } else if found.is_some() {
-            break;
+            while from < upto && skip.covers(seq(from), seq(from + 1)) {
+                from += 1;
+            }
+            if from < upto {
+                let end = (from..upto).find(|index| skip.covers(seq(*index), seq(index + 1))).unwrap_or(upto);
+                return Some((from, end));
+            }
+            index = upto;
         }
-        begin = end;
     }
-    found
+
+    /// The next neighbouring events from `index` on that are for `channel`. The run that is remembered is that of the first of
+    /// them: nothing before is looked for any more.
+    fn next_routed(&mut self, channel: u16, index: usize) -> Option<(usize, usize)> {
+        let Self { record, run: place, .. } = self;
+        let mut found: Option<(usize, usize)> = None;
+        let mut begin = place.begin;
+        for (number, run) in record.meta.runs.iter().enumerate().skip(place.number) {
+            let end = (begin + run.events as usize).min(record.events.len());
+            if end > index && record.meta.channels(run).contains(&channel) {
+                match &mut found {
+                    Some((_, upto)) => *upto = end,
+                    None => {
+                        *place = RunPlace { number, begin };
+                        found = Some((begin.max(index), end));
+                    }
+                }
+            } else if found.is_some() {
+                break;
+            }
+            begin = end;
+        }
+        found
+    }
 }
 
 /// What a commit of the first `count` events of a take acknowledges, and the pieces on both sides.

@@ -28,6 +28,8 @@ mod store;
 mod sync;
 #[path = "../../src/ticket.rs"]
 mod ticket;
+#[path = "../../src/wakers.rs"]
+mod wakers;
 #[path = "../../src/wait.rs"]
 mod wait;
 

@@ -127,7 +127,7 @@ impl Channel for MemoryChannel {
         if state.is_closed || !state.queue.is_empty() {
             return Poll::Ready(());
         }
-        let surplus = if state.remembers(&waker) { None } else { state.remember(waker) };
+        let surplus = if state.wakers.knows(&waker) { Vec::new() } else { state.wakers.remember(waker) };
         drop(state);
         wake_all(surplus);
         Poll::Pending
@@ -157,7 +157,7 @@ impl Channel for MemoryChannel {
         for putter in &state.putters {
             putter.condvar.notify_one();
         }
-        let wakers = std::mem::take(&mut state.wakers);
+        let wakers = state.wakers.take();
         drop(state);
         self.shared.events.notify_all();
         wake_all(wakers);
@@ -355,7 +355,7 @@ impl Shared {
         }
         let has_taker = state.takers > 0;
         // Woken outside the lock: a waker runs code that is not ours.
-        let wakers = std::mem::take(&mut state.wakers);
+        let wakers = state.wakers.take();
         drop(state);
         if has_taker {
             self.events.notify_one();

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use super::builder::Settings;
@@ -10,9 +9,9 @@ use super::positions::PositionTable;
 use super::queue::{Queue, Taken};
 use crate::error::FullReason;
 use crate::event::Event;
-use crate::limits::READY_TASKS_MAX;
 use crate::stats::ChannelStats;
 use crate::sync::Condvar;
+use crate::wakers::Wakers;
 
 /// What a transaction needs room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(super) struct State {
     /// Threads that wait in `take`.
     pub(super) takers: usize,
     /// Tasks that wait for events.
-    pub(super) wakers: VecDeque<Waker>,
+    pub(super) wakers: Wakers,
     pub(super) positions: PositionTable,
     pub(super) is_closed: bool,
     /// The counters; what can be computed is left at zero.
@@ -140,18 +139,6 @@ impl State {
         self.depth.bytes -= done.bytes;
         self.counts.take_success_events += done.events;
         self.counts.rolled_back_events += all.events - done.events;
-    }
-
-    /// Whether a task is remembered.
-    pub(super) fn remembers(&self, waker: &Waker) -> bool {
-        self.wakers.iter().any(|known| known.will_wake(waker))
-    }
-
-    /// Remembers a task. Returns another one to be woken in its stead if there are too many.
-    pub(super) fn remember(&mut self, waker: Waker) -> Option<Waker> {
-        let surplus = if self.wakers.len() >= READY_TASKS_MAX { self.wakers.pop_front() } else { None };
-        self.wakers.push_back(waker);
-        surplus
     }
 
     /// A snapshot.

@@ -23,6 +23,14 @@ pub enum SpillableError {
         /// The setting.
         setting: &'static str,
     },
+    /// The name is that of a channel in which another one saves what is in its memory.
+    #[error(
+        "channel {channel} has a name that ends in `.saved`, as that has in which another spillable channel saves its events"
+    )]
+    ReservedName {
+        /// The channel.
+        channel: String,
+    },
     /// The part in memory cannot be built.
     #[error(transparent)]
     Memory(#[from] MemoryChannelError),
@@ -128,8 +136,8 @@ impl SpillableBuilder {
     }
 
     /// Opens the channel with its overflow in `store`: two file channels, one of the same name and one of the name with
-    /// `.saved` behind it. What they hold from before is in the channel. The store's limits of transactions and bodies
-    /// apply.
+    /// `.saved` behind it, which must not be used otherwise. What they hold from before is in the channel. The store's limits of
+    /// transactions and bodies apply.
     ///
     /// # Errors
     /// If a setting cannot be used, or the store takes no more.
@@ -142,7 +150,16 @@ impl SpillableBuilder {
         if settings.overflow_bytes == 0 {
             return Err(zero("overflow_bytes"));
         }
+        if settings.name.ends_with(Spillable::SAVED) {
+            return Err(SpillableError::ReservedName { channel: settings.name });
+        }
         let failed = |source| SpillableError::Store { channel: settings.name.clone(), source };
+        let (len, len_max) = (settings.name.len(), limits::NAME_BYTES_MAX - Spillable::SAVED.len());
+        if len > len_max {
+            // Before there is one channel of the two.
+            let (actual, max) = (len as u64, len_max as u64);
+            return Err(failed(StorageError::Limit { what: "bytes of a spillable channel's name", actual, max }));
+        }
         let overflow = store.channel(&settings.name).map_err(failed)?;
         let saved = store.channel(&Spillable::saved_name(&settings.name)).map_err(failed)?;
         saved.set_capacity(u64::MAX, u64::MAX);

@@ -148,8 +148,10 @@ impl Spillable {
 
     /// The channel of a store in which a channel of this name leaves what is in memory when it is closed.
     pub(crate) fn saved_name(name: &str) -> String {
-        format!("{name}.saved")
+        format!("{name}{}", Self::SAVED)
     }
+
+    const SAVED: &'static str = ".saved";
 
     /// What the overflow holds and did. Its events are among those of [`stats`](Channel::stats).
     #[must_use]

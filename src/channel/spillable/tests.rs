@@ -345,6 +345,10 @@ fn settings_that_cannot_work_are_refused() {
     let told = |builder: SpillableBuilder| builder.open(&store).map(drop).unwrap_err().to_string();
     let zero = told(Spillable::builder("c").overflow_events(0));
     assert_eq!(zero, "setting overflow_events of channel c is 0; it must be at least 1");
+    let reserved = told(Spillable::builder("c.saved"));
+    assert!(reserved.starts_with("channel c.saved has a name that ends in `.saved`"), "{reserved}");
+    let long = told(Spillable::builder("c".repeat(250)));
+    assert!(long.ends_with("bytes of a spillable channel's name of 250 is over the limit of 249"), "{long}");
     assert!(told(Spillable::builder("c").overflow_bytes(0)).contains("overflow_bytes"));
     assert!(told(Spillable::builder("")).starts_with("channel : "));
 }
