@@ -325,12 +325,11 @@ impl Current {
         for (number, run) in record.meta.runs.iter().enumerate().skip(place.number) {
             let end = (begin + run.events as usize).min(record.events.len());
             if end > index && record.meta.channels(run).contains(&channel) {
-                match &mut found {
-                    Some((_, upto)) => *upto = end,
-                    None => {
-                        *place = RunPlace { number, begin };
-                        found = Some((begin.max(index), end));
-                    }
+                if let Some((_, upto)) = &mut found {
+                    *upto = end;
+                } else {
+                    *place = RunPlace { number, begin };
+                    found = Some((begin.max(index), end));
                 }
             } else if found.is_some() {
                 break;
