@@ -20,6 +20,7 @@ const LAYERS: &[(&[&str], Siblings)] = &[
             "sabotage",
             "sync",
             "wait",
+            "wakers",
             "ticket",
             "shutdown",
             "stats",
