@@ -25,7 +25,7 @@ struct Outcome {
 }
 
 pub(crate) fn spool(dir: &Path) {
-    const ROUNDS: usize = 3;
+    const ROUNDS: usize = 5;
     let mut rates = [Vec::new(), Vec::new()];
     let mut resident = [0; 2];
     for _ in 0..ROUNDS {
@@ -36,7 +36,7 @@ pub(crate) fn spool(dir: &Path) {
         }
     }
     let [ours, flume] = &mut rates;
-    print_rates(ours, flume, resident);
+    print_rates(ours, flume, LINE, resident);
 }
 
 /// How long an agent takes from its start to its first events in the file, and what it needs for that.

@@ -57,11 +57,12 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// A line with both sides' rates, and one with the peaks of their resident memory.
-fn print_rates(ours: &mut [f64], flume: &mut [f64], resident_kib: [u64; 2]) {
+/// A line with both sides' rates, for events of so many bytes, and one with the peaks of their resident memory.
+fn print_rates(ours: &mut [f64], flume: &mut [f64], event_bytes: usize, resident_kib: [u64; 2]) {
     let mut ratios: Vec<f64> = ours.iter().zip(flume.iter()).map(|(ours, flume)| ours / flume).collect();
     let (own, theirs, ratio) = (median(ours), median(flume), median(&mut ratios));
-    println!("{own:9.0} events/s | Flume {theirs:9.0} | ratio {ratio:.1}");
+    let [own_mb, their_mb] = [own, theirs].map(|rate| rate * event_bytes as f64 / 1e6);
+    println!("{own:9.0} events/s {own_mb:7.1} MB/s | Flume {theirs:9.0} {their_mb:7.1} MB/s | ratio {ratio:.1}");
     print_resident(resident_kib);
 }
 

@@ -10,6 +10,8 @@ use crate::{median, print_rates, print_resident};
 
 const WARM_UP: usize = 12;
 const ROUNDS: usize = 5;
+/// Bytes of an event, on both sides.
+const BODY: usize = 500;
 const SIDES: [Kind; 2] = [Kind::Ours, Kind::Flume];
 
 /// Rates of both sides, in rounds.
@@ -24,7 +26,7 @@ fn compare(sides: &mut [Side; 2], events: usize, mut round: impl FnMut(&mut Side
         }
     }
     let [ours, flume] = &mut rates;
-    print_rates(ours, flume, sides.each_ref().map(Side::resident_kib));
+    print_rates(ours, flume, BODY, sides.each_ref().map(Side::resident_kib));
 }
 
 fn with_file_channels(dir: &Path) -> [Side; 2] {
@@ -62,7 +64,6 @@ pub(crate) fn memory(_: &Path) {
 /// Opening a file channel with a million events in it, as a killed process left it.
 pub(crate) fn start(dir: &Path) {
     const EVENTS: usize = 1_000_000;
-    const ROUNDS: usize = 3;
     for kind in SIDES {
         let mut side = kind.start();
         side.obey(&format!("file {}", dir.join(format!("{kind:?}")).display()));
@@ -114,7 +115,7 @@ pub(crate) fn avro(flume_client: bool, flume_source: bool, in_flight: usize) {
         }
     }
     let [ours, flume] = &mut rates;
-    print_rates(ours, flume, hops.each_ref().map(|hop| hop.client.resident_kib() + hop.source.resident_kib()));
+    print_rates(ours, flume, BODY, hops.each_ref().map(|hop| hop.client.resident_kib() + hop.source.resident_kib()));
 }
 
 /// Events that come through a hop in a round, of one call of the client, and of one request.

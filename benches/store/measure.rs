@@ -20,17 +20,27 @@ pub(crate) struct Run {
     pub(crate) syncs: u64,
     /// Bytes of the log.
     pub(crate) bytes: u64,
+    /// What the process gave the disk to write, in pages that became dirty: also zeros and what is beside the log.
+    pub(crate) disk_bytes: u64,
 }
 
 impl Run {
     /// Measures what `work`, which returns the latencies of its commits, does to `store`.
     pub(crate) fn of(store: &FileStore, events: u64, payload: u64, work: impl FnOnce() -> Vec<Duration>) -> Self {
-        let before = store.stats();
+        let (before, disk_bytes) = (store.stats(), disk_bytes());
         let begun = Instant::now();
         let latencies = work();
         let rate = events as f64 / begun.elapsed().as_secs_f64();
         let after = store.stats();
-        Self { rate, latencies, events, payload, syncs: after.syncs - before.syncs, bytes: after.bytes - before.bytes }
+        Self {
+            rate,
+            latencies,
+            events,
+            payload,
+            syncs: after.syncs - before.syncs,
+            bytes: after.bytes - before.bytes,
+            disk_bytes: self::disk_bytes() - disk_bytes,
+        }
     }
 }
 
@@ -65,6 +75,10 @@ impl Runs {
 
     pub(crate) fn bytes_per_payload_byte(&self) -> f64 {
         self.sum(|run| run.bytes) / self.sum(|run| run.payload)
+    }
+
+    pub(crate) fn disk_bytes_per_payload_byte(&self) -> f64 {
+        self.sum(|run| run.disk_bytes) / self.sum(|run| run.payload)
     }
 
     /// Payload bytes of an event.
@@ -166,6 +180,13 @@ pub(crate) fn drain(channel: &FileChannel) {
         }
         take.commit().expect("commit");
     }
+}
+
+/// `write_bytes` of the process, which counts a page whenever it becomes dirty.
+fn disk_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
 /// A line of `/proc/self/status`, in KiB.

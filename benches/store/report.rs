@@ -40,8 +40,10 @@ impl Report {
     pub(crate) fn costs(&mut self, ours: &Runs) {
         let [p50, p99, p999] = ours.latencies();
         let (syncs, bytes) = (ours.syncs_per_event(), ours.bytes_per_payload_byte());
+        let disk_bytes = ours.disk_bytes_per_payload_byte();
         println!(
-            "{:20}commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, {syncs:.4} syncs/event, {bytes:.4} bytes/payload byte",
+            "{:20}commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, {syncs:.4} syncs/event, {bytes:.4} bytes of the log and \
+             {disk_bytes:.2} of the disk/payload byte",
             ""
         );
         for (x, y) in [("50", p50), ("99", p99), ("99.9", p999)] {
@@ -49,6 +51,7 @@ impl Report {
         }
         self.value("syncs per event", "", syncs, "");
         self.value("bytes per payload byte", "", bytes, "");
+        self.value("disk bytes per payload byte", "", disk_bytes, "");
     }
 
     /// A point of a curve: a rate with what its commits cost.

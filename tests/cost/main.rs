@@ -1,9 +1,11 @@
-//! What a commit costs, counted instead of timed: system calls, syncs, bytes written, allocations, and bytes allocated, which
-//! stand for the bytes copied. The bounds are what it costs today with little room above: a change that needs more has to
+//! What a commit costs, counted instead of timed: system calls, syncs, bytes written, allocations, bytes allocated, and bytes copied
+//! (on processors of the kind x86-64). The bounds are what it costs today with little room above: a change that needs more has to
 //! say so here.
 
 #![allow(clippy::expect_used, clippy::print_stdout)] // an error is a failed test
 
+#[cfg(target_arch = "x86_64")]
+mod copies;
 mod disk;
 
 use std::sync::Arc;
@@ -98,6 +100,39 @@ fn a_put_that_is_left_to_the_system_is_one_write() {
     assert_allocated(&allocated, PUT_ALLOCATIONS, PUT_BYTES);
 }
 
+/// Bytes copied by each of ten puts of a batch, and by each take of it with its commit.
+#[cfg(target_arch = "x86_64")]
+fn copied(events: usize, body: usize) -> (u64, u64) {
+    let fixture = fixture(|settings| settings.durability(Durability::Os));
+    // The buffer grows once.
+    fixture.channel.put_batch(batch(events, body)).expect("a put");
+    fixture.channel.take(events, Wait::NONE).expect("a take").commit().expect("its commit");
+    let batches = batches(events, body);
+    let put = copies::measure(|| batches.into_iter().for_each(|batch| drop(fixture.channel.put_batch(batch))));
+    let take = copies::measure(|| {
+        for _ in 0..COMMITS {
+            fixture.channel.take(events, Wait::NONE).expect("a take").commit().expect("its commit");
+        }
+    });
+    assert_eq!(fixture.channel.stats().take_success_events, fixture.channel.stats().put_success_events);
+    println!("{events} x {body}: {put} {take}");
+    (put / COMMITS, take / COMMITS)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn events_are_copied_once_and_large_ones_not_at_all() {
+    for events in [1, 10, 100] {
+        let (put, take) = copied(events, BODY);
+        let payload = (events * BODY) as u64;
+        assert!(put >= payload, "{put}: the copy into the record is not seen");
+        assert!(put <= payload + 8 * events as u64 + PUT_COPIED, "{put} bytes copied for a put of {payload}");
+        assert!(take <= TAKE_COPIED, "{take} bytes copied for a take of {payload}");
+    }
+    let (put, take) = copied(1, 16 << 10);
+    assert!(put <= PUT_COPIED && take <= TAKE_COPIED, "{put} and {take} bytes copied for one large event");
+}
+
 #[test]
 fn a_large_body_is_not_copied() {
     let fixture = fixture(|settings| settings);
@@ -171,6 +206,11 @@ fn eight_producers_share_syncs() {
     fixture.store.close().expect("a close");
 }
 
+/// Bytes that a put copies besides the events and eight for each, as it is handed on, and that a take and its commit copy.
+#[cfg(target_arch = "x86_64")]
+const PUT_COPIED: u64 = 7300;
+#[cfg(target_arch = "x86_64")]
+const TAKE_COPIED: u64 = 5900;
 /// Allocations of a put besides its events, and their bytes besides a small buffer for their copy.
 const PUT_ALLOCATIONS: u64 = 22;
 const PUT_BYTES: u64 = 3400;

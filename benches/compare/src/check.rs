@@ -46,6 +46,11 @@ impl Counted {
     pub fn syncs_per_call(&self) -> f64 {
         self.sync_calls as f64 / self.calls.max(1) as f64
     }
+
+    pub fn syncs_per_event(&self, workload: &Workload) -> f64 {
+        let probed = Workload { commits: COMMITS, ..*workload };
+        self.sync_calls as f64 / probed.events_total() as f64
+    }
 }
 
 /// Runs a system under strace.

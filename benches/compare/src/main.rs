@@ -104,7 +104,8 @@ fn stores_in_turn(workload: &Workload, options: &Options, parent: &Path) -> Resu
         }
         let dir = tempfile::tempdir_in(parent)?;
         let store = (system.open)(&dir.path().join("store"), workload.class)?;
-        let series = Series { name: system.name, class, rounds: Vec::new() };
+        let syncs_per_event = Some(counted.syncs_per_event(&workload));
+        let series = Series { name: system.name, class, syncs_per_event, rounds: Vec::new() };
         running.push(Running { system, store, series, _dir: dir });
     }
     if running.is_empty() {
@@ -137,7 +138,12 @@ fn stores_in_turn(workload: &Workload, options: &Options, parent: &Path) -> Resu
 
 fn channels_in_turn(load: &memory::Load, options: &Options) -> Result {
     let load = memory::Load { commits: options.commits(load.commits), ..*load };
-    let series = |(name, _): &(&'static str, memory::Run)| Series { name, class: "none".into(), rounds: Vec::new() };
+    let series = |(name, _): &(&'static str, memory::Run)| Series {
+        name,
+        class: "none".into(),
+        syncs_per_event: None,
+        rounds: Vec::new(),
+    };
     let mut series: Vec<Series> = memory::SYSTEMS.iter().map(series).collect();
     for round in 0..=options.rounds {
         for (one, (_, run)) in series.iter_mut().zip(memory::SYSTEMS) {

@@ -112,7 +112,7 @@ impl Load {
             }
             producer.join().map_err(|_| Error::from("the producer panicked"))?
         })?;
-        Ok(Round { seconds: begun.elapsed().as_secs_f64(), puts })
+        Ok(Round { seconds: begun.elapsed().as_secs_f64(), puts, disk_bytes: 0 })
     }
 }
 

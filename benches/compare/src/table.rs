@@ -9,6 +9,8 @@ use crate::workload::{BODY, Round};
 pub struct Series {
     pub name: &'static str,
     pub class: String,
+    /// Of an event that was put, under strace.
+    pub syncs_per_event: Option<f64>,
     pub rounds: Vec<Round>,
 }
 
@@ -26,6 +28,12 @@ impl Series {
         median(self.rates(events).iter().zip(other.rates(events)).map(|(this, other)| this / other).collect())
     }
 
+    /// Bytes for the disk of each byte of payload.
+    fn disk_bytes_per_byte(&self, events: usize) -> f64 {
+        let payload = (events * BODY * self.rounds.len()).max(1) as f64;
+        self.rounds.iter().map(|round| round.disk_bytes).sum::<u64>() as f64 / payload
+    }
+
     fn latencies(&self) -> Vec<Duration> {
         let mut all: Vec<Duration> = self.rounds.iter().flat_map(|round| round.puts.iter().copied()).collect();
         all.sort_unstable();
@@ -36,8 +44,8 @@ impl Series {
 /// The first of `series` is ours. `events` are those of one round.
 pub fn table(series: &[Series], events: usize) -> String {
     let mut text = String::from(
-        "| system | class, as checked | events/s | MB/s | aqueduct is | put p50 us | p99 | p99.9 |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|\n",
+        "| system | class, as checked | events/s | MB/s | aqueduct is | put p50 us | p99 | p99.9 | syncs an event | disk bytes a byte |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for one in series {
         let rate = one.rate(events);
@@ -48,7 +56,7 @@ pub fn table(series: &[Series], events: usize) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {:.0} | {:.2} x | {:.0} | {:.0} | {:.0} |",
+            "| {} | {} | {} | {:.0} | {:.2} x | {:.0} | {:.0} | {:.0} | {} | {} |",
             one.name,
             one.class,
             thousands(rate),
@@ -57,6 +65,8 @@ pub fn table(series: &[Series], events: usize) -> String {
             at(0.5),
             at(0.99),
             at(0.999),
+            one.syncs_per_event.map_or("-".to_owned(), |syncs| format!("{syncs:.4}")),
+            one.syncs_per_event.map_or("-".to_owned(), |_| format!("{:.2}", one.disk_bytes_per_byte(events))),
         );
     }
     text

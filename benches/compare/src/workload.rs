@@ -90,6 +90,8 @@ pub struct Round {
     pub seconds: f64,
     /// Of each put.
     pub puts: Vec<Duration>,
+    /// What the whole process gave the disk to write, in pages that became dirty.
+    pub disk_bytes: u64,
 }
 
 /// Called around each put and take, with the thread and the number of the call.
@@ -120,6 +122,7 @@ pub fn bodies() -> Vec<Bytes> {
 
 pub fn run(store: &dyn Store, workload: &Workload, bodies: &[Bytes], observer: &dyn Observer) -> Result<Round> {
     let puts = Mutex::new(Vec::with_capacity(workload.producers * workload.commits));
+    let disk_bytes = disk_bytes();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -133,7 +136,14 @@ pub fn run(store: &dyn Store, workload: &Workload, bodies: &[Bytes], observer: &
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a producer panicked")?)
     })?;
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(Round { seconds, puts: puts.into_inner()? })
+    Ok(Round { seconds, puts: puts.into_inner()?, disk_bytes: self::disk_bytes() - disk_bytes })
+}
+
+/// `write_bytes` of the process, which counts a page whenever it becomes dirty, by whichever call or mapping.
+fn disk_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
 fn produce(
