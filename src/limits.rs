@@ -47,7 +47,8 @@ pub const MEMORY_CHANNEL_EVENTS: u64 = 100_000;
 pub const MEMORY_CHANNEL_BYTES: u64 = 64 << 20;
 /// Default of the events that a spillable channel holds in memory, as in Flume.
 pub const SPILLABLE_MEMORY_EVENTS: u64 = 10_000;
-/// Tasks that wait for events of a channel, at most. Beyond it all are woken to make room, find nothing, and wait again.
+/// Tasks that wait for events of a channel, at most. Beyond it, and on the way there whenever their number has doubled from 1,024 on,
+/// all are woken to make room; those that still wait find nothing, and wait again.
 pub const READY_TASKS_MAX: usize = 65_536;
 /// Channels of one store, at most. Format limit.
 pub const CHANNELS_MAX: usize = 1024;

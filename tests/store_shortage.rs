@@ -9,8 +9,8 @@ use std::sync::Arc;
 use aqueduct::limits::{STORE_UNSYNCED_BYTES_MAX, UNSYNCED_SEGMENTS_MAX};
 use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption, OpenError};
 use aqueduct::vfs::Vfs;
-use aqueduct::vfs::sim::{Fault, Inject, OpKind, SimVfs};
-use aqueduct::{Channel, Durability, PutBatch, PutError, Wait};
+use aqueduct::vfs::sim::{Fault, Inject, OpKind, OpRecord, SimVfs};
+use aqueduct::{Channel, Durability, Event, FileChannel, PutBatch, PutError, PutTicket, Receipt, Wait};
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false).segment_bytes(4 << 10)
@@ -167,4 +167,83 @@ fn events_that_alternate_between_channels_are_found_at_once() {
         }
         assert_eq!(next, 100_000 + first);
     }
+}
+
+/// The neighbours that were found for a channel were looked for again by each take that got some of them.
+#[test]
+fn neighbours_are_found_once_however_few_a_take_gets() {
+    let store = settings(&SimVfs::new()).segment_bytes(8 << 20).take_durability(Durability::Os).open();
+    let store = store.expect("a new store");
+    let (all, some) = (store.channel("all").expect("a channel"), store.channel("some").expect("a channel"));
+    let mut put = store.begin_put();
+    for n in 0..60_000_u32 {
+        let channels: &[&FileChannel] = if n % 2 == 0 { &[&all] } else { &[&all, &some] };
+        put.push_to(channels, n.to_string());
+    }
+    put.commit().expect("a put");
+    for (channel, step, count) in [(&all, 1, 60_000), (&some, 2, 30_000)] {
+        for n in 0..count {
+            let take = channel.take(1, Wait::NONE).expect("a take");
+            assert_eq!(take[0].body(), (step - 1 + n * step).to_string().as_bytes());
+            take.commit().expect("its commit");
+        }
+        assert!(channel.take(1, Wait::NONE).expect("a take").is_empty());
+    }
+}
+
+/// Segments grew with what might have come to the state, not with what had.
+#[test]
+fn segments_keep_their_size_while_events_are_taken_one_by_one() {
+    let disk = SimVfs::new();
+    let builder = settings(&disk).segment_bytes(64 << 10).durability(Durability::Os).take_durability(Durability::Os);
+    let store = builder.open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    for _ in 0..40 {
+        let batch = (0..500).map(|_| Event::new("x")).collect();
+        channel.put_batch(PutBatch::new(batch)).expect("a put");
+    }
+    for n in 0..20_000 {
+        channel.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+        if n % 500 == 0 {
+            store.maintain();
+        }
+    }
+    let dir = Path::new("/store/data");
+    for name in disk.read_dir(dir).expect("the directory") {
+        let len = disk.metadata(&dir.join(&name)).expect("a file").len;
+        assert!(len <= 256 << 10, "{name:?} has {len} bytes");
+    }
+}
+
+/// After a sync that failed in the middle of a group, what the group had written before counted as put.
+#[test]
+fn what_a_sync_in_the_middle_of_a_group_was_about_is_indeterminate() {
+    let group = |fail_at: Option<u64>| {
+        let disk = SimVfs::new();
+        let store = settings(&disk).durability(Durability::Os).open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        if let Some(index) = fail_at {
+            // EIO
+            disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).not_before(index));
+        }
+        let from = disk.op_count();
+        let submit = |_| {
+            let mut put = channel.begin_put();
+            put.push(vec![b'x'; 3000]);
+            put.submit().expect("a put")
+        };
+        let tickets: Vec<PutTicket> = (0..UNSYNCED_SEGMENTS_MAX + 10).map(submit).collect();
+        let outcomes: Vec<_> = tickets.into_iter().map(PutTicket::wait).collect();
+        (outcomes, disk.ops_since(from))
+    };
+    let (outcomes, ops) = group(None);
+    assert!(outcomes.iter().all(Result::is_ok));
+    // A new segment is synced twice; more in a row are those that are full.
+    let is_sync = |ops: &[OpRecord]| ops.iter().all(|op| op.kind == OpKind::SyncData);
+    let first = ops.windows(10).find(|ops| is_sync(ops)).expect("a sync of all").first().map(|op| op.index);
+    let (outcomes, _) = group(first);
+    let refused = |outcome: &&Result<Receipt, PutError>| matches!(outcome, Err(PutError::NotCommitted { .. }));
+    let unknown = |outcome: &&Result<Receipt, PutError>| matches!(outcome, Err(PutError::Indeterminate { .. }));
+    let (refused, unknown) = (outcomes.iter().filter(refused).count(), outcomes.iter().filter(unknown).count());
+    assert!(refused > 0 && unknown > 0 && refused + unknown == outcomes.len(), "{refused} and {unknown}");
 }

@@ -4,6 +4,7 @@
 
 use std::env;
 
+use aqueduct::store::OpenError;
 use aqueduct::{Channel, FileStore, Wait};
 
 /// A store that was opened by a relative path went on in whatever the path led to later.
@@ -26,5 +27,23 @@ fn a_store_stays_where_it_was_opened() {
     drop((channel, store));
     let channel = open().channel("channel").expect("a channel");
     assert_eq!(channel.take(1000, Wait::NONE).expect("a take").len(), 100);
+
+    let here = first.path().canonicalize().expect("it is there");
+    for (store, dirs, problem) in [
+        ("a", [here.join("disk"), "disk".into()], "a data directory is named twice"),
+        ("b", ["disk".into(), "./disk".into()], "a data directory is named twice"),
+        (
+            "c",
+            ["disk".into(), "./c".into()],
+            "a data directory is the store's own directory; name one in it, or beside it",
+        ),
+        ("d", ["disk".into(), "".into()], "a data directory has an empty name"),
+    ] {
+        let [one, other] = dirs;
+        let Err(OpenError::Options(problems)) = FileStore::builder(store).data_dir(one).data_dir(other).open() else {
+            panic!("it is refused")
+        };
+        assert_eq!(problems, [problem]);
+    }
     env::set_current_dir(env::temp_dir()).expect("it is there");
 }

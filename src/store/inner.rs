@@ -499,9 +499,10 @@ impl Drop for KeeperEnd<'_> {
         // ORDER: nobody hands anything to it any more before what it was handed is looked at.
         inner.shared.keeper.stop();
         inner.lanes.iter().for_each(|lane| lane.abandon());
-        // What may panic once more must not end the process.
-        let refuse = || inner.lanes.iter().for_each(|lane| lane.drain_pending());
-        let _ = catch_unwind(AssertUnwindSafe(refuse));
+        for lane in &inner.lanes {
+            // What may panic once more must not end the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| lane.drain_pending()));
+        }
     }
 }
 

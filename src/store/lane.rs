@@ -321,8 +321,12 @@ impl Lane {
     fn prepare(&self) {
         let wanted = {
             let mut writer = self.writer.lock();
-            let state_bytes = writer.state_bytes;
-            if writer.wants_segment() { writer.spares.begin_prepare(state_bytes) } else { None }
+            if writer.wants_segment() {
+                let state_bytes = writer.known_state_bytes();
+                writer.spares.begin_prepare(state_bytes)
+            } else {
+                None
+            }
         };
         let Some((id, size, spare)) = wanted else { return };
         let dir = &self.log.dir;

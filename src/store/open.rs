@@ -134,6 +134,7 @@ fn build_lane(dir: LaneDir, recovered: Recovered, shared: &Arc<Shared>, cache_by
         spares,
         since_checkpoint: 0,
         spoiled: false,
+        sync_failed: false,
         refused: None,
         wakers: Vec::new(),
     };

@@ -292,16 +292,17 @@ impl FileStoreBuilder {
     }
 
     fn checked(mut self) -> Result<Self, OpenError> {
+        for path in [&mut self.path].into_iter().chain(&mut self.data_dirs).filter(|path| !path.as_os_str().is_empty())
+        {
+            let absolute = self.options.vfs.absolute(path);
+            *path = absolute.map_err(|error| StorageError::io("find the working directory for", path, error))?;
+        }
         let problems = self.problems();
         if !problems.is_empty() {
             return Err(OpenError::Options(problems));
         }
         if self.data_dirs.is_empty() {
             self.data_dirs.push(self.path.join("data"));
-        }
-        for path in [&mut self.path].into_iter().chain(&mut self.data_dirs) {
-            let absolute = self.options.vfs.absolute(path);
-            *path = absolute.map_err(|error| StorageError::io("find the working directory for", path, error))?;
         }
         Ok(self)
     }
@@ -318,6 +319,7 @@ impl FileStoreBuilder {
         check(self.data_dirs.len() <= limits::LANES_MAX, "there are more than 64 data directories");
         for (index, dir) in self.data_dirs.iter().enumerate() {
             check(!self.data_dirs.iter().take(index).any(|other| other == dir), "a data directory is named twice");
+            check(!dir.as_os_str().is_empty(), "a data directory has an empty name");
             check(*dir != self.path, "a data directory is the store's own directory; name one in it, or beside it");
         }
         check(options.capacity_events > 0, "capacity_events is 0: nothing could ever be put");

@@ -61,8 +61,10 @@ struct Current {
     record: Arc<Record>,
     // The next event to look at.
     index: usize,
-    // A run at or before it: a take may go from run to run, and would walk over all before each time.
-    run: RunPlace,
+    // The neighbouring events that were found last, and the run behind them: a take may go from run to run, and would walk over all
+    // before each time.
+    found: (usize, usize),
+    behind: RunPlace,
 }
 
 /// The number of a run, and the index of its first event.
@@ -236,7 +238,7 @@ impl LaneReader {
                 return Ok(None);
             };
             let index = usize::try_from(self.cursor.seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
-            self.current = Some(Current { record, index, run: RunPlace::default() });
+            self.current = Some(Current { record, index, found: (0, 0), behind: RunPlace::default() });
         }
     }
 
@@ -316,27 +318,25 @@ impl Current {
         }
     }
 
-    /// The next neighbouring events from `index` on that are for `channel`. The run that is remembered is that of the first of
-    /// them: nothing before is looked for any more.
+    /// The next neighbouring events from `index` on that are for `channel`. Nothing before is looked for any more.
     fn next_routed(&mut self, channel: u16, index: usize) -> Option<(usize, usize)> {
-        let Self { record, run: place, .. } = self;
-        let mut found: Option<(usize, usize)> = None;
-        let mut begin = place.begin;
-        for (number, run) in record.meta.runs.iter().enumerate().skip(place.number) {
-            let end = (begin + run.events as usize).min(record.events.len());
+        let Self { record, found: (from, upto), behind, .. } = self;
+        if index < *upto {
+            return Some((index.max(*from), *upto));
+        }
+        let mut found = None;
+        while let Some(run) = record.meta.runs.get(behind.number) {
+            let end = (behind.begin + run.events as usize).min(record.events.len());
             if end > index && record.meta.channels(run).contains(&channel) {
-                if let Some((_, upto)) = &mut found {
-                    *upto = end;
-                } else {
-                    *place = RunPlace { number, begin };
-                    found = Some((begin.max(index), end));
-                }
+                found = Some((found.map_or(behind.begin, |(begin, _)| begin), end));
             } else if found.is_some() {
                 break;
             }
-            begin = end;
+            *behind = RunPlace { number: behind.number + 1, begin: end };
         }
-        found
+        let (begin, end) = found?;
+        (*from, *upto) = (begin, end);
+        Some((begin.max(index), end))
     }
 }
 

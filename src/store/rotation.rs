@@ -46,7 +46,7 @@ impl Writer {
 
     fn begin_segment(&mut self, lane: &Lane, need: u64, for_put: bool) -> Result<(), StorageError> {
         if self.dirty.len() >= UNSYNCED_SEGMENTS_MAX {
-            self.sync(lane)?;
+            self.sync(lane).inspect_err(|_| self.sync_failed = true)?;
         }
         let mut state = self.state.clone();
         state.seal(self.end());
@@ -60,7 +60,7 @@ impl Writer {
             return Err(StorageError::Limit { what: "segment bytes", actual: total, max: u32::MAX.into() });
         }
         // Where the state is large, a segment that just fits would be full at once, and the next one has to tell of it, too.
-        let roomy = total.max(roomy_bytes(payload.len)).min(u32::MAX.into());
+        let roomy = total.max(roomy_bytes(payload.len));
         let segment = match self.spares.acquire(lane, roomy, state.first_seq, for_put) {
             Err(StorageError::DiskFull { .. }) if roomy > total => {
                 self.spares.acquire(lane, total, state.first_seq, for_put)?

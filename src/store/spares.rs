@@ -97,6 +97,11 @@ impl Spares {
         failed.error
     }
 
+    /// Whether a segment of the size that the next one has anyway is roomy for a state of `state_bytes`.
+    pub(crate) fn is_small(&self, state_bytes: u64) -> bool {
+        roomy_bytes(state_bytes) <= self.next_size
+    }
+
     /// Takes a file to prepare, if one is wanted, for a segment whose state takes `state_bytes`; with the id it is to get.
     pub(crate) fn begin_prepare(&mut self, state_bytes: u64) -> Option<(u32, u64, Option<Spare>)> {
         if self.prepared.is_some() {
@@ -288,7 +293,7 @@ pub(crate) fn parse_reserve_name(name: &str) -> Option<u32> {
 
 /// Bytes of a segment that has room for more than the state it begins with.
 pub(crate) fn roomy_bytes(state_bytes: u64) -> u64 {
-    state_bytes.saturating_mul(4)
+    state_bytes.saturating_mul(4).min(u32::MAX.into())
 }
 
 /// The name of a file that is to become segment `id`, or was it.

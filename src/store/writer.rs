@@ -54,6 +54,8 @@ pub(crate) struct Writer {
     pub(crate) since_checkpoint: u64,
     /// A write failed half-way: nothing more goes into this segment.
     pub(crate) spoiled: bool,
+    /// A sync failed in the middle of a group: nobody knows what became of what the group had written before.
+    pub(crate) sync_failed: bool,
     /// Puts up to this stamp were on their way when an earlier one was refused for this, and are refused with it.
     pub(crate) refused: Option<(u64, StorageError)>,
     /// Tasks that wait for what was published; to be woken once nothing is locked.
@@ -175,6 +177,14 @@ impl Writer {
         secured
     }
 
+    /// The bytes that the state takes in a record; an upper bound where it is small all the same.
+    pub(crate) fn known_state_bytes(&mut self) -> u64 {
+        if !self.spares.is_small(self.state_bytes) {
+            self.state_bytes = self.state.encode().len() as u64;
+        }
+        self.state_bytes
+    }
+
     /// Forgets the positions that were cleared before `durable`, which is durable.
     ///
     /// ORDER: not before. A clear that a power cut takes with it leaves an older position in this log. Were it forgotten, a clear
@@ -225,6 +235,7 @@ impl Writer {
         let options = &lane.shared.options;
         let sync = (level.sync && !written.is_empty())
             || self.unsynced_bytes > options.unsynced_bytes_max
+            || self.sync_failed
             || self.cleared.len() >= CLEARED_POSITIONS_MAX;
         if sync && let Err(error) = self.sync(lane) {
             for frame in written {

@@ -149,7 +149,8 @@ pub trait Vfs: Debug + Send + Sync {
     }
 
     /// The same path, so that it stays the same whatever becomes of the working directory of the process. A store asks once, when it
-    /// is opened. The provided method is for file systems that know no working directory.
+    /// is opened. The provided method is for file systems that know no working directory; one that hands on to another has to hand this on,
+    /// too.
     ///
     /// # Errors
     /// As the operating system reports.
