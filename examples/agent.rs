@@ -29,7 +29,8 @@ use aqueduct::config::{Channels, ConfigError, OpenError, Options, Plan, Problem,
 use aqueduct::{Channel, Drain, Wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 const USAGE: &str = "\
 usage: agent --conf-file FILE --name AGENT [options]
@@ -121,7 +122,10 @@ fn say(message: impl Display) {
 /// without room. As above, nobody may listen.
 fn show_warnings() {
     let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(io::stderr);
-    lines.log_internal_errors(false).init();
+    // That a component fails, which it may do again and again, the service says itself, once.
+    let wanted = Targets::new().with_default(LevelFilter::WARN);
+    let wanted = wanted.with_target("aqueduct::agent::component", LevelFilter::ERROR);
+    lines.log_internal_errors(false).finish().with(wanted).init();
 }
 
 /// Answers on standard output, which may be closed, too.

@@ -163,9 +163,16 @@ fn events_left(names: &[String; 2], settings: &StoreSettings) -> Result<u64, Sto
     };
     let known: Vec<u64> = names.iter().filter_map(|name| found.channel(name)).map(|left| left.events).collect();
     let events = known.iter().copied().fold(0, u64::saturating_add);
-    // The list of channels is whole where nothing but what they hold is damaged, so that this is what others hold.
-    let is_unknown_there =
-        known.is_empty() && found.obstacles.iter().all(|error| matches!(error, OpenError::Corrupt(_)));
+    // The list of channels is whole where nothing but what they hold is damaged, so that this is what others hold. An older list,
+    // which lacks channels that the logs name, is damage of the list.
+    let spares_the_list = |error: &OpenError| match error {
+        OpenError::Corrupt(report) => {
+            let mut damage = report.lanes.iter().flat_map(|lane| &lane.damage);
+            damage.all(|damage| damage.path.file_name() != Some("manifest".as_ref()))
+        }
+        _ => false,
+    };
+    let is_unknown_there = known.is_empty() && found.obstacles.iter().all(spares_the_list);
     if events > 0 || is_unknown_there {
         return Ok(events);
     }

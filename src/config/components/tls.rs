@@ -35,7 +35,7 @@ pub(in super::super) fn server(keys: &mut Keys, site: &Site<'_>) -> Made<Option<
 }
 
 /// What the keys of a sink or client say; `None` without `ssl`.
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "rpc"))]
 pub(in super::super) fn client(keys: &mut Keys, site: &Site<'_>) -> Made<Option<TlsClient>> {
     let is_on = keys.flag("ssl", false);
     let trusts_everyone = keys.flag("trust-all-certs", false);

@@ -66,19 +66,19 @@ impl Resolver {
         }
         // Nobody waits for the lock while the resolver takes its time.
         let addresses = (self.addresses_of)(host);
-        if addresses.is_empty() {
-            self.miss(host);
-        }
         let is_meant = addresses.contains(&address);
-        let age_max = if addresses.is_empty() { HOST_NAME_RETRY } else { HOST_NAME_AGE_MAX };
+        let is_unknown = addresses.is_empty();
+        let age_max = if is_unknown { HOST_NAME_RETRY } else { HOST_NAME_AGE_MAX };
         let until = self.clock.monotonic().saturating_add(age_max);
-        self.hosts.lock().insert(host.to_owned(), Known { addresses, until });
+        let before = self.hosts.lock().insert(host.to_owned(), Known { addresses, until });
+        if is_unknown {
+            Self::tell_unknown(host, before.is_some_and(|known| known.addresses.is_empty()));
+        }
         is_meant
     }
 
     /// Tells that a rule about a host does nothing: aloud only if the host was known before, or nobody has asked for it yet.
-    fn miss(&self, host: &str) {
-        let was_unknown = self.hosts.lock().get(host).is_some_and(|known| known.addresses.is_empty());
+    fn tell_unknown(host: &str, was_unknown: bool) {
         if was_unknown {
             tell!(DEBUG, "host of an IP filter has no address, so that its rule matches nobody", host = host);
         } else {

@@ -181,3 +181,24 @@ fn every_key_of_flumes_is_known_and_mistakes_are_named() {
         assert!(matches!(&found[..], [only] if only.contains(&expected)), "{found:?}");
     }
 }
+
+#[test]
+fn events_are_not_left_where_an_older_list_of_channels_does_not_know_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let (checkpoint, data) = (place("c"), place("d"));
+    let manifest = dir.path().join("c").join("manifest");
+    let put = |channel: &str| {
+        let store = FileStore::builder(place("c")).data_dir(place("d")).open().unwrap();
+        store.channel(channel).unwrap().put("left").unwrap();
+        store.close().unwrap();
+    };
+    put("another");
+    let older = std::fs::read(&manifest).unwrap();
+    put("c1");
+    let pairs = [("overflowCapacity", "0"), ("checkpointDir", &checkpoint), ("dataDirs", &data)];
+    let is_refused = || (problems(dir.path(), &pairs).0.unwrap().open)(&Stores::default()).is_err();
+    assert!(is_refused(), "there are events");
+    std::fs::write(&manifest, older).unwrap();
+    assert!(is_refused(), "nobody knows how many there are");
+}

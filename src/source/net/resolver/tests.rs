@@ -106,3 +106,38 @@ fn others_go_on_with_what_is_known_while_one_asks_again() {
 fn the_system_knows_this_host() {
     assert!(Resolver::new().has("localhost", [127, 0, 0, 1].into()));
 }
+
+#[cfg(feature = "tracing")]
+#[test]
+fn of_many_clients_at_once_one_hears_that_a_host_has_no_address() {
+    static WARNS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    static GATE: std::sync::Barrier = std::sync::Barrier::new(8);
+    fn nobody(_: &str) -> Vec<IpAddr> {
+        GATE.wait();
+        Vec::new()
+    }
+    #[derive(Clone)]
+    struct Told;
+    impl Write for Told {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            WARNS.lock().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let resolver = resolver(&Arc::new(StepClock::new()), nobody);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let listening =
+                    tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(|| Told).finish();
+                let _listening = tracing::subscriber::set_default(listening);
+                assert!(!resolver.has("race.example", address(1)));
+            });
+        }
+    });
+    let told = String::from_utf8(WARNS.lock().clone()).unwrap();
+    let count = told.lines().filter(|line| line.contains("race.example") && line.contains("WARN")).count();
+    assert_eq!(count, 1, "{told}");
+}
