@@ -17,6 +17,7 @@
 
 mod alone;
 mod backlog;
+mod disk;
 mod growth;
 mod measure;
 mod raw;
@@ -78,8 +79,7 @@ fn main() {
             filter => filters.push(filter.to_owned()),
         }
     }
-    let parent = std::env::var_os("AQUEDUCT_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let dir = tempfile::tempdir_in(parent).expect("a directory to write in");
+    let dir = tempfile::tempdir_in(disk::parent()).expect("a directory to write in");
     let sync = Raw::new(dir.path(), 1 << 20).run(4096, 200, true).rate;
     println!("{BODY} bytes a body, {rounds} rounds; one fdatasync of 4 KiB takes {:.0} us here", 1e6 / sync);
     if sync > 50_000.0 {

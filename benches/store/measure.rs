@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct::{Channel, Durability, Event, FileChannel, FileStore, FileStoreBuilder, PutBatch, Wait};
 
-use crate::BODY;
+use crate::{BODY, disk};
 
 /// What one run of a workload gave.
 #[derive(Debug, Default)]
@@ -20,14 +20,14 @@ pub(crate) struct Run {
     pub(crate) syncs: u64,
     /// Bytes of the log.
     pub(crate) bytes: u64,
-    /// What the process gave the disk to write, in pages that became dirty: also zeros and what is beside the log.
+    /// Bytes that the disk has written meanwhile, for whomever: also zeros, and what is beside the log.
     pub(crate) disk_bytes: u64,
 }
 
 impl Run {
     /// Measures what `work`, which returns the latencies of its commits, does to `store`.
     pub(crate) fn of(store: &FileStore, events: u64, payload: u64, work: impl FnOnce() -> Vec<Duration>) -> Self {
-        let (before, disk_bytes) = (store.stats(), disk_bytes());
+        let (before, disk_bytes) = (store.stats(), disk::bytes_written());
         let begun = Instant::now();
         let latencies = work();
         let rate = events as f64 / begun.elapsed().as_secs_f64();
@@ -39,7 +39,7 @@ impl Run {
             payload,
             syncs: after.syncs - before.syncs,
             bytes: after.bytes - before.bytes,
-            disk_bytes: self::disk_bytes() - disk_bytes,
+            disk_bytes: disk::bytes_written() - disk_bytes,
         }
     }
 }
@@ -180,13 +180,6 @@ pub(crate) fn drain(channel: &FileChannel) {
         }
         take.commit().expect("commit");
     }
-}
-
-/// `write_bytes` of the process, which counts a page whenever it becomes dirty.
-fn disk_bytes() -> u64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
 /// A line of `/proc/self/status`, in KiB.

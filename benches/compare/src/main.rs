@@ -13,6 +13,8 @@
 //! temporary files); it has to be on a disk.
 
 mod check;
+#[path = "../../store/disk.rs"]
+mod disk;
 mod memory;
 mod stores;
 mod table;
@@ -48,7 +50,7 @@ fn main() -> Result {
             word => options.wanted.push(word.to_owned()),
         }
     }
-    let parent = std::env::var_os("AQUEDUCT_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let parent = disk::parent();
     for workload in WORKLOADS.iter().filter(|workload| options.wants(workload.name)) {
         stores_in_turn(workload, &options, &parent)?;
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::disk;
 use crate::stores::{Class, Result, Store, Use};
 
 pub const BODY: usize = 500;
@@ -90,7 +91,7 @@ pub struct Round {
     pub seconds: f64,
     /// Of each put.
     pub puts: Vec<Duration>,
-    /// What the whole process gave the disk to write, in pages that became dirty.
+    /// Bytes that the disk has written meanwhile, for whomever.
     pub disk_bytes: u64,
 }
 
@@ -122,7 +123,7 @@ pub fn bodies() -> Vec<Bytes> {
 
 pub fn run(store: &dyn Store, workload: &Workload, bodies: &[Bytes], observer: &dyn Observer) -> Result<Round> {
     let puts = Mutex::new(Vec::with_capacity(workload.producers * workload.commits));
-    let disk_bytes = disk_bytes();
+    let disk_bytes = disk::bytes_written();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -136,14 +137,7 @@ pub fn run(store: &dyn Store, workload: &Workload, bodies: &[Bytes], observer: &
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a producer panicked")?)
     })?;
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(Round { seconds, puts: puts.into_inner()?, disk_bytes: self::disk_bytes() - disk_bytes })
-}
-
-/// `write_bytes` of the process, which counts a page whenever it becomes dirty, by whichever call or mapping.
-fn disk_bytes() -> u64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    Ok(Round { seconds, puts: puts.into_inner()?, disk_bytes: disk::bytes_written() - disk_bytes })
 }
 
 fn produce(
