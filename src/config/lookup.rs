@@ -46,7 +46,8 @@ impl<'a> Resolver<'a> {
 
     /// The value of a property with its references resolved.
     pub(super) fn resolve(&self, raw: &Raw) -> Resolved {
-        let mut work = Work { resolver: self, foreign: None, within: Vec::new(), count: 0, problems: Vec::new() };
+        let mut work =
+            Work { resolver: self, foreign: None, brought_in: 0, within: Vec::new(), count: 0, problems: Vec::new() };
         // Flume trims values after that, too.
         let value = trim(&work.replace(&raw.value)).to_owned();
         Resolved { value, problems: work.problems }
@@ -206,6 +207,8 @@ struct Work<'a> {
     resolver: &'a Resolver<'a>,
     // The reference whose value, which is not shown, is being resolved.
     foreign: Option<String>,
+    // How many values were not to be shown so far.
+    brought_in: usize,
     // The references that are being resolved, outermost first.
     within: Vec<String>,
     // How many there were so far: each may bring in others.
@@ -267,6 +270,7 @@ impl Work<'_> {
             return None;
         }
         self.within.push(written.to_owned());
+        let brought_in = self.brought_in;
         let inner = self.replace(written);
         let (name, default) = match inner.split_once(":-") {
             Some((name, default)) => (name, Some(default.to_owned())),
@@ -278,9 +282,14 @@ impl Work<'_> {
             (Found::Value(value), _) => Some(value),
             (Found::Foreign(value), _) => {
                 is_foreign = true;
+                self.brought_in += 1;
                 Some(value)
             }
-            (Found::Missing(_) | Found::Unknown, Some(default)) => Some(default),
+            (Found::Missing(_) | Found::Unknown, Some(default)) => {
+                // With what its own references stand for, which is resolved once more.
+                is_foreign = self.brought_in > brought_in;
+                Some(default)
+            }
             (Found::Missing(why), None) => {
                 self.tell(Severity::Ignored, why);
                 None

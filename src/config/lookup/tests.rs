@@ -159,6 +159,11 @@ fn messages_show_what_is_written_and_nothing_of_what_it_stands_for() {
         ("${file:UTF-8:/none/${env:SECRET}}", "Dropped: cannot read UTF-8:/none/${env:SECRET}: No such file"),
         ("${properties:/none/${env:SECRET}::k}", "Dropped: cannot read /none/${env:SECRET}::k: No such file"),
         ("${env:TRAP}", "Warning: what ${env:TRAP} stands for has a reference that cannot be resolved"),
+        // The default is resolved once more.
+        (
+            "${none:-$${x${env:SECRET}}}",
+            "Warning: what ${none:-$${x${env:SECRET}}} stands for has a reference that cannot be resolved",
+        ),
     ] {
         let (_, problems) = resolve(&[], value);
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{value}: {problems:?}");
