@@ -7,8 +7,10 @@
 use super::super::{Keys, Made, Site};
 #[cfg(feature = "tls")]
 use super::super::{Refused, Severity};
+#[cfg(all(feature = "tls", any(feature = "http", feature = "rpc")))]
+use crate::tls::TlsClient;
 #[cfg(feature = "tls")]
-use crate::tls::{KeyStore, Protocols, TlsClient, TlsError, TlsServer, TrustStore};
+use crate::tls::{KeyStore, Protocols, TlsError, TlsServer, TrustStore};
 
 /// What the keys of a source say; `None` without `ssl`.
 #[cfg(feature = "tls")]
