@@ -133,7 +133,8 @@ impl PutTransaction {
     /// # Blocking
     /// For room in the channel, at most as long as the wait. Whether the disk has room, a file channel finds out only when it
     /// writes. If it has none, [`Ticket::wait`](crate::Ticket::wait) waits for what is left of the wait that began here, and
-    /// retries; a ticket that is awaited returns [`Full`](PutError::Full) at once. In a store of several data directories a put with positions also waits until
+    /// retries; a ticket that is awaited returns [`Full`](PutError::Full) at once. In a store of several data directories a put
+    /// with positions also waits until
     /// the last one that this thread has submitted is over, if that went into another directory than the one with the positions;
     /// in a [`Spillable`](crate::Spillable), until that one is over wherever it went.
     ///
