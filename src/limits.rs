@@ -391,7 +391,8 @@ pub const PROPERTIES_COUNT_MAX: usize = 100_000;
 pub const REFERENCES_DEPTH_MAX: usize = 32;
 /// References that resolving one property may take, at most: those in it, and those that they bring in.
 pub const REFERENCES_MAX: usize = 1000;
-/// Bytes that all references of a configuration bring in, and those within them once more, at most: 16 MiB.
+/// Bytes that all references of a configuration bring in, those within them once more, and what is told about them, at most:
+/// 16 MiB.
 pub const REFERENCES_BYTES_MAX: usize = 16 << 20;
 /// References in a properties file with another one in their name that are remembered, to know the keys that they may use.
 pub const NESTED_REFERENCES_MAX: usize = 1000;

@@ -253,11 +253,7 @@ impl Work<'_> {
 
     /// The value of what stands between the braces, with its own references resolved.
     fn reference(&mut self, written: &str) -> Option<String> {
-        if self.within.len() == REFERENCES_DEPTH_MAX || self.within.iter().any(|outer| outer == written) {
-            let chain = self.within.iter().map(String::as_str).chain([written]).collect::<Vec<_>>().join(" -> ");
-            self.tell(Severity::Fatal, format!("the reference contains itself: {chain}"));
-            return None;
-        }
+        // Those that contain themselves count, too: each tells.
         self.count += 1;
         if self.count > REFERENCES_MAX {
             if self.count == REFERENCES_MAX + 1 {
@@ -267,6 +263,11 @@ impl Work<'_> {
             return None;
         }
         if self.resolver.is_exhausted() {
+            return None;
+        }
+        if self.within.len() == REFERENCES_DEPTH_MAX || self.within.iter().any(|outer| outer == written) {
+            let chain = self.within.iter().map(String::as_str).chain([written]).collect::<Vec<_>>().join(" -> ");
+            self.tell(Severity::Fatal, format!("the reference contains itself: {chain}"));
             return None;
         }
         self.within.push(written.to_owned());
@@ -336,6 +337,8 @@ impl Work<'_> {
             None => why,
             Some(written) => format!("what ${{{written}}} stands for has a reference that cannot be resolved"),
         };
+        // A name may be long, and be in the message of each reference within what it stands for.
+        self.charge(why.len());
         self.problems.push((severity, why));
     }
 }

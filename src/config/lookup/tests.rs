@@ -199,3 +199,30 @@ fn references_may_bring_in_exactly_as_many_bytes_as_there_may_be() {
     };
     assert_eq!((told(64), told(65)), (false, true));
 }
+
+/// Goal: a short value does not make a flood of messages. Method: references to a key that is made of references to itself.
+#[test]
+fn references_that_contain_themselves_are_told_no_more_often_than_there_may_be_references() {
+    let (b, c) = ("${c}".repeat(99), "${c}".repeat(99));
+    let (_, problems) = resolve(&[("b", &b), ("c", &c)], &"${b}".repeat(99));
+    let told = problems.iter().filter(|problem| problem.contains("the reference contains itself")).count();
+    assert!(told > 900 && problems.len() <= REFERENCES_MAX + 1, "{told} of {}", problems.len());
+}
+
+/// Goal: a short file does not become long messages. Method: names of 100,000 characters, in the message of each of many references.
+#[test]
+fn messages_are_part_of_what_references_may_bring_in() {
+    let name = "n".repeat(100_000);
+    let itself = "${b}".repeat(999);
+    let foreign = format!("${{base64Decoder:{}}}", base64_encode(format!("{itself}{name}").as_bytes()));
+    for (pairs, value) in
+        [([(name.as_str(), "${b}"), ("b", &itself)], format!("${{{name}}}")), ([("x", ""), ("y", "")], foreign)]
+    {
+        let (_, problems) = resolve(&pairs, &value);
+        let bytes: usize = problems.iter().map(String::len).sum();
+        assert!(bytes < REFERENCES_BYTES_MAX + (1 << 20), "{bytes} bytes of messages");
+        assert!(
+            problems.iter().any(|problem| problem.starts_with("Fatal: with this value all references bring in more"))
+        );
+    }
+}
