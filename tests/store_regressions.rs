@@ -591,10 +591,17 @@ fn records_behind_a_damaged_begin_are_salvaged() {
         channel.put(vec![number; 500]).expect("a put");
     }
     let disk = disk.snapshot();
-    disk.flip_bit(newest_segment(&disk, "/store"), 520 * 8).expect("a bit of its begin");
+    let newest = newest_segment(&disk, "/store");
+    disk.flip_bit(&newest, 520 * 8).expect("a bit of its begin");
     settings(&disk).open().expect_err("damage to what was durable");
     let store = salvaging(&disk).open().expect("an open");
     assert_eq!(bodies(&store.channel("channel").expect("a channel")).len(), 9);
+    // What is told to be damaged is the begin, up to the record behind it.
+    let begin = 512;
+    let segment = disk.peek(&newest).expect("the segment");
+    let next = segment.windows(4).skip(begin + 1).position(|bytes| bytes == b"\xA9Qf1").expect("a record") + 1;
+    let damage = &store.recovery_report().lanes[0].damage[0];
+    assert_eq!((&damage.path, damage.offset, damage.bytes), (&newest, begin as u64, next as u64));
 }
 
 /// Behind damage the state that the next segment begins with was not looked at: acknowledged events came back, positions
