@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aqueduct::clock::StepClock;
 use aqueduct::limits::{POSITIONS_MAX, POSITIONS_PER_TRANSACTION_MAX};
-use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption};
+use aqueduct::store::{FileStore, FileStoreBuilder, OnCorruption, OpenError};
 use aqueduct::vfs::Vfs;
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Gate, Inject, OpKind, SimVfs, Survive};
 use aqueduct::{Channel, Durability, Event, FileChannel, FullReason, PutBatch, PutError, PutTicket, Spillable, Wait};
@@ -593,15 +593,18 @@ fn records_behind_a_damaged_begin_are_salvaged() {
     let disk = disk.snapshot();
     let newest = newest_segment(&disk, "/store");
     disk.flip_bit(&newest, 520 * 8).expect("a bit of its begin");
-    settings(&disk).open().expect_err("damage to what was durable");
+    let refused = settings(&disk).open().expect_err("damage to what was durable");
     let store = salvaging(&disk).open().expect("an open");
     assert_eq!(bodies(&store.channel("channel").expect("a channel")).len(), 9);
     // What is told to be damaged is the begin, up to the record behind it.
     let begin = 512;
     let segment = disk.peek(&newest).expect("the segment");
     let next = segment.windows(4).skip(begin + 1).position(|bytes| bytes == b"\xA9Qf1").expect("a record") + 1;
-    let damage = &store.recovery_report().lanes[0].damage[0];
-    assert_eq!((&damage.path, damage.offset, damage.bytes), (&newest, begin as u64, next as u64));
+    let OpenError::Corrupt(told) = refused else { panic!("{refused}") };
+    for report in [&*told, store.recovery_report()] {
+        let damage = &report.lanes[0].damage[0];
+        assert_eq!((&damage.path, damage.offset, damage.bytes), (&newest, begin as u64, next as u64));
+    }
 }
 
 /// Behind damage the state that the next segment begins with was not looked at: acknowledged events came back, positions
