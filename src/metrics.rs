@@ -164,6 +164,7 @@ const CHANNEL: Series<ChannelStats> = Series {
         ("reserved_events", "Events on their way into the channel", |s| real(s.reserved_events)),
         ("reserved_bytes", "Bytes of the events on their way into the channel", |s| real(s.reserved_bytes)),
         ("in_flight_events", "Events in open takes", |s| real(s.in_flight_events)),
+        ("withheld_events", "Events that wait for the store to be opened again", |s| real(s.withheld_events)),
         ("capacity_events", "Capacity in events", |s| real(s.capacity_events)),
         ("capacity_bytes", "Capacity in bytes", |s| real(s.capacity_bytes)),
         (

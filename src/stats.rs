@@ -20,6 +20,9 @@ pub struct ChannelStats {
     pub reserved_bytes: u64,
     /// Events in open take transactions.
     pub in_flight_events: u64,
+    /// Events in the channel that are handed out again only once their store is opened again: a data directory takes no more
+    /// writes, and these were behind its last good sync. Counted as takers come upon them.
+    pub withheld_events: u64,
     /// Capacity in events.
     pub capacity_events: u64,
     /// Capacity in bytes.

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use aqueduct::clock::StepClock;
@@ -156,6 +157,64 @@ fn a_take_does_not_outlive_its_events_in_a_lane_that_failed() {
 
 fn two_lanes(disk: &SimVfs) -> FileStoreBuilder {
     settings(disk).data_dir("/one").data_dir("/two").put_wait(Wait::NONE)
+}
+
+/// With a weak level, what a directory had not synced when it failed was handed out again and again, although no take of it could be
+/// committed any more, and what other directories had behind it was never delivered.
+#[test]
+fn what_a_failed_directory_may_lose_stops_nothing_else() {
+    let disk = SimVfs::new();
+    let two = |disk: &SimVfs| two_lanes(disk).durability(Durability::Os);
+    let store = two(&disk).open().expect("a new store");
+    let channel = store.channel("channel").expect("a channel");
+    let put = |number: u8| channel.put(number.to_string()).expect("a put").first.expect("its identity").lane;
+    let mut lanes: Vec<u16> = (0..4).map(put).collect();
+    channel.close().expect("what is there is synced");
+    let channel = store.channel("channel").expect("it opens again");
+    let put = |number: u8| channel.put(number.to_string()).expect("a put").first.expect("its identity").lane;
+    lanes.extend((4..10).map(put));
+    let failing = lanes[4];
+    let numbers = |of: &dyn Fn(usize, u16) -> bool| -> Vec<usize> {
+        lanes.iter().enumerate().filter(|(number, lane)| of(*number, **lane)).map(|(number, _)| number).collect()
+    };
+    let at_risk = numbers(&|number, lane| number >= 4 && lane == failing);
+    let others = numbers(&|number, lane| number < 4 || lane != failing);
+    assert!(!at_risk.is_empty() && others.len() > 4, "{lanes:?}");
+
+    // One take is rolled back before the failure, one stays open over it, and the rest is unread.
+    channel.take(5, Wait::NONE).expect("a take").rollback();
+    let open = channel.take(7, Wait::NONE).expect("a take");
+    channel.take(1, Wait::NONE).expect("a take").rollback();
+    disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).path(["/one/*", "/two/*"][usize::from(failing)]));
+    channel.close().expect_err("a sync fails");
+    let channel = store.channel("channel").expect("it opens again");
+    let refused = open.commit().expect_err("what may be lost cannot be acknowledged");
+    assert!(refused.to_string().contains("no more writes"), "{refused}");
+
+    let taken = |channel: &FileChannel| -> Vec<usize> {
+        let take = channel.take(100, Wait::NONE).expect("a take");
+        let numbers =
+            take.iter().map(|event| String::from_utf8_lossy(event.body()).parse().expect("a number")).collect();
+        take.commit().expect("a commit");
+        numbers
+    };
+    assert_eq!(taken(&channel), others);
+    assert_eq!(channel.take(100, Wait::up_to(Duration::from_millis(1))).expect("a take").len(), 0);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(channel.poll_ready(&mut cx).is_pending());
+    let stats = channel.stats();
+    let count = at_risk.len() as u64;
+    assert_eq!((stats.depth_events, stats.withheld_events, stats.in_flight_events), (count, count, 0), "{stats:?}");
+    assert_eq!(stats.depth_bytes, count, "of one byte each");
+    // What comes goes to the other directory, and out.
+    channel.put("99").expect("a put");
+    assert_eq!(taken(&channel), [99]);
+
+    let disk = disk.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
+    let store = two(&disk).open().expect("an open after a kill");
+    let channel = store.channel("channel").expect("a channel");
+    assert_eq!(taken(&channel), at_risk);
+    assert_eq!(channel.stats().withheld_events, 0);
 }
 
 /// What was rolled back came before an older event that its slower directory had made visible meanwhile.

@@ -110,8 +110,8 @@ impl RunningAgent {
     }
 
     /// Waits until all sources are done and the channels that have sinks are empty, with no put on its way. Returns earlier if
-    /// that cannot happen any more because a component failed, at the limit, and on a request by the
-    /// [`stop_token`](Self::stop_token).
+    /// that cannot happen any more because a component failed, or a data directory that withholds events, at the limit, and on a
+    /// request by the [`stop_token`](Self::stop_token).
     ///
     /// Nothing is stopped; call [`shutdown`](Self::shutdown) next. A pusher is done once it is
     /// [finished](Pusher::finish); listeners never are.
@@ -225,14 +225,14 @@ impl RunningAgent {
         self.sinks_of(channel).any(|sink| !sink.component.has_ended())
     }
 
-    /// Whether all channels that a sink still takes from are empty, and nothing is on its way into them. Events may move from
-    /// one channel to another (a sink that diverts, or puts into a channel), so it counts only if nothing was put since the
-    /// look before, `before`.
+    /// Whether all channels that a sink still takes from are empty, but for what no sink gets any more, and nothing is on its way
+    /// into them. Events may move from one channel to another (a sink that diverts, or puts into a channel), so it counts only
+    /// if nothing was put since the look before, `before`.
     fn is_drained(&self, before: &mut Option<u64>) -> bool {
         let mut puts = 0u64;
         for running in self.channels.iter().filter(|running| self.has_sink(running)) {
             let stats = running.channel.stats();
-            if backlog(&stats).0 > 0 {
+            if backlog(&stats).0 > stats.withheld_events {
                 *before = None;
                 return false;
             }
@@ -258,7 +258,11 @@ impl RunningAgent {
         if !self.sources.iter().all(|source| source.component.has_ended()) || !self.is_drained(before) {
             return None;
         }
-        let failed = self.components().any(|component| matches!(component.end(), Some(ComponentEnd::Failed(_))));
+        let failed = self.components().any(|component| matches!(component.end(), Some(ComponentEnd::Failed(_))))
+            || self
+                .channels
+                .iter()
+                .any(|running| self.has_sink(running) && running.channel.stats().withheld_events > 0);
         Some(if failed { Outcome::Failed } else { Outcome::Completed })
     }
 

@@ -144,7 +144,7 @@ impl Channel for FileChannel {
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError> {
         let inner = &self.view.inner;
         let bytes_max = inner.shared.options.transaction_bytes_max as u64;
-        let Taken { pieces, events, lost } = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
+        let Taken { pieces, events, lost, .. } = self.view.queue.take(&inner.lanes, max, bytes_max, wait)?;
         if !lost.is_empty() {
             inner.forget_lost(&self.view.queue, &lost);
         }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::capacity::{Capacity, Refused};
 use super::group::{PutPlace, TakePlace};
 use super::groups::WritesGroups;
 use super::keeper::Kept;
 use super::lane::{Body, Entry, Lane, Origin};
 use super::last_puts;
 use super::manifest::Manifest;
-use super::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
+use super::queue::{Backlog, CountsAs, OpenTake, Queue};
 use super::reader::{Piece, ack_ranges, split_pieces};
 use super::record::{Ack, AckRange, PutMeta, encode_ack, encode_put};
 use super::share::Share;

@@ -172,6 +172,13 @@ impl Lane {
         Some(StorageError::Poisoned { path: self.log.dir.path.clone(), cause })
     }
 
+    /// Sequence number behind the last event that can still be acknowledged, if the lane is poisoned. What is behind the last good
+    /// sync may be gone at the next open, and an acknowledgement in another lane would outlive it.
+    pub(crate) fn trusted_end(&self) -> Option<u64> {
+        let is_poisoned = self.poison.get().is_some() || self.poisoned().is_some();
+        is_poisoned.then(|| self.durable_seq.load(Ordering::Acquire))
+    }
+
     /// Why nothing may be written any more, if so.
     pub(crate) fn refusal(&self) -> Option<StorageError> {
         if self.closed.load(Ordering::Acquire) {

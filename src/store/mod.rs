@@ -8,6 +8,7 @@
 
 mod begin;
 mod buffers;
+mod capacity;
 mod checkpoint;
 mod cursor;
 mod files;
@@ -57,8 +58,9 @@ use crate::sync::thread;
 use crate::ticket::{PutTicket, Receipt};
 use crate::wait::Wait;
 
+pub(crate) use capacity::Capacity;
 pub(crate) use inner::Handle;
-pub(crate) use queue::{Capacity, Queue, Taken};
+pub(crate) use queue::{Queue, Taken};
 pub(crate) use reader::Piece;
 
 pub use inspect::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::capacity::{Capacity, Refused};
 use super::frame::LanePos;
 use super::lane::Lane;
 use super::ranges::RangeSet;
@@ -18,7 +19,7 @@ use crate::limits;
 use crate::sabotage::{Bug, planted};
 use crate::stats::ChannelStats;
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use crate::wait::{Patience, Wait, wake_all};
+use crate::wait::{Deadline, Patience, Wait, wake_all};
 use crate::wakers::Wakers;
 
 /// One channel.
@@ -33,25 +34,6 @@ pub(crate) struct Queue {
     gate: Mutex<Gate>,
     ready: Condvar,
     room: Condvar,
-}
-
-/// How much a channel may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Capacity {
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Capacity {
-    /// Why a put can never fit, if so.
-    fn refusal(&self, events: u64, bytes: u64) -> Option<Refused> {
-        let of = [
-            ("events of a transaction (capacity)", events, self.events),
-            ("bytes of a transaction (capacity)", bytes, self.bytes),
-        ];
-        let over = of.into_iter().find(|(_, actual, max)| actual > max);
-        over.map(|(what, actual, max)| Refused::TooLarge { what, actual, max })
-    }
 }
 
 /// What recovery found for one channel in one lane.
@@ -98,6 +80,8 @@ struct Gate {
     reserved_events: u64,
     reserved_bytes: u64,
     in_flight: u64,
+    // Of `depth_events`: what a lane that takes no more writes has behind its last good sync, as far as readers came upon it.
+    withheld: u64,
     takers: usize,
     wakers: Wakers,
     // Puts that wait for room, in the order they came: a large one is not starved by small ones.
@@ -120,19 +104,6 @@ pub(crate) struct LaneGate {
     // Where the first unread event is, if the cursor was at the end when it came.
     pub(crate) hint: Option<(u64, LanePos)>,
     acked: RangeSet,
-}
-
-/// Why there is no room.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Refused {
-    Closed,
-    Full(FullReason),
-    /// It can never fit.
-    TooLarge {
-        what: &'static str,
-        actual: u64,
-        max: u64,
-    },
 }
 
 impl Queue {
@@ -303,7 +274,27 @@ impl Queue {
 
     /// Takes up to `max` events; none if none came in time.
     pub(crate) fn take(&self, lanes: &[Arc<Lane>], max: usize, bytes_max: u64, wait: Wait) -> Result<Taken, TakeError> {
-        let Some((mut reader, claimed)) = self.claim(max as u64, wait)? else { return Ok(Taken::default()) };
+        let deadline = wait.deadline();
+        let mut in_time = wait != Wait::NONE;
+        loop {
+            let claim = self.claim(max as u64, deadline, &mut in_time)?;
+            let Some((reader, claimed)) = claim else { return Ok(Taken::default()) };
+            let taken = self.read(reader, lanes, claimed, bytes_max)?;
+            if !taken.events.is_empty() || taken.withheld == 0 || !taken.lost.is_empty() {
+                return Ok(taken);
+            }
+            // All that was claimed is withheld from now on.
+        }
+    }
+
+    /// Reads what was claimed, and settles the accounts.
+    fn read(
+        &self,
+        mut reader: MutexGuard<'_, Reader>,
+        lanes: &[Arc<Lane>],
+        claimed: u64,
+        bytes_max: u64,
+    ) -> Result<Taken, TakeError> {
         let mut taken = Taken::default();
         let result = reader.read(self, lanes, claimed, bytes_max, &mut taken);
         let count = taken.events.len() as u64;
@@ -312,6 +303,8 @@ impl Queue {
         let left = claimed - count;
         gate.ready += left;
         gate.in_flight = gate.in_flight + count - claimed;
+        gate.ready -= taken.withheld;
+        gate.withheld += taken.withheld;
         let has_lost = matches!(result, Ok(false)) || !gate.losses.is_empty();
         if has_lost {
             gate.forget_missing(reader.returned_events());
@@ -364,9 +357,12 @@ impl Queue {
     /// Claims up to `max` visible events, waiting for the first. The reader stays locked until they are read: a claim is on a
     /// number and not on events, and who finds nothing to claim meanwhile could overlook one that is left over in the end,
     /// because a rollback or a slower lane brought an older one.
-    fn claim(&self, max: u64, wait: Wait) -> Result<Option<(MutexGuard<'_, Reader>, u64)>, TakeError> {
-        let deadline = wait.deadline();
-        let mut in_time = wait != Wait::NONE;
+    fn claim(
+        &self,
+        max: u64,
+        deadline: Deadline,
+        in_time: &mut bool,
+    ) -> Result<Option<(MutexGuard<'_, Reader>, u64)>, TakeError> {
         loop {
             let reader = self.reader.lock();
             let mut gate = self.gate.lock();
@@ -380,12 +376,12 @@ impl Queue {
                 drop(gate);
                 return Ok(Some((reader, claimed)));
             }
-            if max == 0 || !in_time {
+            if max == 0 || !*in_time {
                 return Ok(None);
             }
             drop(reader);
             gate.takers += 1;
-            in_time = deadline.wait(&self.ready, &mut gate);
+            *in_time = deadline.wait(&self.ready, &mut gate);
             gate.takers -= 1;
         }
     }
@@ -479,6 +475,7 @@ impl Queue {
             reserved_events: gate.reserved_events,
             reserved_bytes: gate.reserved_bytes,
             in_flight_events: gate.in_flight,
+            withheld_events: gate.withheld,
             capacity_events: capacity.events,
             capacity_bytes: capacity.bytes,
             oldest_age: gate.ages.front().map(|(_, time)| self.clock.monotonic().saturating_sub(*time)),
@@ -548,6 +545,8 @@ impl Gate {
 pub(crate) struct Taken {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) events: Vec<Event>,
+    /// How many events came into sight that are not to be handed out before the next open.
+    pub(crate) withheld: u64,
     /// Events that turned out to be gone.
     pub(crate) lost: Vec<AckRange>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::lane::Lane;
 use super::log::{ReadCursor, Record};
-use super::queue::{Backlog, Queue, ReadResult, Taken};
+use super::queue::{Backlog, LaneGate, Queue, ReadResult, Taken};
 use super::ranges::RangeSet;
 use super::record::AckRange;
 use crate::error::StorageError;
@@ -53,6 +53,17 @@ struct LaneReader {
     skip: RangeSet,
     // Sequence numbers among which damage was passed over.
     passed: Vec<(u64, u64)>,
+    // Sequence number behind the last event that may be handed out.
+    end: u64,
+}
+
+/// What comes next in a lane.
+enum Next {
+    /// A record with this stamp.
+    Record(u64),
+    /// What must not be handed out, and nothing else.
+    Withheld,
+    Nothing,
 }
 
 /// The record being read, and the place in it.
@@ -81,7 +92,7 @@ impl Reader {
             .map(|lane| {
                 let covered = lane.acked.floor();
                 let cursor = ReadCursor::at(covered);
-                LaneReader { cursor, covered, current: None, skip: lane.skip.clone(), passed: Vec::new() }
+                LaneReader { cursor, covered, skip: lane.skip.clone(), end: u64::MAX, ..LaneReader::default() }
             })
             .collect();
         Self { lanes, returned: BTreeMap::new() }
@@ -102,6 +113,7 @@ impl Reader {
         taken: &mut Taken,
     ) -> ReadResult {
         let mut bytes = 0;
+        self.withhold(lanes, taken);
         // Each transaction that a take reaches into can become a range of its ACK record.
         while (taken.events.len() as u64) < claimed && bytes < bytes_max && taken.pieces.len() < TAKE_TRANSACTIONS_MAX {
             let before = taken.events.len();
@@ -125,6 +137,19 @@ impl Reader {
             let mine = events.by_ref().take(count).collect();
             let order = if planted(Bug::RollbackReversed) { u64::MAX - piece.stamp } else { piece.stamp };
             self.returned.insert((order, piece.lane, piece.seq), (piece, mine));
+        }
+    }
+
+    /// Looks which lanes have failed, and takes what was returned and must not be handed out any more out of sight.
+    fn withhold(&mut self, lanes: &[Arc<Lane>], taken: &mut Taken) {
+        for (reader, lane) in self.lanes.iter_mut().zip(lanes) {
+            let Some(end) = lane.trusted_end() else { continue };
+            reader.end = end;
+            self.returned.retain(|_, (piece, _)| {
+                let is_trusted = piece.lane != lane.index || piece.end() <= end;
+                taken.withheld += if is_trusted { 0 } else { piece.count };
+                is_trusted
+            });
         }
     }
 
@@ -165,14 +190,15 @@ impl Reader {
                     continue;
                 }
                 match reader.load(lane, queue.id) {
-                    Ok(Some(stamp))
+                    Ok(Next::Record(stamp))
                         if oldest.is_none_or(|(known, _)| stamp < known && !planted(Bug::LanesUnordered)) =>
                     {
                         oldest = Some((stamp, index));
                     }
-                    Ok(Some(_)) => {}
+                    Ok(Next::Record(_)) => {}
+                    Ok(Next::Withheld) => taken.withheld += queue.with_lanes(|gates| withhold(gates, index)),
                     // Read to its end: what is counted as unread was damaged and passed over.
-                    Ok(None) => queue.lose(&reader.rest(lane.index, unread, unread_bytes)),
+                    Ok(Next::Nothing) => queue.lose(&reader.rest(lane.index, unread, unread_bytes)),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -215,12 +241,13 @@ impl LaneReader {
         }
     }
 
-    /// Finds the next record with an event for `channel` and returns its stamp.
-    fn load(&mut self, lane: &Lane, channel: u16) -> Result<Option<u64>, StorageError> {
+    /// Finds the next record with an event for `channel`.
+    fn load(&mut self, lane: &Lane, channel: u16) -> Result<Next, StorageError> {
         loop {
             if let Some(current) = &mut self.current {
                 if current.next_run(channel, &self.skip).is_some() {
-                    return Ok(Some(current.record.stamp));
+                    let is_trusted = current.record.end_seq() <= self.end;
+                    return Ok(if is_trusted { Next::Record(current.record.stamp) } else { Next::Withheld });
                 }
                 self.finish_record(lane, channel);
             }
@@ -231,11 +258,11 @@ impl LaneReader {
             // What is published from now on is none of this round's business.
             let published = lane.log.published();
             if self.cursor.seq >= published {
-                return Ok(None);
+                return Ok(Next::Nothing);
             }
             let Some(record) = lane.log.record(&mut self.cursor, &self.skip, &mut self.passed)? else {
                 self.cursor.seq = published;
-                return Ok(None);
+                return Ok(Next::Nothing);
             };
             let index = usize::try_from(self.cursor.seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
             self.current = Some(Current { record, index, found: (0, 0), behind: RunPlace::default() });
@@ -338,6 +365,13 @@ impl Current {
         (*from, *upto) = (begin, end);
         Some((begin.max(index), end))
     }
+}
+
+/// Nothing that is unread in a lane is to be handed out any more. Returns how many events that are.
+fn withhold(gates: &mut [LaneGate], lane: usize) -> u64 {
+    let Some(gate) = gates.get_mut(lane) else { return 0 };
+    gate.unread_bytes = 0;
+    std::mem::take(&mut gate.unread)
 }
 
 /// What a commit of the first `count` events of a take acknowledges, and the pieces on both sides.

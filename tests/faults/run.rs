@@ -170,8 +170,11 @@ impl Run {
                     self.world.take(name, max).map_err(|error| format!("take of {name} at the end: {error}"))?;
                     self.judge.look(&self.world)?;
                 }
-                if self.world.live.channels.get(name).is_some_and(|left| !left.is_empty()) {
-                    return Err(format!("{name} does not give all it has: {:?} is left", self.world.live.channels));
+                let left = self.world.live.channels.get(name).map_or(0, |left| left.len() as u64);
+                let said = self.world.channels.get(name).map_or(0, |channel| channel.stats().withheld_events);
+                if !self.world.owed(name).is_empty() || left != said {
+                    let left = &self.world.live.channels;
+                    return Err(format!("{name} does not give all it has but for {said}: {left:?} is left"));
                 }
             }
             let mut commits = true;

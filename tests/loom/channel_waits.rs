@@ -8,8 +8,9 @@ use loom::thread;
 use crate::clock::StepClock;
 use crate::error::TakeError;
 use crate::explore;
+use crate::store::capacity::{Capacity, Refused};
 use crate::store::frame::LanePos;
-use crate::store::queue::{Backlog, Capacity, CountsAs, OpenTake, Queue, Refused};
+use crate::store::queue::{Backlog, CountsAs, OpenTake, Queue};
 use crate::store::record::{Ack, AckRange};
 use crate::wait::{Bell, Deadline, Patience, Wait};
 

@@ -1,6 +1,6 @@
 //! Runs a script on a simulated disk and keeps the oracle up to date, call by call.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use aqueduct::vfs::sim::{CrashChoice, CrashMode, Fault, Inject, OpKind, OpRecord, SimVfs, Survive};
@@ -515,7 +515,9 @@ impl World {
         self.called(CallName::Take, from, Outcome::Done, None);
         let keys: Vec<Key> = take.iter().map(|event| self.oracle.key_of(event)).collect::<Result<_>>()?;
         let waiting = self.live.channels.entry(name.to_owned()).or_default();
-        let expected: Vec<Key> = waiting.iter().copied().take(max).collect();
+        let store = self.store.as_ref().expect("the channel is the store's");
+        let withheld = withheld(waiting, &keys, &self.lanes, &self.oracle, store);
+        let expected: Vec<Key> = waiting.iter().copied().filter(|key| !withheld.contains(key)).take(max).collect();
         let disturbed = self.sim.ops_since(from).iter().any(|op| op.fault.is_some());
         self.unread |= disturbed;
         for (index, key) in keys.iter().enumerate() {
@@ -540,6 +542,13 @@ impl World {
             self.takes.push_back((name.to_owned(), keys, take));
         }
         Ok(())
+    }
+
+    /// The events of a channel that a take of all would have to bring.
+    pub(crate) fn owed(&self, name: &str) -> Vec<Key> {
+        let waiting = self.live.channels.get(name).cloned().unwrap_or_default();
+        let withheld = withheld(&waiting, &[], &self.lanes, &self.oracle, self.store());
+        waiting.into_iter().filter(|key| !withheld.contains(key)).collect()
     }
 
     fn commit(&mut self, count: Option<usize>, set: Option<Set>, weak: bool) -> Result<()> {
@@ -631,6 +640,28 @@ fn why_refused(error: &PutError) -> Result<StorageError> {
         PutError::NotCommitted { source, .. } => Ok(source.clone()),
         other => Err(format!("the error of the put is of the wrong kind: {other}")),
     }
+}
+
+/// What a take that got `keys` of `waiting` may leave behind although it is older: what a lane that takes no more writes may lose,
+/// unless it got something of that lane behind it.
+fn withheld(
+    waiting: &[Key],
+    keys: &[Key],
+    lanes: &BTreeMap<Key, u16>,
+    oracle: &Oracle,
+    store: &FileStore,
+) -> BTreeSet<Key> {
+    let stats = store.stats().lanes;
+    let is_poisoned = |lane: &u16| stats.get(usize::from(*lane)).is_some_and(|lane| lane.poisoned.is_some());
+    let puts = oracle.txs.iter().filter(|tx| tx.acked && !tx.durable && tx.lane.as_ref().is_some_and(is_poisoned));
+    let at_risk = puts.flat_map(|tx| match &tx.what {
+        What::Put(shares) => shares.iter().flat_map(|(_, keys)| keys.iter().copied()).collect(),
+        _ => Vec::new(),
+    });
+    let at_risk: BTreeSet<Key> = at_risk.collect();
+    let is_left = |key: &Key| at_risk.contains(key) && !keys.contains(key);
+    let follows = |key: &Key| keys.iter().any(|taken| taken > key && lanes.get(taken) == lanes.get(key));
+    waiting.iter().copied().filter(|key| is_left(key) && !follows(key)).collect()
 }
 
 pub(crate) fn give_back(live: &mut State, name: &str, keys: &[Key]) {

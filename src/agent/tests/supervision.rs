@@ -6,6 +6,7 @@ use super::channels::{Fault, Faulty};
 use super::*;
 use crate::agent::{ComponentEnd, ComponentKind, Drain, Health, Outcome, PermanentPolicy};
 use crate::clock::{Clock, SystemClock};
+use crate::durability::Durability;
 use crate::limits::{SOURCE_EMPTY_POLLS_MAX, SOURCE_IDLE_MIN};
 use crate::sink::{Sink, SinkBatch, SinkContext};
 use crate::source::{PullSource, Source, SourceContext};
@@ -166,6 +167,29 @@ fn a_sink_ends_when_no_take_can_be_committed_any_more() {
         agent().channel("c", channel).pusher("p").to(["c"]).sink("out", log.sink()).backoff(quick()).from("c");
     let (running, outcome) = run(builder);
     assert_eq!((outcome, log.lines()), (Outcome::Failed, vec!["x".to_owned(); 2]));
+    drop(running);
+}
+
+/// It ended, having delivered the same events over and over, and what other directories had stayed behind them.
+#[test]
+fn a_sink_goes_on_beside_a_data_directory_that_failed() {
+    let disk = SimVfs::new();
+    let store = FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).durability(Durability::Os);
+    let store = store.background(false).data_dir("/one").data_dir("/two").open().unwrap();
+    let channel = store.channel("c").unwrap();
+    let lanes: Vec<u16> = (0..10).map(|number| channel.put(number.to_string()).unwrap().first.unwrap().lane).collect();
+    disk.inject(Inject::new(sim::Fault::Errno(5)).on(OpKind::SyncData).path("/two/*"));
+    channel.close().unwrap_err();
+    let channel = store.channel("c").unwrap();
+    let log = Log::default();
+    let builder = agent().channel("c", channel.clone()).source("in", numbers(2, 2)).to(["c"]);
+    let (running, outcome) = run(builder.sink("out", log.sink()).backoff(quick()).batch(2).from("c"));
+    let healthy = lanes.iter().enumerate().filter(|(_, lane)| **lane == 0).map(|(number, _)| number.to_string());
+    let expected: Vec<String> = healthy.chain(["0", "1"].map(str::to_owned)).collect();
+    // Not completed: the rest waits for the next open.
+    assert_eq!((outcome, log.lines()), (Outcome::Failed, expected));
+    let left = lanes.iter().filter(|lane| **lane == 1).count() as u64;
+    assert_eq!((channel.stats().depth_events, channel.stats().withheld_events), (left, left));
     drop(running);
 }
 

@@ -281,6 +281,7 @@ impl Channel for Spillable {
             reserved_events: sum(|stats| stats.reserved_events),
             reserved_bytes: sum(|stats| stats.reserved_bytes),
             in_flight_events: sum(|stats| stats.in_flight_events),
+            withheld_events: sum(|stats| stats.withheld_events),
             capacity_events: settings.capacity_events(),
             capacity_bytes: settings.capacity_bytes(),
             put_attempt_events: self.shared.put_attempt_events.load(Ordering::Relaxed),

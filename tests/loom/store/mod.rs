@@ -1,5 +1,7 @@
 //! The files under test, and what plays the others.
 
+#[path = "../../../src/store/capacity.rs"]
+pub(crate) mod capacity;
 pub(crate) mod frame;
 #[path = "../../../src/store/group.rs"]
 pub(crate) mod group;
