@@ -4,11 +4,12 @@
 //!
 //! Every row with a reference is measured in rounds, our side and its reference in turn, and shows the medians: a machine
 //! that gets slower in between slows down both. The raw loop writes to a file that was filled with zeros before, as the
-//! store does. Without a filter all rows run but those of `growth`; `growth` runs those, a name one of them.
+//! store does. Rows without a reference show the medians of as many rounds. Without a filter all rows run but those of
+//! `growth`; `growth` runs those, a name one of them.
 //!
 //! `AQUEDUCT_BENCH_DIR` names the directory to write in (default: the system's for temporary files); where its file
 //! system makes `fdatasync` free, durable numbers mean nothing, and the first line says so. `AQUEDUCT_BENCH_BACKLOG` is the
-//! largest number of events of the backlog rows (default 10,000,000, which takes 6 GB of disk).
+//! largest number of events of the backlog rows (default 10,000,000, which takes 6 GB of disk in each round).
 //!
 //! `--csv` appends lines `row,series,x,y,unit` to a file, from which charts are made.
 

@@ -15,6 +15,8 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     /// Of each commit.
     pub(crate) latencies: Vec<Duration>,
+    /// Of each acknowledgement, which is the commit of a take, in rows that have some beside their puts.
+    pub(crate) acks: Vec<Duration>,
     pub(crate) events: u64,
     pub(crate) payload: u64,
     pub(crate) syncs: u64,
@@ -35,6 +37,7 @@ impl Run {
         Self {
             rate,
             latencies,
+            acks: Vec::new(),
             events,
             payload,
             syncs: after.syncs - before.syncs,
@@ -63,10 +66,13 @@ impl Runs {
 
     /// Median, 99th and 99.9th percentile of the commits, in microseconds.
     pub(crate) fn latencies(&self) -> [f64; 3] {
-        let mut all: Vec<Duration> = self.0.iter().flat_map(|run| run.latencies.iter().copied()).collect();
-        all.sort_unstable();
-        let at = |share: f64| all.get(((all.len().max(1) - 1) as f64 * share) as usize);
-        [0.5, 0.99, 0.999].map(|share| at(share).map_or(0.0, |time| time.as_secs_f64() * 1e6))
+        percentiles(self.0.iter().flat_map(|run| run.latencies.iter().copied()).collect())
+    }
+
+    /// The same of acknowledgements, in rows that have some beside their puts.
+    pub(crate) fn ack_latencies(&self) -> Option<[f64; 3]> {
+        let all: Vec<Duration> = self.0.iter().flat_map(|run| run.acks.iter().copied()).collect();
+        (!all.is_empty()).then(|| percentiles(all))
     }
 
     pub(crate) fn syncs_per_event(&self) -> f64 {
@@ -89,6 +95,12 @@ impl Runs {
     fn sum(&self, of: impl Fn(&Run) -> u64) -> f64 {
         self.0.iter().map(of).sum::<u64>() as f64
     }
+}
+
+fn percentiles(mut all: Vec<Duration>) -> [f64; 3] {
+    all.sort_unstable();
+    let at = |share: f64| all.get(((all.len().max(1) - 1) as f64 * share) as usize);
+    [0.5, 0.99, 0.999].map(|share| at(share).map_or(0.0, |time| time.as_secs_f64() * 1e6))
 }
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
@@ -157,7 +169,7 @@ pub(crate) fn put_threads(channel: &FileChannel, threads: u64, commits: u64, eve
     })
 }
 
-/// Takes and commits so many events; how long each take with its commit took, without the wait for events.
+/// Takes and commits so many events; how long each commit took, which acknowledges a take.
 pub(crate) fn take_timed(channel: &impl Channel, events: u64, each: usize) -> Vec<Duration> {
     let (mut taken, mut times) = (0, Vec::new());
     while taken < events {
@@ -168,6 +180,16 @@ pub(crate) fn take_timed(channel: &impl Channel, events: u64, each: usize) -> Ve
         times.push(begun.elapsed());
     }
     times
+}
+
+/// The same without a look at the clock.
+pub(crate) fn take_untimed(channel: &impl Channel, events: u64, each: usize) {
+    let mut taken = 0;
+    while taken < events {
+        let take = channel.take(each, Wait::FOREVER).expect("take");
+        taken += take.len() as u64;
+        take.commit().expect("commit");
+    }
 }
 
 /// Empties a channel, outside of what is measured.

@@ -46,12 +46,31 @@ impl Report {
              {disk_bytes:.2} of the disk/payload byte",
             ""
         );
-        for (x, y) in [("50", p50), ("99", p99), ("99.9", p999)] {
-            self.value("commit latency", x, y, "us");
-        }
+        self.percentiles("commit latency", [p50, p99, p999]);
         self.value("syncs per event", "", syncs, "");
         self.value("bytes per payload byte", "", bytes, "");
         self.value("disk bytes per payload byte", "", disk_bytes, "");
+        self.acks(ours);
+    }
+
+    /// How long the commits of a channel take that is in no store: nothing is synced and nothing written.
+    pub(crate) fn latencies(&mut self, ours: &Runs) {
+        let [p50, p99, p999] = ours.latencies();
+        println!("{:20}commit p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
+        self.percentiles("commit latency", [p50, p99, p999]);
+        self.acks(ours);
+    }
+
+    fn acks(&mut self, ours: &Runs) {
+        let Some([p50, p99, p999]) = ours.ack_latencies() else { return };
+        println!("{:20}acknowledgement p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
+        self.percentiles("acknowledgement latency", [p50, p99, p999]);
+    }
+
+    fn percentiles(&mut self, series: &str, [p50, p99, p999]: [f64; 3]) {
+        for (x, y) in [("50", p50), ("99", p99), ("99.9", p999)] {
+            self.value(series, x, y, "us");
+        }
     }
 
     /// A point of a curve: a rate with what its commits cost.

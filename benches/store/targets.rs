@@ -10,7 +10,9 @@ use aqueduct::{
 use bytes::Bytes;
 
 use crate::BODY;
-use crate::measure::{Run, Runs, batch, drain, open, put_threads, put_timed, take_timed, warm_up};
+use crate::measure::{
+    Run, Runs, batch, drain, median, open, put_threads, put_timed, take_timed, take_untimed, warm_up,
+};
 use crate::raw::Raw;
 use crate::report::Report;
 
@@ -124,13 +126,15 @@ pub(crate) fn put_take(dir: &Path, report: &mut Report) {
             Run { rate: run.rate * 100.0, ..run }
         };
         let store_run = || {
-            Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || {
+            let mut acks = Vec::new();
+            let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || {
                 std::thread::scope(|scope| {
                     let producer = scope.spawn(|| put_timed(&channel, COMMITS, 100, BODY));
-                    take_timed(&channel, COMMITS * 100, 100);
+                    acks = take_timed(&channel, COMMITS * 100, 100);
                     producer.join().expect("a producer")
                 })
-            })
+            });
+            Run { acks, ..run }
         };
         let (run, reference) = in_turn(round, store_run, reference);
         if round > 0 {
@@ -209,7 +213,7 @@ pub(crate) fn memory_of_copies(_: &Path, report: &mut Report) {
 /// a transaction.
 fn memory(report: &mut Report, ours: impl Fn(usize) -> Vec<Event> + Sync, theirs: impl Fn(usize) -> Vec<Event> + Sync) {
     const COMMITS: usize = 20_000;
-    let (mut our_runs, mut their_runs) = (Runs::default(), Runs::default());
+    let (mut our_runs, mut their_runs, mut latencies) = (Runs::default(), Runs::default(), Runs::default());
     let rate = |begun: Instant| Run {
         rate: (COMMITS * 100) as f64 / begun.elapsed().as_secs_f64(),
         events: COMMITS as u64 * 100,
@@ -230,30 +234,55 @@ fn memory(report: &mut Report, ours: impl Fn(usize) -> Vec<Event> + Sync, theirs
         });
         let one_by_one = rate(begun);
         let channel = MemoryChannel::builder("bench").capacity_events(10_000).build().expect("a channel");
+        let put = |turn| {
+            channel.put_batch(PutBatch::new(ours(turn))).expect("put");
+        };
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                (0..COMMITS).for_each(|turn| {
-                    channel.put_batch(PutBatch::new(ours(turn))).expect("put");
-                });
-            });
-            take_timed(&channel, COMMITS as u64 * 100, 100);
+            scope.spawn(|| (0..COMMITS).for_each(put));
+            take_untimed(&channel, COMMITS as u64 * 100, 100);
         });
         if round > 0 {
             our_runs.push(rate(begun));
             their_runs.push(one_by_one);
         }
+        // Once more for the latencies: to read the clock takes a good part of such a commit.
+        let (puts, acks) = std::thread::scope(|scope| {
+            let producer = scope.spawn(|| {
+                let timed = |turn| {
+                    let begun = Instant::now();
+                    put(turn);
+                    begun.elapsed()
+                };
+                (0..COMMITS).map(timed).collect()
+            });
+            let acks = take_timed(&channel, COMMITS as u64 * 100, 100);
+            (producer.join().expect("a producer"), acks)
+        });
+        if round > 0 {
+            latencies.push(Run { latencies: puts, acks, ..Run::default() });
+        }
     }
     report.compare(&our_runs, &their_runs, "crossbeam-channel");
+    report.latencies(&latencies);
 }
 
-/// Bytes of the log for each event.
+/// Bytes of the log for each event, each round in a store of its own.
 pub(crate) fn disk_bytes(dir: &Path, report: &mut Report) {
     const COMMITS: u64 = 1000;
-    let (store, channel) = open(FileStore::builder(dir.join("store")).durability(Durability::Os));
-    let run = Run::of(&store, COMMITS * 100, COMMITS * 100 * BODY as u64, || put_timed(&channel, COMMITS, 100, BODY));
-    let bytes = run.bytes as f64 / run.events as f64;
-    report.say(&format!("{bytes:.2} bytes of the log for an event of {BODY}, in commits of 100"));
+    let mut all = Vec::new();
+    for round in 0..report.rounds {
+        let settings = FileStore::builder(dir.join(format!("store-{round}"))).durability(Durability::Os);
+        let (store, channel) = open(settings);
+        let events = COMMITS * 100;
+        let run = Run::of(&store, events, events * BODY as u64, || put_timed(&channel, COMMITS, 100, BODY));
+        all.push(run.bytes as f64 / run.events as f64);
+        store.close().expect("close");
+    }
+    let bytes = median(all);
+    let rounds = report.rounds;
+    report.say(&format!(
+        "{bytes:.2} bytes of the log for an event of {BODY}, in commits of 100; median of {rounds} rounds"
+    ));
     report.value("log", "", bytes, "bytes/event");
-    store.close().expect("close");
 }
