@@ -12,7 +12,7 @@ use aqueduct::limits::{
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::vfs::Vfs;
 use aqueduct::vfs::sim::SimVfs;
-use aqueduct::{Channel, FileChannel, PutBatch, PutError};
+use aqueduct::{Channel, FileChannel, PutBatch, PutError, Wait};
 
 const DATA: &str = "/store/data";
 const BODY_BYTES: u64 = 256 << 10;
@@ -70,6 +70,31 @@ fn a_segment_that_just_fits_does_where_the_disk_has_no_room_for_a_larger_one() {
     }
     let sizes = segment_sizes(&disk);
     assert!(sizes.iter().any(|size| (state..free).contains(size)), "after {puts} puts there are segments of {sizes:?}");
+}
+
+/// On a full disk acknowledgements go to files that are kept for them. Segments that become free take their places, although
+/// the disk gives no room.
+#[test]
+fn freed_segments_make_the_reserve_good_on_a_full_disk() {
+    let disk = SimVfs::new();
+    let (store, channel) = open(settings(&disk).segment_bytes(SEGMENT_BYTES_MIN));
+    let reserve = || {
+        let names = disk.read_dir(Path::new(DATA)).expect("the directory").into_iter();
+        names.filter(|name| name.to_string_lossy().starts_with("reserve-")).collect::<BTreeSet<_>>()
+    };
+    let first = reserve();
+    disk.set_space(Some(20 * SEGMENT_BYTES_MIN));
+    while channel.put(vec![b'x'; 500]).is_ok() {}
+    disk.set_space(Some(0));
+    let mut taken = 0;
+    while taken < 100 {
+        channel.take(1, Wait::NONE).expect("a take").commit().expect("its commit");
+        taken += 1;
+    }
+    store.maintain();
+    let now = reserve();
+    assert_eq!(now.len(), first.len(), "{now:?}");
+    assert_ne!(now, first, "none was used");
 }
 
 /// A transaction that sets `count` positions of the largest size, those from `first` on.

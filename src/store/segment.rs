@@ -341,3 +341,15 @@ const OPEN: u32 = u32::MAX;
 /// How much is written at once also decides how large the pieces are in which Linux keeps the file in memory, and of each piece
 /// that a write touches it looks at every block: pieces of 1 MiB made a write of 50 KiB a fifth slower.
 const FILL_BYTES: u64 = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::segment_number;
+
+    #[test]
+    fn the_last_number_is_given_to_no_segment() {
+        assert_eq!(segment_number(u32::MAX - 1).expect("the last but one"), u32::MAX - 1);
+        let error = segment_number(u32::MAX).expect_err("the last one").to_string();
+        assert!(error.contains("the number of a segment") && error.contains("4294967294"), "{error}");
+    }
+}

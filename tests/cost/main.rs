@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
+use aqueduct::limits::READ_AHEAD_BYTES;
 use aqueduct::store::{FileStore, FileStoreBuilder};
 use aqueduct::{Channel, Durability, Event, FileChannel, PutBatch, PutTicket, Wait};
 
@@ -160,6 +161,40 @@ fn a_take_reads_nothing_and_its_commit_is_one_write_and_one_sync() {
     assert!(calls.written - payload <= COMMITS * (110 + 800 + 120), "{calls:?}");
     let events = 100 * size_of::<Event>() as u64;
     assert_allocated(&allocated, PUT_ALLOCATIONS + TAKE_ALLOCATIONS, events + PUT_BYTES + TAKE_BYTES);
+}
+
+/// What is not in the tail cache any more is read in large pieces, however few events a take asks for.
+#[test]
+fn a_backlog_is_read_ahead() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk::default();
+    let settings = || FileStore::builder(dir.path().join("store")).vfs(Arc::new(disk.clone())).background(false);
+    let open = || {
+        let store = settings().durability(Durability::Os).open().expect("a store");
+        let channel = store.channel("channel").expect("a channel");
+        (store, channel)
+    };
+    let (store, channel) = open();
+    let (puts, events) = (80, 100);
+    for _ in 0..puts {
+        channel.put_batch(batch(events, BODY)).expect("a put");
+    }
+    store.close().expect("a close");
+    drop((store, channel));
+
+    let (_store, channel) = open();
+    let (before, mut taken) = (disk.calls(), 0);
+    while taken < puts * events {
+        let take = channel.take(10, Wait::NONE).expect("a take");
+        taken += take.len();
+        take.commit().expect("its commit");
+    }
+    let calls = disk.calls() - before;
+    println!("{calls:?}");
+    // The last record of a piece may not be whole in it, and is read again with the next one. Each segment begins anew.
+    let record = (events * (BODY + 10)) as u64;
+    let pieces = puts as u64 * record / (READ_AHEAD_BYTES - record) + 4;
+    assert!(calls.reads <= pieces, "{calls:?}, of {pieces} pieces");
 }
 
 #[test]
