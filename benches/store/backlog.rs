@@ -50,8 +50,8 @@ fn one(dir: &Path, report: &mut Report, events: u64, bytes: usize) {
 /// Leaves a backlog and opens it, in a directory of its own: what `take` prints.
 fn round(dir: &Path, events: u64, bytes: usize) -> [f64; 7] {
     let dir = tempfile::tempdir_in(dir).expect("a directory");
-    alone::run(alone::Job::Fill { dir: dir.path().into(), events, bytes });
-    let text = alone::run(alone::Job::Reopen { dir: dir.path().into() });
+    alone::run(&alone::Job::Fill { dir: dir.path().into(), events, bytes });
+    let text = alone::run(&alone::Job::Reopen { dir: dir.path().into() });
     let numbers: Vec<f64> = text.split_whitespace().map(|number| number.parse().expect("a number")).collect();
     numbers.try_into().expect("seven numbers")
 }

@@ -11,6 +11,9 @@
 //! system makes `fdatasync` free, durable numbers mean nothing, and the first line says so. `AQUEDUCT_BENCH_BACKLOG` is the
 //! largest number of events of the backlog rows (default 10,000,000, which takes 6 GB of disk in each round).
 //!
+//! Each row says its class of durability; the row `classes` checks under strace, which has to be there, that a commit of each
+//! class does what the class says.
+//!
 //! `--csv` appends lines `row,series,x,y,unit` to a file, from which charts are made.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)]
@@ -18,6 +21,7 @@
 
 mod alone;
 mod backlog;
+mod classes;
 mod disk;
 mod growth;
 mod measure;
@@ -37,32 +41,38 @@ const BODY: usize = 500;
 
 type Row = fn(&Path, &mut Report);
 
+// What a row says of its durability. `classes` checks by system calls that it is so.
+const SYNC: &str = "sync";
+const OS: &str = "os";
+const MEMORY: &str = "memory";
+
 /// The rows that have something to reach.
-const TARGETS: [(&str, Row); 13] = [
-    ("put-1x100", |dir, report| targets::put_blocking(dir, report, 1, 100, 300, Durability::Sync)),
-    ("put-1x1", |dir, report| targets::put_blocking(dir, report, 1, 1, 1000, Durability::Sync)),
-    ("put-8x10", |dir, report| targets::put_blocking(dir, report, 8, 10, 300, Durability::Sync)),
-    ("put-os-1x100", |dir, report| targets::put_blocking(dir, report, 1, 100, 3000, Durability::Os)),
-    ("tickets-64", targets::tickets),
-    ("put-take-ack-1x100", targets::put_take),
-    ("fan-out-4", targets::fan_out),
-    ("memory-1x100", targets::memory_of_buffers),
-    ("memory-fixed-1x100", targets::memory_of_fixed),
-    ("memory-copied-1x100", targets::memory_of_copies),
-    ("disk-bytes", targets::disk_bytes),
-    ("reopen", backlog::reopen),
-    ("collect", alone::collect),
+const TARGETS: [(&str, &str, Row); 14] = [
+    ("classes", "checked", classes::check),
+    ("put-1x100", SYNC, |dir, report| targets::put_blocking(dir, report, 1, 100, 300, Durability::Sync)),
+    ("put-1x1", SYNC, |dir, report| targets::put_blocking(dir, report, 1, 1, 1000, Durability::Sync)),
+    ("put-8x10", SYNC, |dir, report| targets::put_blocking(dir, report, 8, 10, 300, Durability::Sync)),
+    ("put-os-1x100", OS, |dir, report| targets::put_blocking(dir, report, 1, 100, 3000, Durability::Os)),
+    ("tickets-64", SYNC, targets::tickets),
+    ("put-take-ack-1x100", SYNC, targets::put_take),
+    ("fan-out-4", SYNC, targets::fan_out),
+    ("memory-1x100", MEMORY, targets::memory_of_buffers),
+    ("memory-fixed-1x100", MEMORY, targets::memory_of_fixed),
+    ("memory-copied-1x100", MEMORY, targets::memory_of_copies),
+    ("disk-bytes", OS, targets::disk_bytes),
+    ("reopen", SYNC, backlog::reopen),
+    ("collect", SYNC, alone::collect),
 ];
 
 /// The rows that show how costs grow.
-const GROWTH: [(&str, Row); 7] = [
-    ("producers", growth::producers),
-    ("bodies", growth::bodies),
-    ("channels", growth::channels),
-    ("lanes", growth::lanes),
-    ("consumer", growth::consumer),
-    ("maintenance", growth::maintenance),
-    ("backlog", backlog::growth),
+const GROWTH: [(&str, &str, Row); 7] = [
+    ("producers", SYNC, growth::producers),
+    ("bodies", SYNC, growth::bodies),
+    ("channels", SYNC, growth::channels),
+    ("lanes", SYNC, growth::lanes),
+    ("consumer", SYNC, growth::consumer),
+    ("maintenance", SYNC, growth::maintenance),
+    ("backlog", SYNC, backlog::growth),
 ];
 
 fn main() {
@@ -88,12 +98,12 @@ fn main() {
     }
     let mut report = Report::new(csv, rounds);
     let named = |name: &str| filters.iter().any(|filter| name.contains(filter.as_str()));
-    let targets = TARGETS.iter().filter(|(name, _)| filters.is_empty() || named(name));
+    let targets = TARGETS.iter().filter(|(name, ..)| filters.is_empty() || named(name));
     let all_growth = filters.iter().any(|filter| filter == "growth");
-    let growth = GROWTH.iter().filter(|(name, _)| all_growth || named(name));
-    for (name, row) in targets.chain(growth) {
+    let growth = GROWTH.iter().filter(|(name, ..)| all_growth || named(name));
+    for (name, class, row) in targets.chain(growth) {
         let dir = tempfile::tempdir_in(dir.path()).expect("a directory");
-        report.begin(name);
+        report.begin(name, class);
         row(dir.path(), &mut report);
     }
 }

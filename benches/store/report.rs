@@ -12,16 +12,22 @@ pub(crate) struct Report {
     csv: Option<File>,
     pub(crate) rounds: usize,
     row: &'static str,
+    /// Of durability.
+    class: &'static str,
 }
 
 impl Report {
     pub(crate) fn new(csv: Option<PathBuf>, rounds: usize) -> Self {
         let csv = csv.map(|path| File::options().create(true).append(true).open(path).expect("the file of --csv"));
-        Self { csv, rounds, row: "" }
+        Self { csv, rounds, row: "", class: "" }
     }
 
-    pub(crate) fn begin(&mut self, row: &'static str) {
-        self.row = row;
+    pub(crate) fn begin(&mut self, row: &'static str, class: &'static str) {
+        (self.row, self.class) = (row, class);
+    }
+
+    fn title(&self) -> String {
+        format!("{} ({})", self.row, self.class)
     }
 
     /// Both sides of a comparison.
@@ -30,7 +36,10 @@ impl Report {
         let ratio = median(ratios);
         let (rate, their_rate) = (ours.rate(), theirs.rate());
         let mb = rate * ours.event_bytes() / 1e6;
-        println!("{:20}{rate:9.0} events/s {mb:7.1} MB/s | {reference} {their_rate:9.0} | ratio {ratio:.2}", self.row);
+        println!(
+            "{:28}{rate:9.0} events/s {mb:7.1} MB/s | {reference} {their_rate:9.0} | ratio {ratio:.2}",
+            self.title()
+        );
         self.value("ratio", reference, ratio, "");
         self.value("aqueduct", "", rate, "events/s");
         self.value(reference, "", their_rate, "events/s");
@@ -42,7 +51,7 @@ impl Report {
         let (syncs, bytes) = (ours.syncs_per_event(), ours.bytes_per_payload_byte());
         let disk_bytes = ours.disk_bytes_per_payload_byte();
         println!(
-            "{:20}commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, {syncs:.4} syncs/event, {bytes:.4} bytes of the log and \
+            "{:28}commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, {syncs:.4} syncs/event, {bytes:.4} bytes of the log and \
              {disk_bytes:.2} of the disk/payload byte",
             ""
         );
@@ -56,14 +65,14 @@ impl Report {
     /// How long the commits of a channel take that is in no store: nothing is synced and nothing written.
     pub(crate) fn latencies(&mut self, ours: &Runs) {
         let [p50, p99, p999] = ours.latencies();
-        println!("{:20}commit p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
+        println!("{:28}commit p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
         self.percentiles("commit latency", [p50, p99, p999]);
         self.acks(ours);
     }
 
     fn acks(&mut self, ours: &Runs) {
         let Some([p50, p99, p999]) = ours.ack_latencies() else { return };
-        println!("{:20}acknowledgement p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
+        println!("{:28}acknowledgement p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} us", "");
         self.percentiles("acknowledgement latency", [p50, p99, p999]);
     }
 
@@ -79,9 +88,9 @@ impl Report {
         let rate = runs.rate();
         let mb = rate * runs.event_bytes() / 1e6;
         println!(
-            "{:20}{series} {x:>8}: {rate:9.0} events/s {mb:7.1} MB/s, commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, \
+            "{:28}{series} {x:>8}: {rate:9.0} events/s {mb:7.1} MB/s, commit p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} us, \
              {:.4} syncs/event, {:.4} bytes/payload byte",
-            self.row,
+            self.title(),
             runs.syncs_per_event(),
             runs.bytes_per_payload_byte(),
         );
@@ -94,7 +103,7 @@ impl Report {
 
     /// Anything else that is said of a row.
     pub(crate) fn say(&self, text: &str) {
-        println!("{:20}{text}", self.row);
+        println!("{:28}{text}", self.title());
     }
 
     /// A line of the file.
