@@ -1,15 +1,23 @@
 //! Our side of the comparison.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aqueduct::rpc::RpcClient;
 use aqueduct::source::{AvroRpc, Source, SourceContext};
 use aqueduct::{Channel, Event, FileStore, MemoryChannel, PutBatch, Shutdown, Wait};
 
 const BODY: usize = 500;
+
+/// How long single transactions took.
+#[derive(Default)]
+struct Times {
+    puts: Vec<Duration>,
+    acks: Vec<Duration>,
+}
 
 #[derive(Default)]
 struct Ours {
@@ -27,13 +35,17 @@ pub(crate) fn obey() {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |place: usize| words[place].parse::<usize>().expect("a number");
         let answer = match words[0] {
-            "file" => timed(|| ours.open_file(Path::new(words[1]))),
-            "memory" => timed(|| ours.open_memory()),
+            "file" => timed(|| {
+                ours.open_file(Path::new(words[1]));
+                Times::default()
+            }),
+            "memory" => untimed(|| ours.open_memory()),
             "put" => timed(|| ours.put_together(number(1), number(2), number(3))),
             "put-take" => timed(|| ours.put_take(number(1), number(2))),
+            "pass" => timed(|| ours.pass(number(1), number(2))),
             "drain" => untimed(|| ours.drain()),
             "receive" => untimed(|| ours.receive(number(1))),
-            "take" => timed(|| take(ours.channel(), number(1), number(2))),
+            "take" => timed(|| Times { acks: take(ours.channel(), number(1), number(2)), ..Times::default() }),
             "connect" => untimed(|| ours.connect(number(1), number(2), number(3))),
             "send" => timed(|| ours.send(number(1), number(2))),
             other => panic!("no such command: {other}"),
@@ -59,21 +71,38 @@ impl Ours {
         self.channel = Some(Arc::new(channel));
     }
 
-    fn put_together(&self, producers: usize, commits: usize, batch: usize) {
+    fn put_together(&self, producers: usize, commits: usize, batch: usize) -> Times {
         let channel = self.channel();
-        std::thread::scope(|scope| {
-            (0..producers).for_each(|_| {
-                scope.spawn(|| put(channel, commits, batch));
-            });
+        let puts = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..producers).map(|_| scope.spawn(|| put(channel, commits, batch))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("a producer")).collect()
         });
+        Times { puts, ..Times::default() }
     }
 
-    fn put_take(&self, commits: usize, batch: usize) {
+    fn put_take(&self, commits: usize, batch: usize) -> Times {
         let channel = self.channel();
         std::thread::scope(|scope| {
-            scope.spawn(|| put(channel, commits, batch));
-            take(channel, commits * batch, batch);
+            let producer = scope.spawn(|| put(channel, commits, batch));
+            let acks = take(channel, commits * batch, batch);
+            Times { puts: producer.join().expect("a producer"), acks }
+        })
+    }
+
+    fn pass(&self, commits: usize, batch: usize) -> Times {
+        let channel = self.channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..commits).for_each(|_| put_batch(channel, events(batch)));
+            });
+            let mut taken = 0;
+            while taken < commits * batch {
+                let take = channel.take(batch, Wait::FOREVER).expect("take");
+                taken += take.len();
+                take.commit().expect("commit");
+            }
         });
+        Times::default()
     }
 
     fn drain(&self) {
@@ -102,27 +131,46 @@ impl Ours {
         self.client = Some(client);
     }
 
-    fn send(&mut self, lists: usize, list: usize) {
+    fn send(&mut self, lists: usize, list: usize) -> Times {
         let client = self.client.as_mut().expect("a client");
-        (0..lists).for_each(|_| client.append_batch(&events(list)).expect("an answer"));
+        let send = |_| {
+            let events = events(list);
+            let begun = Instant::now();
+            client.append_batch(&events).expect("an answer");
+            begun.elapsed()
+        };
+        Times { puts: (0..lists).map(send).collect(), ..Times::default() }
     }
 }
 
-fn put(channel: &dyn Channel, commits: usize, batch: usize) {
-    for _ in 0..commits {
-        let mut transaction = channel.begin_put();
-        transaction.set_batch(PutBatch::new(events(batch)));
-        transaction.commit().expect("commit");
-    }
+fn put_batch(channel: &dyn Channel, events: Vec<Event>) {
+    let mut transaction = channel.begin_put();
+    transaction.set_batch(PutBatch::new(events));
+    transaction.commit().expect("commit");
 }
 
-fn take(channel: &dyn Channel, events: usize, batch: usize) {
-    let mut taken = 0;
+/// How long each put took, once its events were made.
+fn put(channel: &dyn Channel, commits: usize, batch: usize) -> Vec<Duration> {
+    let one = |_| {
+        let events = events(batch);
+        let begun = Instant::now();
+        put_batch(channel, events);
+        begun.elapsed()
+    };
+    (0..commits).map(one).collect()
+}
+
+/// How long each commit took.
+fn take(channel: &dyn Channel, events: usize, batch: usize) -> Vec<Duration> {
+    let (mut taken, mut times) = (0, Vec::new());
     while taken < events {
         let take = channel.take(batch, Wait::FOREVER).expect("take");
         taken += take.len();
+        let begun = Instant::now();
         take.commit().expect("commit");
+        times.push(begun.elapsed());
     }
+    times
 }
 
 /// New events, of one array that nobody counts references of, as on Flume's side.
@@ -131,10 +179,22 @@ fn events(number: usize) -> Vec<Event> {
     (0..number).map(|_| Event::new(&BYTES[..])).collect()
 }
 
-fn timed(work: impl FnOnce()) -> String {
+fn timed(work: impl FnOnce() -> Times) -> String {
     let begun = Instant::now();
-    work();
-    begun.elapsed().as_secs_f64().to_string()
+    let Times { puts, acks } = work();
+    let seconds = begun.elapsed().as_secs_f64();
+    let mut answer = format!("{seconds}|");
+    list(&mut answer, &puts);
+    answer.push('|');
+    list(&mut answer, &acks);
+    answer
+}
+
+/// Microseconds, as part of an answer.
+fn list(answer: &mut String, times: &[Duration]) {
+    for time in times {
+        write!(answer, "{} ", time.as_nanos() as f64 / 1e3).expect("memory");
+    }
 }
 
 fn untimed(work: impl FnOnce()) -> String {

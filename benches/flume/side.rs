@@ -6,13 +6,15 @@
 //! | `memory` | a memory channel of 10,000 events |
 //! | `put PRODUCERS COMMITS BATCH` | so many producers at once, each so many commits |
 //! | `put-take COMMITS BATCH` | a producer and a consumer |
+//! | `pass COMMITS BATCH` | the same, without a look at the clock for each transaction, which is dear where nothing is durable |
 //! | `drain` | empties the channel |
 //! | `receive PORT` | an Avro source in front of the channel |
 //! | `take EVENTS BATCH` | takes so many events |
 //! | `connect PORT BATCH FLIGHT` | an RPC client, of requests of BATCH events, FLIGHT at once where that can be chosen |
 //! | `send LISTS LIST` | sends so many lists of LIST events with it |
 //!
-//! The answer is the time in seconds, or `ok`.
+//! The answer is `ok`, or the time in seconds, that of each put (or call of the client) in microseconds, and that of each commit of
+//! a take: `1.5|210.3 190|88.1 97`. Puts are timed from the begin of the transaction, after their events were made.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -25,6 +27,15 @@ pub(crate) const CHILD: &str = "AQUEDUCT_BENCH_CHILD";
 pub(crate) enum Kind {
     Ours,
     Flume,
+}
+
+/// What a side says of a command.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) seconds: f64,
+    /// In microseconds.
+    pub(crate) puts: Vec<f64>,
+    pub(crate) acks: Vec<f64>,
 }
 
 /// A running side. Killed on drop, as by a crash.
@@ -41,10 +52,7 @@ impl Kind {
 
     /// The same with every system call that makes something durable written to `log`.
     pub(crate) fn start_traced(self, log: &Path) -> Side {
-        let inner = self.command();
-        let mut command = Command::new("strace");
-        let calls = "--trace=fsync,fdatasync,msync,sync_file_range,sync";
-        command.args(["-f", calls, "--signal=none", "-o"]).arg(log).arg(inner.get_program()).args(inner.get_args());
+        let mut command = traced(&self.command(), log);
         command.env(CHILD, "");
         Side::run(command)
     }
@@ -73,6 +81,22 @@ pub(crate) fn java(main: &[&str]) -> Command {
     command
 }
 
+/// A command with every system call that makes something durable written to `log`.
+pub(crate) fn traced(inner: &Command, log: &Path) -> Command {
+    let mut command = Command::new("strace");
+    let calls = "--trace=fsync,fdatasync,msync,sync_file_range,sync,syncfs";
+    // Only those calls stop a thread.
+    command.args(["-f", "--seccomp-bpf", calls, "--signal=none", "-o"]).arg(log);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command
+}
+
+/// How many of these calls there have been so far.
+pub(crate) fn sync_calls(log: &Path) -> usize {
+    // A call in two lines has its name with a parenthesis in the first one only.
+    std::fs::read_to_string(log).unwrap_or_default().lines().filter(|line| line.contains("sync(")).count()
+}
+
 impl Side {
     fn run(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
@@ -82,7 +106,7 @@ impl Side {
     }
 
     /// Does a command and returns what it answered.
-    pub(crate) fn obey(&mut self, command: &str) -> f64 {
+    pub(crate) fn obey(&mut self, command: &str) -> Answer {
         self.begin(command);
         self.end()
     }
@@ -91,13 +115,17 @@ impl Side {
         writeln!(self.commands, "{command}").expect("a process that listens");
     }
 
-    pub(crate) fn end(&mut self) -> f64 {
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("an answer");
-        match answer.trim() {
-            "ok" => 0.0,
-            seconds => seconds.parse().unwrap_or_else(|_| panic!("{seconds:?} is no answer")),
+    pub(crate) fn end(&mut self) -> Answer {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("an answer");
+        let line = line.trim_end();
+        if line == "ok" {
+            return Answer::default();
         }
+        let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number of an answer"));
+        let mut lists = line.split('|').map(|list| list.split_ascii_whitespace().map(number).collect::<Vec<f64>>());
+        let mut next = || lists.next().unwrap_or_default();
+        Answer { seconds: next()[0], puts: next(), acks: next() }
     }
 
     /// The most memory that was resident, in KiB.

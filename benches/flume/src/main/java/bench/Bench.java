@@ -13,6 +13,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import org.apache.flume.Channel;
 import org.apache.flume.ChannelSelector;
 import org.apache.flume.Context;
@@ -29,8 +31,8 @@ import org.apache.flume.event.EventBuilder;
 import org.apache.flume.source.AvroSource;
 
 /**
- * Flume's side of a comparison: does one line of standard input after the other and answers each with one line, the seconds
- * that it took or {@code ok}. The commands are those of {@code side.rs}. Nothing is set that differs from Flume's defaults but
+ * Flume's side of a comparison: does one line of standard input after the other and answers each with one line, what
+ * it took or {@code ok}. The commands are those of {@code side.rs}. Nothing is set that differs from Flume's defaults but
  * sizes.
  */
 public final class Bench {
@@ -60,24 +62,25 @@ public final class Bench {
   }
 
   private String obey(String[] words) throws Exception {
+    long begun = System.nanoTime();
     switch (words[0]) {
       case "file":
-        return seconds(() -> openFile(words[1]));
+        openFile(words[1]);
+        return answer(begun, List.of(), List.of());
       case "memory":
-        return seconds(this::openMemory);
+        openMemory();
+        return "ok";
       case "put": {
-        int producers = number(words[1]);
-        return seconds(() -> together(producers, () -> put(number(words[2]), number(words[3]))));
+        List<long[]> puts = together(number(words[1]), () -> put(number(words[2]), number(words[3])));
+        return answer(begun, puts, List.of());
       }
+      case "pass":
       case "put-take": {
         int commits = number(words[1]);
         int batch = number(words[2]);
-        return seconds(() -> {
-          Future<Void> producer = threads.submit(() -> put(commits, batch));
-          take(commits * batch, batch);
-          producer.get();
-          return null;
-        });
+        Future<long[]> producer = threads.submit(() -> put(commits, batch));
+        long[] acks = take(commits * batch, batch);
+        return answer(begun, List.of(producer.get()), List.of(acks));
       }
       case "drain":
         drain();
@@ -86,70 +89,78 @@ public final class Bench {
         receive(number(words[1]));
         return "ok";
       case "take":
-        return seconds(() -> take(number(words[1]), number(words[2])));
+        return answer(begun, List.of(), List.of(take(number(words[1]), number(words[2]))));
       case "connect":
         // The third word is for our side: here one request is in flight at a time.
         connect(number(words[1]), words[2]);
         return "ok";
       case "send":
-        return seconds(() -> send(number(words[1]), number(words[2])));
+        return answer(begun, List.of(send(number(words[1]), number(words[2]))), List.of());
       default:
         throw new IllegalArgumentException(words[0]);
     }
   }
 
-  private Void openFile(String dir) {
+  private void openFile(String dir) {
     Context context = new Context();
     context.put("checkpointDir", dir + File.separator + "checkpoint");
     context.put("dataDirs", dir + File.separator + "data");
     context.put("capacity", "2000000");
-    return start(new FileChannel(), context);
+    start(new FileChannel(), context);
   }
 
-  private Void openMemory() {
+  private void openMemory() {
     Context context = new Context();
     context.put("capacity", "10000");
     context.put("transactionCapacity", "1000");
-    return start(new MemoryChannel(), context);
+    start(new MemoryChannel(), context);
   }
 
-  private Void start(Channel channel, Context context) {
+  private void start(Channel channel, Context context) {
     channel.setName("bench");
     Configurables.configure(channel, context);
     channel.start();
     this.channel = channel;
-    return null;
   }
 
-  private Void put(int commits, int batch) {
+  /** How long each put took, once its events were made. */
+  private long[] put(int commits, int batch) {
+    long[] times = new long[commits];
     for (int commit = 0; commit < commits; commit++) {
       List<Event> events = events(batch);
-      while (!inTransaction(() -> events.forEach(channel::put))) {
+      long begun = System.nanoTime();
+      while (inTransaction(() -> events.forEach(channel::put)) < 0) {
         Thread.yield();
       }
+      times[commit] = System.nanoTime() - begun;
     }
-    return null;
+    return times;
   }
 
-  private Void take(int events, int batch) {
+  /** How long each commit of a take took. */
+  private long[] take(int events, int batch) {
+    LongStream.Builder times = LongStream.builder();
     int taken = 0;
     while (taken < events) {
       int[] found = {0};
-      boolean done = inTransaction(() -> {
+      long commit = inTransaction(() -> {
         found[0] = 0;
         while (found[0] < batch && channel.take() != null) {
           found[0]++;
         }
       });
-      if (done) {
+      if (commit >= 0) {
         taken += found[0];
+      }
+      if (commit >= 0 && found[0] > 0) {
+        times.add(commit);
       }
       if (found[0] == 0) {
         // The file channel does not wait for events, as a sink's runner does.
         LockSupport.parkNanos(50_000);
       }
     }
-    return null;
+    return times.build().toArray();
   }
 
   private void drain() {
@@ -164,17 +175,18 @@ public final class Bench {
     }
   }
 
-  /** Whether it was committed; a full channel refuses after its own waiting time. */
-  private boolean inTransaction(Runnable work) {
+  /** How long the commit took; less than nothing if it was refused, as by a full channel after its own waiting time. */
+  private long inTransaction(Runnable work) {
     Transaction transaction = channel.getTransaction();
     transaction.begin();
     try {
       work.run();
+      long begun = System.nanoTime();
       transaction.commit();
-      return true;
+      return System.nanoTime() - begun;
     } catch (org.apache.flume.ChannelException full) {
       transaction.rollback();
-      return false;
+      return -1;
     } finally {
       transaction.close();
     }
@@ -202,11 +214,16 @@ public final class Bench {
     client = RpcClientFactory.getInstance(properties);
   }
 
-  private Void send(int lists, int list) throws Exception {
+  /** How long each call took. */
+  private long[] send(int lists, int list) throws Exception {
+    long[] times = new long[lists];
     for (int number = 0; number < lists; number++) {
-      client.appendBatch(events(list));
+      List<Event> events = events(list);
+      long begun = System.nanoTime();
+      client.appendBatch(events);
+      times[number] = System.nanoTime() - begun;
     }
-    return null;
+    return times;
   }
 
   /** New events, of one array: an event of Flume's is an object, its body is not copied. */
@@ -218,17 +235,22 @@ public final class Bench {
     return events;
   }
 
-  private Void together(int number, Callable<Void> work) throws Exception {
-    for (Future<Void> done : threads.invokeAll(java.util.Collections.nCopies(number, work))) {
-      done.get();
+  private List<long[]> together(int number, Callable<long[]> work) throws Exception {
+    List<long[]> times = new ArrayList<>();
+    for (Future<long[]> done : threads.invokeAll(java.util.Collections.nCopies(number, work))) {
+      times.add(done.get());
     }
-    return null;
+    return times;
   }
 
-  private static String seconds(Callable<Void> work) throws Exception {
-    long begun = System.nanoTime();
-    work.call();
-    return Double.toString((System.nanoTime() - begun) / 1e9);
+  private static String answer(long begun, List<long[]> puts, List<long[]> acks) {
+    double seconds = (System.nanoTime() - begun) / 1e9;
+    return seconds + "|" + micros(puts) + "|" + micros(acks);
+  }
+
+  private static String micros(List<long[]> times) {
+    LongStream all = times.stream().flatMapToLong(Arrays::stream);
+    return all.mapToObj(nanos -> Double.toString(nanos / 1e3)).collect(Collectors.joining(" "));
   }
 
   private static int number(String text) {
