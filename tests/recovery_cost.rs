@@ -14,7 +14,7 @@ use aqueduct::vfs::{Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 use aqueduct::{Channel, Durability, FileStore, FileStoreBuilder, Wait};
 use bytes::Bytes;
 
-/// Bytes that an open reads for each byte that is there, at most: three looks at what was not known to be durable, one at
+/// Bytes that an open reads for each byte that is there, at most: four looks at what was not known to be durable, one at
 /// what proves it, and one count of what is left, all of them a little ahead.
 const READS_PER_BYTE: u64 = 8;
 /// Every file is looked at, however little is in it.

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::files::damage;
-use super::frame::Head;
+use super::frame::{Head, Kind};
 use super::manifest::{MANIFEST, Manifest};
 use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
 use super::record::{PutMeta, decode_events, decode_put};
 use super::recovery::Scanned;
-use super::replay::What;
 use super::report::{Damage, OpenError, RecoveryReport};
+use super::rest::Found;
 use super::segment::{LaneDir, Segment, segment_name};
 use super::state::{Acked, LaneState, SealedSegment, Spans};
 use super::walk::{Gap, Step, Walk};
@@ -191,10 +191,12 @@ fn recount(lanes: &mut [(LaneDir, Scanned)]) -> Result<BTreeMap<u16, u64>, Stora
                 count.segment(&segment, &sealed, scanned)?;
             }
         }
-        for item in &scanned.rest {
-            if let What::Put(meta) = &item.what {
-                let events = decode_put(item.read_payload()?).map(|(_, events)| events).unwrap_or_default();
-                count.record(&item.head, meta, &events);
+        let mut records = scanned.rest.read();
+        while let Some(Found { head, payload, .. }) = records.next()? {
+            if head.kind == Kind::Put
+                && let Ok((meta, events)) = decode_put(payload)
+            {
+                count.record(&head, &meta, &events);
             }
         }
         count.correct(scanned, &mut lost);

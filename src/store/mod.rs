@@ -34,6 +34,7 @@ mod record;
 mod recovery;
 mod replay;
 mod report;
+mod rest;
 mod rotation;
 mod scan;
 mod segment;

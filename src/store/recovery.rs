@@ -25,8 +25,9 @@ use super::files::{Files, Tail, damage, is_leftover};
 use super::frame::{HEAD_BYTES, Head, LanePos, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::options::{OnCorruption, Options};
 use super::ranges::RangeSet;
-use super::replay::{Item, Replay, What};
+use super::replay::Replay;
 use super::report::{Damage, LaneReport, OpenError, RecoveryReport};
+use super::rest::{Found, Rest};
 use super::segment::{LaneDir, Segment, Spare, segment_name, segment_number};
 use super::spares::RESERVE_SEGMENTS;
 use super::state::LaneState;
@@ -59,7 +60,7 @@ pub(crate) struct Scanned {
     /// End of those records.
     pub(crate) durable_end: LanePos,
     /// The records behind them, to be written again.
-    pub(crate) rest: Vec<Item>,
+    pub(crate) rest: Rest,
     /// After all records.
     pub(crate) state: LaneState,
     pub(crate) segments: BTreeMap<u32, Arc<Segment>>,
@@ -101,18 +102,19 @@ pub(crate) fn scan(dir: &LaneDir, options: &Options) -> Result<Scanned, OpenErro
     let oldest = replay.oldest();
     replay.run()?;
     let unproven_begin = replay.unproven_begin();
-    let Replay { state: mut durable_state, folded, sealed, pending, mut report, shaken_from, .. } = replay;
+    let rest = replay.rest();
+    let Replay { state: mut durable_state, folded, sealed, mut report, shaken_from, .. } = replay;
     let durable_end = unproven_begin.unwrap_or(folded);
     // The newest segment may be missing, and is not to come back under another's name.
     let next_id = next_id.max(folded.segment().saturating_add(1));
     if unproven_begin.is_none() && !sealed {
         durable_state.seal(folded);
     }
-    let rest: Vec<Item> =
-        pending.into_iter().filter(|item| matches!(item.what, What::Put(..) | What::Ack(..))).collect();
-    report.rewritten_records = rest.len() as u64;
+    report.rewritten_records = rest.records();
     let mut state = durable_state.clone();
-    rest.iter().filter(|_| !planted(Bug::NumbersReused)).for_each(|item| item.apply(&mut state));
+    if !planted(Bug::NumbersReused) {
+        rest.apply(&mut state)?;
+    }
     let mut segments = BTreeMap::new();
     let mut missing = Vec::new();
     for (id, sealed) in &state.sealed {
@@ -168,7 +170,7 @@ impl Scanned {
     /// Bytes of the segment with which the new life begins.
     fn need(&self) -> u64 {
         let state = begin_payload(self.durable_end, &self.durable_state).len;
-        let rest: u64 = self.rest.iter().map(|item| item.head.frame_len()).sum();
+        let rest = self.rest.bytes();
         // The last head shows where the log ends.
         u64::from(SEGMENT_HEADER_BYTES) + u64::from(HEAD_BYTES) + state + rest + u64::from(HEAD_BYTES)
     }
@@ -224,12 +226,15 @@ pub(crate) fn begin_life(
     write(&[&header.encode()], 0)?;
     let payload = payload.pieces().collect::<Vec<_>>().concat();
     write(&[&head.encode(seal, SEGMENT_HEADER_BYTES), &payload], SEGMENT_HEADER_BYTES.into())?;
-    let mut offset = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
-    for item in &rest {
-        let head = Head { durable: durable_end, ..item.head };
-        write(&[&head.encode(seal, offset), &item.read_payload()?], offset.into())?;
-        offset += u32::try_from(head.frame_len()).unwrap_or(u32::MAX);
+    let begin_end = SEGMENT_HEADER_BYTES + u32::try_from(begin_len).unwrap_or(u32::MAX);
+    let mut again = Rewritten { at: begin_end, bytes: Vec::new() };
+    let mut records = rest.read();
+    while let Some(Found { head, payload, .. }) = records.next()? {
+        let head = Head { durable: durable_end, ..head };
+        again.push(&head.encode(seal, again.end()), &payload, &write)?;
     }
+    again.flush(&write)?;
+    let offset = again.at;
     // ORDER: the whole segment is durable before it gets its name: with the name, what follows `durable_end` in older
     // segments stops to count.
     spare.file.sync_data().map_err(|error| StorageError::io("sync", &spare.path, error))?;
@@ -252,6 +257,44 @@ pub(crate) fn begin_life(
         checkpoint_generation: scanned.checkpoint_generation,
         report: scanned.report,
     })
+}
+
+/// Frames that are written again, many of them at once.
+struct Rewritten {
+    at: u32,
+    bytes: Vec<u8>,
+}
+
+impl Rewritten {
+    fn end(&self) -> u32 {
+        self.at.saturating_add(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX))
+    }
+
+    fn push<E>(
+        &mut self,
+        head: &[u8],
+        payload: &[u8],
+        write: &impl Fn(&[&[u8]], u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if payload.len() >= REWRITE_BYTES {
+            self.flush(write)?;
+            write(&[head, payload], self.at.into())?;
+            self.at += u32::try_from(head.len() + payload.len()).unwrap_or(u32::MAX);
+            return Ok(());
+        }
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(payload);
+        if self.bytes.len() >= REWRITE_BYTES { self.flush(write) } else { Ok(()) }
+    }
+
+    fn flush<E>(&mut self, write: &impl Fn(&[&[u8]], u64) -> Result<(), E>) -> Result<(), E> {
+        if !self.bytes.is_empty() {
+            write(&[&self.bytes], self.at.into())?;
+            self.at = self.end();
+            self.bytes.clear();
+        }
+        Ok(())
+    }
 }
 
 /// The file of the new segment, smaller where the disk has little room, but never smaller than `need` bytes. On a full
@@ -329,3 +372,6 @@ pub(crate) fn fail_on_damage(report: &LaneReport, options: &Options) -> Result<(
     let report = RecoveryReport { lanes: vec![report.clone()], ..RecoveryReport::default() };
     Err(OpenError::Corrupt(Box::new(report)))
 }
+
+/// So much is written again at once.
+const REWRITE_BYTES: usize = 256 << 10;

@@ -1,7 +1,6 @@
 //! The walk over the frames of a lane that count, and the fold of what they say.
 
-use std::collections::VecDeque;
-use std::path::Path;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,62 +8,34 @@ use bytes::Bytes;
 use super::begin::parse_begin;
 use super::checkpoint::Checkpoint;
 use super::files::{Begin, Files, Tail, begin_damage, damage};
-use super::frame::{HEAD_BYTES, Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
+use super::frame::{Head, Kind, LanePos, SEGMENT_HEADER_BYTES};
 use super::options::Options;
-use super::record::{Ack, PutMeta, decode_ack, decode_put};
+use super::record::{decode_ack, decode_put};
 use super::recovery::fail_on_damage;
 use super::report::{Damage, LaneReport, OpenError};
+use super::rest::{Rest, Stretch};
 use super::scan::{Frame, Frames, count_heads, find_head, newest_mark, newest_mark_anywhere};
 use super::segment::{Segment, segment_name};
 use super::state::LaneState;
 use crate::error::StorageError;
 use crate::sabotage::{Bug, planted};
 
-/// A record, or the end of a segment, in the order of the log.
+/// What is not known to be durable, in the order of the log.
 #[derive(Debug)]
-pub(crate) struct Item {
-    segment: Arc<Segment>,
-    offset: u32,
-    end: LanePos,
-    pub(crate) head: Head,
-    pub(crate) what: What,
+enum Item {
+    Records(Stretch),
+    /// Its end, and, behind damage, what it says of all that is before it.
+    Begin(LanePos, Option<Box<LaneState>>),
+    /// The end of a segment.
+    Seal(LanePos),
 }
 
-#[derive(Debug)]
-pub(crate) enum What {
-    Put(PutMeta),
-    Ack(Ack),
-    /// Behind damage, what it says of all that is before it.
+/// What a record says.
+enum What {
+    /// Of events for these channels.
+    Put(BTreeSet<u16>),
+    Ack,
     Begin(Option<Box<LaneState>>),
-    Seal,
-}
-
-impl Item {
-    pub(crate) fn apply(&self, state: &mut LaneState) {
-        match &self.what {
-            What::Put(meta) => state.put(&self.head, meta),
-            What::Ack(ack) => state.ack(&self.head, ack),
-            What::Begin(None) => {}
-            What::Begin(Some(all)) => state.clone_from(all),
-            What::Seal => state.seal(self.end),
-        }
-    }
-
-    /// The file that it is in, and where.
-    pub(crate) fn place(&self) -> (&Path, u32) {
-        (&self.segment.path, self.offset)
-    }
-
-    pub(crate) fn read_payload(&self) -> Result<Bytes, StorageError> {
-        let mut bytes = vec![0; self.head.payload_len as usize];
-        let read = self.segment.file()?.read_exact_at(&mut bytes, u64::from(self.offset) + u64::from(HEAD_BYTES));
-        read.map_err(|error| StorageError::io("read", &self.segment.path, error))?;
-        // What was valid in the page cache may have been dropped from it since, and never have been on the disk.
-        if crc32fast::hash(&bytes) != self.head.payload_crc {
-            return Err(self.segment.corrupt(self.offset, "the record changed while it was recovered"));
-        }
-        Ok(bytes.into())
-    }
 }
 
 /// The walk over the frames that count.
@@ -85,7 +56,9 @@ pub(crate) struct Replay<'a> {
     // Ends of the first BEGIN and of the segment before it.
     begin: (LanePos, LanePos),
     /// Items behind `folded`.
-    pub(crate) pending: VecDeque<Item>,
+    pending: VecDeque<Item>,
+    // What reads them again, to fold them.
+    again: Option<Frames>,
     // Sequence number that the next record must have; `None` if nothing tells.
     next_seq: Option<u64>,
     /// Damage was passed over, and from this segment on no record repeated what was lost.
@@ -126,6 +99,7 @@ impl<'a> Replay<'a> {
             sealed: false,
             begin: (begin.end, begin.previous_end),
             pending: VecDeque::new(),
+            again: None,
             next_seq: None,
             shaken_from: None,
             clean_end: None,
@@ -200,8 +174,17 @@ impl<'a> Replay<'a> {
                 break;
             }
         }
-        self.fold();
+        self.fold()?;
         Ok(())
+    }
+
+    /// The records behind `folded`.
+    pub(crate) fn rest(&mut self) -> Rest {
+        let records = self.pending.drain(..).filter_map(|item| match item {
+            Item::Records(stretch) => Some(stretch),
+            Item::Begin(..) | Item::Seal(_) => None,
+        });
+        Rest { stretches: records.collect() }
     }
 
     /// Reads one segment.
@@ -211,7 +194,7 @@ impl<'a> Replay<'a> {
         }
         loop {
             if end == Some(self.at.offset()) {
-                self.seal(segment);
+                self.seal()?;
                 return Ok(Onward::Next);
             }
             if end.is_none() && self.clean_end == Some(self.at) {
@@ -221,7 +204,7 @@ impl<'a> Replay<'a> {
             let onward = match frames.at(self.at.offset(), end.unwrap_or(u32::MAX))? {
                 Frame::Valid(head, payload) => match self.parse(&head, payload) {
                     Some(what) => {
-                        self.push(segment, head, what);
+                        self.push(segment, &head, what)?;
                         continue;
                     }
                     None => self.invalid(segment, end, Some(&head), "the record makes no sense")?,
@@ -232,7 +215,7 @@ impl<'a> Replay<'a> {
             match onward {
                 Onward::Here => {}
                 Onward::Next => {
-                    self.seal(segment);
+                    self.seal()?;
                     return Ok(onward);
                 }
                 Onward::End => return Ok(onward),
@@ -240,12 +223,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn seal(&mut self, segment: &Arc<Segment>) {
-        let head =
-            Head { kind: Kind::Begin, payload_len: 0, events: 0, seq: 0, stamp: 0, durable: self.at, payload_crc: 0 };
-        let (segment, offset, end) = (segment.clone(), self.at.offset(), self.at);
-        self.pending.push_back(Item { segment, offset, end, head, what: What::Seal });
-        self.fold();
+    fn seal(&mut self) -> Result<(), StorageError> {
+        self.pending.push_back(Item::Seal(self.at));
+        self.fold()
     }
 
     fn parse(&self, head: &Head, payload: Bytes) -> Option<What> {
@@ -255,9 +235,10 @@ impl<'a> Replay<'a> {
                 let events: u64 = meta.runs.iter().map(|run| u64::from(run.events)).sum();
                 // Numbers that were lost with their events are passed over.
                 let in_place = self.next_seq.is_none_or(|next| next <= head.seq);
-                (in_place && events == u64::from(head.events)).then_some(What::Put(meta))
+                (in_place && events == u64::from(head.events))
+                    .then(|| What::Put(meta.all_channels().into_iter().collect()))
             }
-            Kind::Ack => decode_ack(payload).ok().map(What::Ack),
+            Kind::Ack => decode_ack(payload).ok().map(|_| What::Ack),
             Kind::Begin if self.at.offset() != SEGMENT_HEADER_BYTES => None,
             Kind::Begin if self.shaken_from.is_some() => {
                 let (_, state) = parse_begin(payload).ok()?;
@@ -267,28 +248,67 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn push(&mut self, segment: &Arc<Segment>, head: Head, what: What) {
+    fn push(&mut self, segment: &Arc<Segment>, head: &Head, what: What) -> Result<(), StorageError> {
         let offset = self.at.offset();
         self.at = self.at.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
         self.durable = self.durable.max(head.durable);
         self.next_seq = Some(head.end_seq());
-        if matches!(what, What::Begin(Some(_))) {
-            self.shaken_from = None;
-        }
         self.report.replayed_records += 1;
         self.report.replayed_bytes += head.frame_len();
-        self.pending.push_back(Item { segment: segment.clone(), offset, end: self.at, head, what });
-        self.fold();
+        match what {
+            What::Put(channels) => self.push_record(segment, offset, head, channels),
+            What::Ack => self.push_record(segment, offset, head, BTreeSet::new()),
+            What::Begin(state) => {
+                if state.is_some() {
+                    self.shaken_from = None;
+                }
+                self.pending.push_back(Item::Begin(self.at, state));
+            }
+        }
+        self.fold()
+    }
+
+    fn push_record(&mut self, segment: &Arc<Segment>, offset: u32, head: &Head, channels: BTreeSet<u16>) {
+        match self.pending.back_mut() {
+            Some(Item::Records(last)) if last.ends_at(segment, offset) => last.push(head, channels),
+            _ => {
+                let mut stretch = Stretch::at(segment, offset, head.seq);
+                stretch.push(head, channels);
+                self.pending.push_back(Item::Records(stretch));
+            }
+        }
     }
 
     /// Applies the items that are known to be durable.
-    fn fold(&mut self) {
-        while self.pending.front().is_some_and(|item| item.end <= self.durable || planted(Bug::TailTrusted)) {
-            let Some(item) = self.pending.pop_front() else { return };
-            item.apply(&mut self.state);
-            self.folded = item.end;
-            self.sealed = matches!(item.what, What::Seal);
+    fn fold(&mut self) -> Result<(), StorageError> {
+        let limit = if planted(Bug::TailTrusted) { LanePos::new(u32::MAX, u32::MAX) } else { self.durable };
+        while let Some(item) = self.pending.front_mut() {
+            match item {
+                Item::Records(stretch) => {
+                    while let Some(found) = stretch.next(limit, &mut self.again)? {
+                        self.folded = found.end();
+                        self.sealed = false;
+                        found.apply(&mut self.state)?;
+                    }
+                    if !stretch.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Item::Begin(end, state) if *end <= limit => {
+                    (self.folded, self.sealed) = (*end, false);
+                    if let Some(all) = state.take() {
+                        self.state = *all;
+                    }
+                }
+                Item::Seal(end) if *end <= limit => {
+                    (self.folded, self.sealed) = (*end, true);
+                    self.state.seal(*end);
+                }
+                Item::Begin(..) | Item::Seal(_) => return Ok(()),
+            }
+            self.pending.pop_front();
         }
+        Ok(())
     }
 
     /// Whether anything proves that what stood at the place in work had been durable.
@@ -302,7 +322,7 @@ impl<'a> Replay<'a> {
                 mark = mark.max(newest_mark_anywhere(later, SEGMENT_HEADER_BYTES, end.unwrap_or(u32::MAX))?);
             }
             self.durable = self.durable.max(mark);
-            self.fold();
+            self.fold()?;
         }
         Ok(self.durable > self.at || (end.is_none() && segment.cut_short) || planted(Bug::TornTailIsDamage))
     }

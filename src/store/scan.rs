@@ -35,6 +35,10 @@ impl Frames {
         Ok(Self { segment, file, ahead: Bytes::new(), ahead_begin: 0 })
     }
 
+    pub(crate) fn are_of(&self, segment: &Arc<Segment>) -> bool {
+        Arc::ptr_eq(&self.segment, segment)
+    }
+
     /// The frame at `offset`, which must end at or before `end`.
     pub(crate) fn at(&mut self, offset: u32, end: u32) -> Result<Frame, StorageError> {
         let end = u64::from(end).min(self.segment.size);

@@ -241,6 +241,29 @@ fn eight_producers_share_syncs() {
     fixture.store.close().expect("a close");
 }
 
+/// The records that no sync has reached are not held in memory until they are written again, nor written one by one.
+#[test]
+fn an_open_after_a_kill_holds_little_however_much_is_unsynced() {
+    const PUTS: u64 = 20_000;
+    let Fixture { disk, _dir: dir, store, channel } = fixture(|settings| settings.durability(Durability::Os));
+    for _ in 0..PUTS {
+        channel.put("x").expect("a put");
+    }
+    // No close: for the next open it is as if the process had been killed.
+    drop((store, channel));
+    let before = disk.calls();
+    let builder = FileStore::builder(dir.path().join("store")).vfs(Arc::new(disk.clone())).background(false);
+    let mut opened = None;
+    let asked = allocation_counter::measure(|| opened = Some(builder.open().expect("an open")));
+    let (store, calls) = (opened.expect("it was opened"), disk.calls() - before);
+    println!("{calls:?} {asked:?}");
+    let rewritten = store.recovery_report().lanes.iter().map(|lane| lane.rewritten_records).sum::<u64>();
+    assert!(rewritten >= PUTS, "{rewritten} records are written again");
+    assert_eq!(store.channel("channel").expect("a channel").stats().depth_events, PUTS);
+    assert!(asked.bytes_max <= OPEN_BYTES, "{} bytes for {rewritten} records", asked.bytes_max);
+    assert!(calls.reads + calls.writes <= PUTS / 50, "{calls:?}");
+}
+
 /// Bytes that a put copies besides the events and eight for each, as it is handed on, and that a take and its commit copy.
 #[cfg(target_arch = "x86_64")]
 const PUT_COPIED: u64 = 7300;
@@ -252,3 +275,5 @@ const PUT_BYTES: u64 = 3400;
 /// The same of a take and its commit.
 const TAKE_ALLOCATIONS: u64 = 21;
 const TAKE_BYTES: u64 = 3400;
+/// Bytes that an open holds: mostly what it has read ahead and writes at once.
+const OPEN_BYTES: u64 = 3 << 19;

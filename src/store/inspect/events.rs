@@ -6,12 +6,12 @@ use super::StoredEvent;
 use crate::error::StorageError;
 use crate::event::EventId;
 use crate::store::cursor::Malformed;
-use crate::store::frame::Head;
+use crate::store::frame::{Head, Kind};
 use crate::store::losses::Done;
 use crate::store::ranges::RangeSet;
 use crate::store::record::{PutMeta, decode_events, decode_put};
 use crate::store::recovery::Scanned;
-use crate::store::replay::What;
+use crate::store::rest::{Found, RestReader};
 use crate::store::segment::LaneDir;
 use crate::store::walk::{Step, Walk};
 
@@ -31,8 +31,8 @@ struct LaneEvents<'a> {
     // The last segment that was begun, and what is left of it.
     segment: Option<u32>,
     walk: Option<Walk>,
-    // Records behind the durable ones that were looked at.
-    rest: usize,
+    // The records behind the durable ones, once those were looked at.
+    rest: Option<RestReader>,
     stamp: u64,
     // Waiting events of the record in work, the last one first.
     events: Vec<StoredEvent>,
@@ -48,7 +48,7 @@ impl<'a> StoredEvents<'a> {
                 done: done.get(&(dir.lane, *channel)).map(|done| &done.ranges),
                 segment: None,
                 walk: None,
-                rest: 0,
+                rest: None,
                 stamp: 0,
                 events: Vec::new(),
             })
@@ -101,12 +101,11 @@ impl LaneEvents<'_> {
         if self.next_segment()? {
             return Ok(false);
         }
-        let Some(item) = self.scanned.rest.get(self.rest) else { return Ok(true) };
-        self.rest += 1;
-        if let What::Put(meta) = &item.what {
-            let (path, offset) = item.place();
-            let (_, events) = decode_put(item.read_payload()?).map_err(|bad| corrupt(path, offset, bad))?;
-            self.put(path, offset, &item.head, meta, events)?;
+        let records = self.rest.get_or_insert_with(|| self.scanned.rest.read());
+        let Some(Found { segment, offset, head, payload }) = records.next()? else { return Ok(true) };
+        if head.kind == Kind::Put {
+            let (meta, events) = decode_put(payload).map_err(|bad| corrupt(&segment.path, offset, bad))?;
+            self.put(&segment.path, offset, &head, &meta, events)?;
         }
         Ok(false)
     }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use super::InspectedSegment;
 use crate::store::manifest::Manifest;
 use crate::store::recovery::Scanned;
-use crate::store::replay::What;
-use crate::store::segment::{LaneDir, parse_segment_name};
+use crate::store::segment::LaneDir;
 
 pub(super) fn segments(dir: &LaneDir, scanned: &Scanned, manifest: &Manifest) -> Vec<InspectedSegment> {
     let name = |number: u16| manifest.channels.get(&number).cloned().unwrap_or_else(|| format!("channel-{number}"));
@@ -19,21 +18,17 @@ pub(super) fn segments(dir: &LaneDir, scanned: &Scanned, manifest: &Manifest) ->
         let channels = sealed.spans.keys().copied().map(name).collect();
         found.insert(*number, InspectedSegment { first_seq: sealed.first_seq, channels, ..shown });
     }
-    for item in &scanned.rest {
-        let (path, offset) = item.place();
-        let Some(number) = path.file_name().and_then(|name| parse_segment_name(name.to_str()?)) else { continue };
+    for stretch in &scanned.rest.stretches {
+        let path = &stretch.segment.path;
         // Of one whose begin is not known to be durable nothing is.
-        let none = || segment_at(dir, number, path.to_path_buf(), (0, item.head.seq));
-        let segment = found.entry(number).or_insert_with(none);
-        segment.unproven_end_bytes = u64::from(offset) + item.head.frame_len();
-        if let What::Put(meta) = &item.what {
-            segment.unproven_end_seq = item.head.end_seq();
-            meta.visit_ranges(item.head.seq, |channel, _, _| {
-                let name = name(channel);
-                if !segment.channels.contains(&name) {
-                    segment.channels.push(name);
-                }
-            });
+        let none = || segment_at(dir, stretch.segment.id, path.clone(), (0, stretch.seqs.0));
+        let segment = found.entry(stretch.segment.id).or_insert_with(none);
+        segment.unproven_end_bytes = stretch.upto.into();
+        segment.unproven_end_seq = stretch.seqs.1;
+        for name in stretch.channels.iter().copied().map(name) {
+            if !segment.channels.contains(&name) {
+                segment.channels.push(name);
+            }
         }
     }
     found.into_values().collect()

@@ -40,9 +40,9 @@ impl Inspection {
         found.damage.extend(self.report.lanes.iter().flat_map(|lane| lane.damage.clone()));
         found.unreadable.extend(self.unreadable.iter().map(|(path, error)| (path.clone(), error.to_string())));
         for (dir, scanned) in &self.scanned {
-            found.records += scanned.rest.len() as u64;
-            found.events += scanned.rest.iter().map(|item| u64::from(item.head.events)).sum::<u64>();
-            found.bytes += scanned.rest.iter().map(|item| item.head.frame_len()).sum::<u64>();
+            found.records += scanned.rest.records();
+            found.events += scanned.rest.events();
+            found.bytes += scanned.rest.bytes();
             for (id, segment) in &scanned.segments {
                 let Some(sealed) = scanned.state.sealed.get(id) else { continue };
                 let result = verify_segment(segment, sealed, &mut found, |bytes, (lo, hi)| {
