@@ -15,7 +15,7 @@ use aqueduct::vfs::sim::SimVfs;
 use aqueduct::{Channel, FileChannel, PutBatch, PutError, Wait};
 
 const DATA: &str = "/store/data";
-const BODY_BYTES: u64 = 256 << 10;
+const BODY_BYTES: usize = 256 << 10;
 
 fn settings(disk: &SimVfs) -> FileStoreBuilder {
     FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).background(false)
@@ -43,8 +43,8 @@ fn segments_grow_fourfold_up_to_their_full_size() {
     let (_store, channel) = open(settings(&disk).segment_bytes(full));
     let mut put = 0;
     while put < sizes.iter().sum::<u64>() + full {
-        put += BODY_BYTES;
-        channel.put(vec![b'x'; BODY_BYTES as usize]).expect("a put");
+        put += BODY_BYTES as u64;
+        channel.put(vec![b'x'; BODY_BYTES]).expect("a put");
     }
     assert_eq!(segment_sizes(&disk), BTreeSet::from(sizes));
 }

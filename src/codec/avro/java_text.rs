@@ -65,11 +65,12 @@ fn put_object(members: &Map<String, Value>, space: Option<&str>, out: &mut Strin
 
 fn put_fields(fields: Option<&Value>, space: Option<&str>, out: &mut String) {
     out.push('[');
-    for (index, field) in fields.and_then(Value::as_array).into_iter().flatten().enumerate() {
+    // What else stands among the fields is passed over when the schema is read.
+    let fields = fields.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    for (index, members) in fields.enumerate() {
         if index > 0 {
             out.push(',');
         }
-        let Value::Object(members) = field else { continue };
         let mut object = Object::begin(out);
         object.members(members, &["name"]);
         object.key("type");
