@@ -217,6 +217,42 @@ fn what_a_failed_directory_may_lose_stops_nothing_else() {
     assert_eq!(channel.stats().withheld_events, 0);
 }
 
+/// Where no other directory goes on, takes of what is withheld found nothing, or waited for ever, and said nothing.
+#[test]
+fn a_take_fails_where_all_is_withheld_and_nothing_can_come() {
+    for dirs in [1, 2] {
+        let disk = SimVfs::new();
+        let builder = settings(&disk).durability(Durability::Os).data_dir("/one").put_wait(Wait::NONE);
+        let store = if dirs == 2 { builder.data_dir("/two") } else { builder }.open().expect("a new store");
+        let channel = store.channel("channel").expect("a channel");
+        for number in 0..4 {
+            channel.put(number.to_string()).expect("a put");
+        }
+        let open = channel.take(4, Wait::NONE).expect("a take");
+        disk.inject(Inject::new(Fault::Errno(5)).on(OpKind::SyncData).sticky());
+        channel.close().expect_err("a sync fails");
+        let channel = store.channel("channel").expect("it opens again");
+        // One that waits already hears of it, too.
+        let waiting = std::thread::spawn({
+            let channel = channel.clone();
+            move || channel.take(1, Wait::up_to(Duration::from_secs(60))).map(|take| take.len())
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        open.rollback();
+        assert!(channel.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
+        for wait in [Wait::NONE, Wait::up_to(Duration::from_millis(1)), Wait::FOREVER] {
+            let error = channel.take(10, wait).map(|take| take.len()).expect_err("nothing can come");
+            assert!(error.to_string().contains("no more writes"), "{error}");
+        }
+        waiting.join().expect("a thread").expect_err("nothing can come");
+        assert!(channel.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready(), "it would fail");
+        assert_eq!(channel.take(0, Wait::NONE).expect("a take of nothing").len(), 0);
+        let stats = channel.stats();
+        assert_eq!((stats.depth_events, stats.withheld_events, stats.in_flight_events), (4, 4, 0), "{stats:?}");
+        channel.put("more").expect_err("no directory takes it");
+    }
+}
+
 /// What was rolled back came before an older event that its slower directory had made visible meanwhile.
 #[test]
 fn what_was_rolled_back_waits_for_what_is_older_in_another_lane() {

@@ -155,7 +155,10 @@ impl Channel for FileChannel {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.view.queue.poll_ready(cx)
+        let polled = self.view.queue.poll_ready(cx);
+        // A take would fail.
+        let fails = polled.is_pending() && self.view.queue.dead_end(&self.view.inner.lanes).is_some();
+        if fails { Poll::Ready(()) } else { polled }
     }
 
     fn position(&self, owner: &str) -> Option<Bytes> {

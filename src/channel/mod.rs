@@ -86,7 +86,8 @@ pub trait Channel: Debug + Send + Sync {
     /// For the first event, as long as `wait` says; then, if it is no longer in memory, for the disk.
     ///
     /// # Errors
-    /// [`TakeError::Closed`], or [`TakeError::Storage`] if the events cannot be read.
+    /// [`TakeError::Closed`], or [`TakeError::Storage`] if the events cannot be read, or if all that are left are withheld and none
+    /// can come: see [`withheld_events`](ChannelStats::withheld_events).
     fn take(&self, max: usize, wait: Wait) -> Result<TakeTransaction, TakeError>;
 
     /// Ready when a take would find an event, or fail.

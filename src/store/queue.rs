@@ -277,7 +277,7 @@ impl Queue {
         let deadline = wait.deadline();
         let mut in_time = wait != Wait::NONE;
         loop {
-            let claim = self.claim(max as u64, deadline, &mut in_time)?;
+            let claim = self.claim(lanes, max as u64, deadline, &mut in_time)?;
             let Some((reader, claimed)) = claim else { return Ok(Taken::default()) };
             let taken = self.read(reader, lanes, claimed, bytes_max)?;
             if !taken.events.is_empty() || taken.withheld == 0 || !taken.lost.is_empty() {
@@ -315,17 +315,21 @@ impl Queue {
             gate.stats.take_error_count += 1;
         }
         let more = gate.ready > 0;
-        let wakers = if more { gate.wakers.take() } else { Vec::new() };
+        // Those who wait are to hear it if nothing comes any more.
+        let has_withheld = taken.withheld > 0;
+        let wakers = if more || has_withheld { gate.wakers.take() } else { Vec::new() };
         drop(gate);
         // A waker runs code that is not ours, and may take from this very channel.
         drop(reader);
         if has_lost {
             self.room.notify_all();
         }
-        if more {
+        if has_withheld {
+            self.ready.notify_all();
+        } else if more {
             self.ready.notify_one();
-            wake_all(wakers);
         }
+        wake_all(wakers);
         match result {
             Err(source) if taken.events.is_empty() => Err(TakeError::Storage { channel: self.name.clone(), source }),
             _ => Ok(taken),
@@ -359,10 +363,12 @@ impl Queue {
     /// because a rollback or a slower lane brought an older one.
     fn claim(
         &self,
+        lanes: &[Arc<Lane>],
         max: u64,
         deadline: Deadline,
         in_time: &mut bool,
     ) -> Result<Option<(MutexGuard<'_, Reader>, u64)>, TakeError> {
+        let mut has_looked = false;
         loop {
             let reader = self.reader.lock();
             let mut gate = self.gate.lock();
@@ -376,6 +382,17 @@ impl Queue {
                 drop(gate);
                 return Ok(Some((reader, claimed)));
             }
+            if max > 0 && gate.withheld > 0 && !has_looked {
+                drop(gate);
+                // With nothing locked: what a lane tells of its failure runs code that is not ours.
+                drop(reader);
+                if let Some(source) = self.dead_end(lanes) {
+                    self.gate.lock().stats.take_error_count += 1;
+                    return Err(TakeError::Storage { channel: self.name.clone(), source });
+                }
+                has_looked = true;
+                continue;
+            }
             if max == 0 || !*in_time {
                 return Ok(None);
             }
@@ -383,7 +400,18 @@ impl Queue {
             gate.takers += 1;
             *in_time = deadline.wait(&self.ready, &mut gate);
             gate.takers -= 1;
+            has_looked = false;
         }
+    }
+
+    /// Why no event comes any more, if so: all that is left is withheld, and no lane takes another.
+    pub(crate) fn dead_end(&self, lanes: &[Arc<Lane>]) -> Option<StorageError> {
+        let only_withholds = {
+            let gate = self.gate.lock();
+            gate.withheld > 0 && gate.ready == 0
+        };
+        let mut causes = lanes.iter().map(|lane| lane.poisoned());
+        if only_withholds { causes.next()?.filter(|_| causes.all(|cause| cause.is_some())) } else { None }
     }
 
     /// Runs `look` on the accounts of each lane; for the reader, which holds its own lock.

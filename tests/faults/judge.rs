@@ -124,7 +124,8 @@ impl Judge {
             StorageError::Poisoned { .. } => {
                 let all = (0..world.config.lanes).all(poisoned);
                 match call.name {
-                    CallName::Put => all,
+                    // A take of which nothing is left but what is withheld.
+                    CallName::Put | CallName::Take => all,
                     // Events that are not durable keep their acknowledgement waiting.
                     CallName::Commit => all || call.lanes.iter().any(|lane| poisoned(*lane)),
                     CallName::Close => !self.roles.poisoned.is_empty(),

@@ -508,6 +508,9 @@ impl World {
                 let TakeError::Storage { source, .. } = error else {
                     return Err(format!("the error of the take is of the wrong kind: {error}"));
                 };
+                if matches!(source, StorageError::Poisoned { .. }) && !self.owed(name).is_empty() {
+                    return Err(format!("the take failed although {:?} could be had: {source}", self.owed(name)));
+                }
                 self.called(CallName::Take, from, Outcome::Refused, Some(source));
                 return Ok(());
             }

@@ -193,6 +193,29 @@ fn a_sink_goes_on_beside_a_data_directory_that_failed() {
     drop(running);
 }
 
+/// It waited, as if the channel were empty.
+#[test]
+fn a_sink_says_that_nothing_comes_from_a_store_that_failed() {
+    let disk = SimVfs::new();
+    let store = FileStore::builder("/store").vfs(Arc::new(disk.clone())).seed(1).durability(Durability::Os);
+    let store = store.background(false).open().unwrap();
+    let channel = store.channel("c").unwrap();
+    channel.put("x").unwrap();
+    disk.inject(Inject::new(sim::Fault::Errno(5)).on(OpKind::SyncData));
+    channel.close().unwrap_err();
+    let log = Log::default();
+    let builder = agent().channel("c", store.channel("c").unwrap()).source("in", numbers(0, 1)).to(["c"]);
+    let (running, outcome) = run(builder.sink("out", log.sink()).backoff(quick()).from("c"));
+    assert_eq!((outcome, log.lines()), (Outcome::Failed, Vec::new()));
+    let error = || running.stats().sink("out").unwrap().status.last_error.clone();
+    while error().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(error().unwrap().contains("no more writes"), "{:?}", error());
+    assert!(running.stats().sink("out").unwrap().stats.channel_read_fail > 0);
+    drop(running);
+}
+
 /// Goal: what a channel answers to a put never loses or repeats an event of a source with a position, and never makes an
 /// interceptor see an event twice. Method: all answers in a row.
 #[test]
