@@ -66,7 +66,9 @@ fn closing_again_says_what_the_first_time_said() {
         assert_eq!(said.is_err(), fails);
         store.channel("c").unwrap();
         assert_eq!(channel.close().map_err(|error| error.to_string()), said);
-        assert!(later.take(1, Wait::NONE).is_ok() && !shared.is_closed(), "it is another's now");
+        // What a failed sync may lose is withheld; that is not a close.
+        let is_open = !matches!(later.take(1, Wait::NONE), Err(crate::error::TakeError::Closed { .. }));
+        assert!(is_open && !shared.is_closed(), "it is another's now");
         assert_eq!(later.close().map_err(|error| error.to_string()), said);
         assert!(shared.is_closed());
     }
