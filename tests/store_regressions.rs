@@ -702,6 +702,31 @@ fn records_behind_a_damaged_begin_are_salvaged() {
     }
 }
 
+/// What was put after a close was thrown away with the damaged first record of its segment: the last checkpoint said that nothing
+/// would follow.
+#[test]
+fn records_behind_a_damaged_begin_are_salvaged_after_a_close() {
+    let disk = SimVfs::new();
+    let put = |numbers: std::ops::Range<u8>| {
+        let store = settings(&disk).segment_bytes(64 << 10).open().expect("a store");
+        let channel = store.channel("channel").expect("a channel");
+        for number in numbers {
+            channel.put(vec![number; 100]).expect("a put");
+        }
+        (store, channel)
+    };
+    let (store, channel) = put(0..3);
+    store.close().expect("a close");
+    drop((store, channel));
+    let _open = put(3..6);
+    let disk = disk.snapshot();
+    disk.flip_bit(newest_segment(&disk, "/store"), 520 * 8).expect("a bit of its begin");
+    settings(&disk).open().expect_err("damage to what was durable");
+    let store = salvaging(&disk).open().expect("an open");
+    assert!(!store.recovery_report().lanes[0].clean);
+    assert_eq!(bodies(&store.channel("channel").expect("a channel")).len(), 6);
+}
+
 /// Behind damage the state that the next segment begins with was not looked at: acknowledged events came back, positions
 /// fell back, and what was lost was not counted.
 #[test]

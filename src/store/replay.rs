@@ -117,7 +117,8 @@ impl<'a> Replay<'a> {
                 replay.chain.pop_front();
             }
             (replay.at, replay.folded, replay.state) = (checkpoint.pos, checkpoint.pos, checkpoint.state);
-            replay.clean_end = checkpoint.clean.then_some(checkpoint.pos);
+            // Segments that were begun since, which only their damaged begins would say, come behind it all the same.
+            replay.clean_end = (checkpoint.clean && behind.is_empty()).then_some(checkpoint.pos);
             replay.report.from_checkpoint = true;
         }
         replay.next_seq = Some(replay.state.next_seq);
