@@ -6,7 +6,7 @@
 //! | `memory` | a memory channel of 10,000 events |
 //! | `put PRODUCERS COMMITS BATCH` | so many producers at once, each so many commits |
 //! | `put-take COMMITS BATCH` | a producer and a consumer |
-//! | `pass COMMITS BATCH` | the same, without a look at the clock for each transaction, which is dear where nothing is durable |
+//! | `pass COMMITS BATCH` | the same, without a look at the clock for each transaction, which is dear where nothing is durable; Flume's side looks, where a transaction takes a thousand times as long as that |
 //! | `drain` | empties the channel |
 //! | `receive PORT` | an Avro source in front of the channel |
 //! | `take EVENTS BATCH` | takes so many events |

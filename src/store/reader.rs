@@ -246,7 +246,9 @@ impl LaneReader {
         loop {
             if let Some(current) = &mut self.current {
                 if current.next_run(channel, &self.skip).is_some() {
-                    let is_trusted = current.record.end_seq() <= self.end;
+                    let record_end = current.record.end_seq();
+                    // A sync may have come to its end since the lane failed.
+                    let is_trusted = record_end <= self.end || lane.trusted_end().is_none_or(|end| record_end <= end);
                     return Ok(if is_trusted { Next::Record(current.record.stamp) } else { Next::Withheld });
                 }
                 self.finish_record(lane, channel);
