@@ -727,6 +727,44 @@ fn records_behind_a_damaged_begin_are_salvaged_after_a_close() {
     assert_eq!(bodies(&store.channel("channel").expect("a channel")).len(), 6);
 }
 
+/// The segment before a damaged begin was read beyond its end, where records are left that an open after a crash has written again or
+/// has not taken. They counted as lost, or came instead of those behind, and what was put next got their numbers and was gone.
+#[test]
+fn what_is_left_behind_the_end_of_a_segment_is_not_salvaged() {
+    let put = |channel: &FileChannel, numbers: std::ops::Range<u8>| {
+        for number in numbers {
+            let events = (0..3).map(|_| Event::new(vec![number; 20])).collect();
+            channel.put_batch(PutBatch::new(events)).expect("a put");
+        }
+    };
+    let numbers = |channel: &FileChannel| bodies(channel).iter().map(|body| body[0]).collect::<Vec<u8>>();
+    let crashes = (0..6).map(|lost| CrashChoice::new(CrashMode::Journaled, Survive::AllBut(lost)));
+    for crash in std::iter::once(CrashChoice::new(CrashMode::Kill, Survive::All)).chain(crashes) {
+        let weak = |disk: &SimVfs| settings(disk).segment_bytes(64 << 10).durability(Durability::Os);
+        let disk = SimVfs::new();
+        let store = weak(&disk).open().expect("a new store");
+        put(&store.channel("channel").expect("a channel"), 0..6);
+        let disk = disk.crash(&crash);
+        drop(store);
+        let store = settings(&disk).segment_bytes(64 << 10).open().expect("an open after a crash");
+        let channel = store.channel("channel").expect("a channel");
+        put(&channel, 10..12);
+        let expected = numbers(&channel);
+        let disk = disk.snapshot();
+        disk.flip_bit(newest_segment(&disk, "/store"), 520 * 8).expect("a bit of its begin");
+        let store = salvaging(&disk).open().expect("an open");
+        let channel = store.channel("channel").expect("a channel");
+        assert_eq!(numbers(&channel), expected, "{crash:?}");
+        assert_eq!(channel.stats().lost_events, 0, "{crash:?}");
+        put(&channel, 20..24);
+        let disk = disk.crash(&CrashChoice::new(CrashMode::Kill, Survive::All));
+        drop((store, channel));
+        let store = settings(&disk).open().expect("an open after a kill");
+        let all = [expected, (20..24).flat_map(|number| [number; 3]).collect()].concat();
+        assert_eq!(numbers(&store.channel("channel").expect("a channel")), all, "{crash:?}");
+    }
+}
+
 /// Behind damage the state that the next segment begins with was not looked at: acknowledged events came back, positions
 /// fell back, and what was lost was not counted.
 #[test]

@@ -61,10 +61,30 @@ pub(crate) struct Replay<'a> {
     again: Option<Frames>,
     // Sequence number that the next record must have; `None` if nothing tells.
     next_seq: Option<u64>,
+    // No event has a smaller number from now on, whatever was passed over.
+    floor: u64,
+    // Where the segment being read has an unknown end: what begins behind it.
+    newer: Option<Newer>,
     /// Damage was passed over, and from this segment on no record repeated what was lost.
     pub(crate) shaken_from: Option<u32>,
     clean_end: Option<LanePos>,
     pub(crate) report: LaneReport,
+}
+
+/// The first record of a segment. What the segment before has from there on was left behind when it ended: records that the first
+/// open after a kill wrote again, into the new segment, or did not take.
+#[derive(Clone, Copy)]
+struct Newer {
+    stamp: u64,
+    seq: u64,
+}
+
+impl Newer {
+    fn than(segment: &Segment) -> Result<Option<Self>, StorageError> {
+        let first = find_head(segment, SEGMENT_HEADER_BYTES, u32::MAX)?.map(|(_, head)| head);
+        // A BEGIN has the stamp of the last record before it.
+        Ok(first.map(|head| Self { stamp: head.stamp + u64::from(head.kind == Kind::Begin), seq: head.seq }))
+    }
 }
 
 /// How the walk goes on at a place without a valid frame.
@@ -101,6 +121,8 @@ impl<'a> Replay<'a> {
             pending: VecDeque::new(),
             again: None,
             next_seq: None,
+            floor: 0,
+            newer: None,
             shaken_from: None,
             clean_end: None,
             report,
@@ -121,7 +143,7 @@ impl<'a> Replay<'a> {
             replay.clean_end = (checkpoint.clean && behind.is_empty()).then_some(checkpoint.pos);
             replay.report.from_checkpoint = true;
         }
-        replay.next_seq = Some(replay.state.next_seq);
+        (replay.next_seq, replay.floor) = (Some(replay.state.next_seq), replay.state.next_seq);
         Ok(replay)
     }
 
@@ -193,6 +215,10 @@ impl<'a> Replay<'a> {
         if self.at.segment() != segment.id {
             self.at = LanePos::new(segment.id, SEGMENT_HEADER_BYTES);
         }
+        self.newer = match (end, self.chain.front()) {
+            (None, Some((behind, _))) => Newer::than(behind)?,
+            _ => None,
+        };
         loop {
             if end == Some(self.at.offset()) {
                 self.seal()?;
@@ -203,6 +229,7 @@ impl<'a> Replay<'a> {
                 return Ok(Onward::End);
             }
             let onward = match frames.at(self.at.offset(), end.unwrap_or(u32::MAX))? {
+                Frame::Valid(head, _) | Frame::Torn(head) if self.is_left_behind(&head) => Onward::Next,
                 Frame::Valid(head, payload) => match self.parse(&head, payload) {
                     Some(what) => {
                         self.push(segment, &head, what)?;
@@ -224,6 +251,11 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Whether a frame stands behind the end of its segment.
+    fn is_left_behind(&self, head: &Head) -> bool {
+        self.newer.is_some_and(|newer| head.stamp >= newer.stamp || head.end_seq() > newer.seq)
+    }
+
     fn seal(&mut self) -> Result<(), StorageError> {
         self.pending.push_back(Item::Seal(self.at));
         self.fold()
@@ -235,7 +267,7 @@ impl<'a> Replay<'a> {
                 let (meta, _) = decode_put(payload).ok()?;
                 let events: u64 = meta.runs.iter().map(|run| u64::from(run.events)).sum();
                 // Numbers that were lost with their events are passed over.
-                let in_place = self.next_seq.is_none_or(|next| next <= head.seq);
+                let in_place = self.floor <= head.seq;
                 (in_place && events == u64::from(head.events))
                     .then(|| What::Put(meta.all_channels().into_iter().collect()))
             }
@@ -254,6 +286,7 @@ impl<'a> Replay<'a> {
         self.at = self.at.after(u32::try_from(head.frame_len()).unwrap_or(u32::MAX));
         self.durable = self.durable.max(head.durable);
         self.next_seq = Some(head.end_seq());
+        self.floor = self.floor.max(head.end_seq());
         self.report.replayed_records += 1;
         self.report.replayed_bytes += head.frame_len();
         match what {
@@ -345,7 +378,7 @@ impl<'a> Replay<'a> {
             self.report.torn_records += count_heads(segment, at, limit)?;
             return Ok(Onward::End);
         }
-        let next = find_head(segment, at + 1, limit)?;
+        let next = find_head(segment, at + 1, limit)?.filter(|(_, head)| !self.is_left_behind(head));
         if next.is_none() && end.is_none() && !self.chain.is_empty() {
             // Whether anything is missing before the segment behind, its sequence numbers tell.
             return Ok(Onward::Next);
