@@ -1,4 +1,4 @@
-//! How much a channel may hold, and why there is no room.
+//! How much a channel may hold, why there is no room, and what becomes of room that was not used.
 
 use crate::error::FullReason;
 
@@ -32,4 +32,12 @@ pub(crate) enum Refused {
         actual: u64,
         max: u64,
     },
+}
+
+/// What a put that gives its room back counts as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CountsAs {
+    Full,
+    Failed,
+    Nothing,
 }

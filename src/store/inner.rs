@@ -8,6 +8,8 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::backlog::Backlog;
+use super::capacity::CountsAs;
 use super::capacity::{Capacity, Refused};
 use super::group::{PutPlace, TakePlace};
 use super::groups::WritesGroups;
@@ -15,7 +17,7 @@ use super::keeper::Kept;
 use super::lane::{Body, Entry, Lane, Origin};
 use super::last_puts;
 use super::manifest::Manifest;
-use super::queue::{Backlog, CountsAs, OpenTake, Queue};
+use super::queue::{OpenTake, Queue};
 use super::reader::{Piece, ack_ranges, split_pieces};
 use super::record::{Ack, AckRange, PutMeta, encode_ack, encode_put};
 use super::share::Share;

@@ -6,6 +6,7 @@
 //! (`state`) and publishes them to the tail cache (`log`) and the channels. A take reads from there (`reader`), by
 //! cursor; its commit is a record, too. `recovery` turns the bytes of a directory back into a lane.
 
+mod backlog;
 mod begin;
 mod buffers;
 mod capacity;

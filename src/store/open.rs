@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::FileStore;
+use super::backlog::Backlog;
 use super::capacity::Capacity;
 use super::frame::StoreId;
 use super::inner::Inner;
@@ -14,7 +15,7 @@ use super::log::Log;
 use super::losses;
 use super::manifest::{LaneMark, MANIFEST, Manifest};
 use super::options::{FileStoreBuilder, Options};
-use super::queue::{Backlog, Queue};
+use super::queue::Queue;
 use super::recovery::{self, Recovered};
 use super::report::{OpenError, RecoveryReport};
 use super::segment::{LaneDir, parse_segment_name};

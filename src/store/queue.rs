@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::capacity::{Capacity, Refused};
+use super::backlog::Backlog;
+use super::capacity::{Capacity, CountsAs, Refused};
 use super::frame::LanePos;
 use super::lane::Lane;
 use super::ranges::RangeSet;
 use super::reader::{Piece, Reader};
 use super::record::{Ack, AckRange};
-use super::state::{Acked, LaneState};
 use crate::clock::Clock;
 use crate::error::{FullReason, StorageError, TakeError};
 use crate::event::Event;
@@ -34,38 +34,6 @@ pub(crate) struct Queue {
     gate: Mutex<Gate>,
     ready: Condvar,
     room: Condvar,
-}
-
-/// What recovery found for one channel in one lane.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Backlog {
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
-    pub(crate) acked: RangeSet,
-    /// Sequence numbers that are acknowledged, and those where no segment has any events of it.
-    pub(crate) skip: RangeSet,
-}
-
-impl Backlog {
-    /// Of a channel with these acknowledgements, in a lane of this state.
-    pub(crate) fn of(channel: u16, state: &LaneState, acked: Acked) -> Self {
-        let own = state.channels.get(&channel);
-        let mut skip = acked.ranges.clone();
-        let mut from = 0;
-        for spans in state.sealed.values().map(|segment| &segment.spans).chain([&state.spans]) {
-            if let Some((lo, hi)) = spans.get(&channel) {
-                skip.insert(from, *lo);
-                from = *hi;
-            }
-        }
-        skip.insert(from, state.next_seq);
-        Self {
-            events: own.map_or(0, |own| own.put_events).saturating_sub(acked.events).min(BACKLOG_MAX),
-            bytes: own.map_or(0, |own| own.put_bytes).saturating_sub(acked.bytes).min(BACKLOG_MAX),
-            acked: acked.ranges,
-            skip,
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -604,14 +572,4 @@ impl OpenTake {
 /// The failure of a read, kept by the reader so that a damaged place is not passed over by the next take.
 pub(crate) type ReadResult = Result<bool, StorageError>;
 
-/// What a put that gives its room back counts as.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum CountsAs {
-    Full,
-    Failed,
-    Nothing,
-}
-
-/// What a lane is believed to hold, in events and in bytes: more than any disk has, and all lanes of it can be added up.
-const BACKLOG_MAX: u64 = 1 << 56;
 const AGE_STEP: Duration = Duration::from_millis(100);

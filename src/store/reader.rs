@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::backlog::Backlog;
 use super::lane::Lane;
 use super::log::{ReadCursor, Record};
-use super::queue::{Backlog, LaneGate, Queue, ReadResult, Taken};
+use super::queue::{LaneGate, Queue, ReadResult, Taken};
 use super::ranges::RangeSet;
 use super::record::AckRange;
 use crate::error::StorageError;

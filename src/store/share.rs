@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::capacity::CountsAs;
 use super::frame::LanePos;
-use super::queue::{CountsAs, Queue};
+use super::queue::Queue;
 use crate::sabotage::{Bug, planted};
 
 /// What a put adds to one channel. Reserved there when it is submitted, and given back unless it is published: also if whoever

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::capacity::CountsAs;
 use super::frame::{HEAD_BYTES, Head, Kind, LanePos};
 use super::group::Outcome;
 use super::lane::{Body, Entry, Lane};
 use super::log::Record;
-use super::queue::CountsAs;
 use super::segment::{Segment, is_full};
 use super::spares::Spares;
 use super::state::LaneState;

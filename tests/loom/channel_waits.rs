@@ -10,7 +10,9 @@ use crate::error::TakeError;
 use crate::explore;
 use crate::store::capacity::{Capacity, Refused};
 use crate::store::frame::LanePos;
-use crate::store::queue::{Backlog, CountsAs, OpenTake, Queue};
+use crate::store::backlog::Backlog;
+use crate::store::capacity::CountsAs;
+use crate::store::queue::{OpenTake, Queue};
 use crate::store::record::{Ack, AckRange};
 use crate::wait::{Bell, Deadline, Patience, Wait};
 

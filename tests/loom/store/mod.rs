@@ -1,5 +1,7 @@
 //! The files under test, and what plays the others.
 
+#[path = "../../../src/store/backlog.rs"]
+pub(crate) mod backlog;
 #[path = "../../../src/store/capacity.rs"]
 pub(crate) mod capacity;
 pub(crate) mod frame;

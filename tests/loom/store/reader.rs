@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::lane::Lane;
-use super::queue::{Backlog, Queue, ReadResult, Taken};
+use super::backlog::Backlog;
+use super::queue::{Queue, ReadResult, Taken};
 use crate::event::Event;
 
 #[derive(Clone, Copy, Debug)]
